@@ -1,0 +1,115 @@
+"""Training speed: our loop beside a plain one that decodes and makes targets anew, one image at a time.
+
+    PYTHONPATH=scripts python benchmarks/training.py [--network csrnet --width 0.25] [--size 96x64]
+
+Both train the same network in float32 on the same images; they take turns, and the median of the turns is printed.
+The plain loop reads each JPEG, makes its density map (with our fast `density_at_stride`) and updates after each image.
+"""
+
+import argparse
+import logging
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+
+from promptmix.batching import MEAN, STD
+from promptmix.datasets.index import Index, prepare
+from promptmix.datasets.sample import Sample
+from promptmix.density import density_at_stride
+from promptmix.networks import build
+from promptmix.training import TrainingSettings, train
+
+
+def make_images(folder: Path, number: int, width: int, height: int) -> list[Sample]:
+    """Write photograph-like JPEGs with 50 heads each, and as few as possible to validate with."""
+    rng, samples = np.random.default_rng(0), []
+    for i in range(number + 1):
+        coarse = Image.fromarray(rng.integers(0, 255, (height // 8, width // 8, 3)).astype(np.uint8))
+        path = folder / f"{i}.jpg"
+        coarse.resize((width, height), Image.Resampling.BICUBIC).save(path, quality=75)
+        points = rng.uniform(0, [width, height], (50, 2))
+        split = "train" if i < number else "val"
+        samples.append(Sample(name=str(i), image=path, split=split, points=points, width=width, height=height))
+    return samples
+
+
+def ours(settings: TrainingSettings, index: Index, folder: Path, device: str) -> float:
+    """Return images per second of the last epoch; the first reads everything once."""
+    train(settings, index, None, folder, device)
+    history = pd.read_csv(folder / "history.csv")
+    return history["images"].iloc[-1] / history["seconds"].iloc[-1]
+
+
+def plain(settings: TrainingSettings, samples: list[Sample], device: str) -> float:
+    """Return images per second of one epoch."""
+    torch.manual_seed(settings.seed)
+    network = build(settings.network, **settings.network_settings).to(device).train()
+    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=1e-4)
+    mean, deviation = torch.tensor(MEAN).reshape(3, 1, 1), torch.tensor(STD).reshape(3, 1, 1)
+    started, number = 0.0, 0
+    for i, sample in enumerate(s for s in samples if s.split == "train"):
+        if i == 4:  # the first updates allocate and compile
+            started, number = time.perf_counter(), 0
+        pixels = np.asarray(Image.open(sample.image).convert("RGB"))
+        image = (torch.from_numpy(pixels.transpose(2, 0, 1) / np.float32(255)) - mean) / deviation
+        target = torch.from_numpy(density_at_stride(sample.points, *pixels.shape[:2], network.stride))
+        predicted = network.density(image[None].to(device))[0, 0]
+        loss = (predicted - target.to(device)).square().sum()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        loss.item()
+        number += 1
+    return number / (time.perf_counter() - started)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--network", default="rescsrnet")
+    parser.add_argument("--width", type=float, default=0.5)
+    parser.add_argument("--size", default="96x64", help="width x height of the images, multiples of 16")
+    parser.add_argument("--images", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--precision", default="float32")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--turns", type=int, default=5)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING)
+    torch.set_num_threads(arguments.threads)
+    settings = TrainingSettings(
+        network=arguments.network,
+        network_settings={"width": arguments.width},
+        learning_rate=1e-4,
+        epochs=3,
+        batch_size=arguments.batch,
+        seed=0,
+        precision=arguments.precision,
+        validate_every=3,
+    )
+    speeds = []
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        width, height = map(int, arguments.size.split("x"))
+        samples = make_images(folder, arguments.images, width, height)
+        prepare(samples, folder)
+        index = Index.open(folder / "index.csv")
+        for turn in range(arguments.turns):
+            one = ours(settings, index, folder / str(turn), arguments.device)
+            speeds.append((one, plain(settings, samples, arguments.device)))
+            print(f"turn {turn + 1}: ours {speeds[-1][0]:.1f}, plain {speeds[-1][1]:.1f} images/s", flush=True)
+    one, other = np.median(speeds, axis=0)
+    print(
+        f"{arguments.network} width {arguments.width:g}, {arguments.size} pixels, {arguments.threads} thread(s), "
+        f"{arguments.device}: ours (batch {arguments.batch}) {one:.1f} images/s, {1000 / one:.2f} ms an image; "
+        f"plain {other:.1f} images/s, {1000 / other:.2f} ms; ratio {np.median([a / b for a, b in speeds]):.2f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""The prepared form of a dataset: decoded once, at training size, read many times.
+
+A folder holds three files:
+
+    index.csv     one row per image: image (the sample's name), split, width, height (at training size), grey (0 or 1),
+                  quality (of the JPEG), count, offset (first byte in pixels.npy), first_head, heads (rows in heads.npy)
+    pixels.npy    1-D uint8: all images one after the other, each (height, width, 3) in C order; to be memory-mapped
+    heads.npy     (K, 4) float32: x, y, width and height of the box (0, 0 without boxes), pixels at training size
+
+"""
+
+import io
+import logging
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from promptmix.datasets.sample import Sample
+from promptmix.datasets.splits import SPLITS
+from promptmix.errors import InputError
+from promptmix.files import replacing
+from promptmix.images import GREY_MODES, decoded, is_grey, jpeg_quality, opened, training_size
+
+logger = logging.getLogger(__name__)
+
+COLUMNS = ("image", "split", "width", "height", "grey", "quality", "count", "offset", "first_head", "heads")
+
+
+def prepare(
+    samples: Sequence[Sample],
+    folder: str | Path,
+    resize: Mapping[str, Sequence[int]] | None = None,
+    workers: int = 1,
+) -> None:
+    """Decode a dataset's images, resize images and heads, and write index.csv, pixels.npy and heads.npy.
+
+    One image per worker is in memory at a time. All three files are complete, or absent.
+
+    Args:
+        samples: split into "train", "val" and "test".
+        folder: where the three files go.
+        resize: see `promptmix.images.training_size`.
+        workers: threads that decode.
+
+    Raises:
+        InputError: an image is damaged (by name), or a sample has no split.
+    """
+    folder = Path(folder)
+    if loose := [sample.name for sample in samples if sample.split not in SPLITS]:
+        raise InputError(f"{loose[0]}: the image belongs to no split ({len(loose)} in all); split the dataset first")
+    frame = pd.DataFrame(
+        [(sample.name, sample.split, *training_size(sample.width, sample.height, resize)) for sample in samples],
+        columns=COLUMNS[:4],
+    )
+    frame["count"] = frame["heads"] = [sample.count for sample in samples]
+    frame["offset"] = _starts(frame["width"] * frame["height"] * 3)
+    frame["first_head"] = _starts(frame["heads"])
+    heads = [
+        _resized_heads(sample, row.width, row.height) for sample, row in zip(samples, frame.itertuples(), strict=True)
+    ]
+    with (
+        replacing(folder / "index.csv") as index_file,
+        replacing(folder / "heads.npy") as heads_file,
+        replacing(folder / "pixels.npy") as pixels_file,
+    ):
+        total = int((frame["width"] * frame["height"] * 3).sum())
+        pixels = np.lib.format.open_memmap(pixels_file, mode="w+", dtype=np.uint8, shape=(total,))
+
+        def decode(position: int) -> tuple[int, int]:
+            row = frame.iloc[position]
+            with opened(samples[position].image) as image:
+                stored_grey, quality = image.mode in GREY_MODES, jpeg_quality(image)
+                array = decoded(image, (row["width"], row["height"]))
+            pixels[row["offset"] : row["offset"] + array.size] = array.reshape(-1)
+            if (position + 1) % 100 == 0:
+                logger.info("%d of %d images", position + 1, len(samples))
+            return int(stored_grey or is_grey(array)), quality
+
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                frame[["grey", "quality"]] = list(pool.map(decode, range(len(samples))))
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        pixels.flush()
+        np.save(heads_file, np.concatenate(heads) if heads else np.zeros((0, 4), np.float32))
+        frame[list(COLUMNS)].to_csv(index_file, index=False, lineterminator="\n")
+
+
+def _starts(lengths: pd.Series) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(lengths.to_numpy(dtype=np.int64))])[:-1]
+
+
+def _resized_heads(sample: Sample, width: int, height: int) -> np.ndarray:
+    """Return (N, 4) float32: x, y, width and height of the box, in pixels of an image of width x height."""
+    scale = np.array([width / sample.width, height / sample.height])
+    sides = np.zeros_like(sample.points) if sample.boxes is None else sample.boxes[:, 2:] - sample.boxes[:, :2]
+    return np.concatenate([sample.points * scale, sides * scale], axis=1, dtype=np.float32, casting="same_kind")
+
+
+class Index:
+    """A prepared dataset. `Index.open(path of index.csv)`; images are read from disk when asked for.
+
+    Attributes:
+        path: of index.csv.
+        frame: the table, one row per image.
+    """
+
+    def __init__(self, path: str | Path, frame: pd.DataFrame):
+        self.path = Path(path)
+        self.frame = frame
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Index":
+        """Read index.csv; pixels.npy and heads.npy must lie beside it.
+
+        Raises:
+            InputError: a file is missing, or the three do not belong together.
+        """
+        path = Path(path)
+        try:
+            frame = pd.read_csv(path, dtype={"image": str, "split": str}, keep_default_na=False)
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such index. Make it: snakemake {path}") from None
+        if missing := [column for column in COLUMNS if column not in frame]:
+            raise InputError(f"{path}: no column '{missing[0]}'; this is not the index of a prepared dataset")
+        index = cls(path, frame)
+        sizes = (frame["width"] * frame["height"] * 3).sum(), (frame["heads"].sum(), 4)
+        if index._pixels.shape != (sizes[0],) or index._heads.shape != sizes[1]:
+            raise InputError(f"{path}: pixels.npy and heads.npy beside it belong to another index. Remove all three")
+        return index
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.frame)
+
+    def __reduce__(self):
+        """Pickle as the path, so that a worker process maps the pixels instead of copying them."""
+        return Index.open, (self.path,)
+
+    @cached_property
+    def _pixels(self) -> np.ndarray:
+        return self._array("pixels.npy")
+
+    @cached_property
+    def _heads(self) -> np.ndarray:
+        return self._array("heads.npy")
+
+    @cached_property
+    def _spans(self) -> np.ndarray:
+        return self.frame[["offset", "height", "width", "first_head", "heads"]].to_numpy(dtype=np.int64)
+
+    def _array(self, name: str) -> np.ndarray:
+        file = self.path.with_name(name)
+        try:
+            # An empty array cannot be mapped.
+            return np.load(file, mmap_mode="r" if file.stat().st_size > 128 else None)
+        except FileNotFoundError:
+            raise InputError(f"{file}: missing beside {self.path.name}. Make it: snakemake {file}") from None
+        except (ValueError, io.UnsupportedOperation) as error:
+            raise InputError(f"{file}: truncated or damaged ({error}). Remove it and make it again") from error
+
+    def image(self, i: int) -> np.ndarray:
+        """Return image `i` at training size, (H, W, 3) uint8 RGB; a copy, that is, writable."""
+        offset, height, width = self._spans[i, :3]
+        return np.array(self._pixels[offset : offset + height * width * 3]).reshape(height, width, 3)
+
+    def heads(self, i: int) -> np.ndarray:
+        """Return the heads of image `i`, (n, 4) float32: x, y, width and height of the box (0, 0 without boxes)."""
+        first, number = self._spans[i, 3:]
+        return np.array(self._heads[first : first + number])
+
+    def split(self, name: str) -> np.ndarray:
+        """Return the positions of the images of a split ("train", "val" or "test"), in the order of the table."""
+        if name not in SPLITS:
+            raise ValueError(f"'{name}' is not a split; expected {', '.join(SPLITS)}")
+        return np.flatnonzero(self.frame["split"] == name)

@@ -1,0 +1,64 @@
+"""The networks by name. Each is one file; its class is imported when it is asked for.
+
+So a Snakefile can check a config against `NETWORKS` without waiting for torch.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+
+NETWORKS = {
+    "csrnet": "CSRNet",
+    "rescsrnet": "ResCSRNet",
+    "sasnet": "SASNet",
+    "dmcount": "DMCount",
+    "clipcap": "ClipCap",
+}
+"""Class of each network, in the file of the network's name."""
+
+
+def network_class(name: str) -> type[nn.Module]:
+    """Return the class of the network `name`.
+
+    Raises:
+        ValueError: no network has this name.
+    """
+    if name not in NETWORKS:
+        raise ValueError(f"{name!r} is not a network. {suggest(name, NETWORKS)}")
+    return getattr(importlib.import_module(f"{__name__}.{name}"), NETWORKS[name])
+
+
+def settings_of(network: type[nn.Module]) -> list[str]:
+    """Return the names of the settings that a network's class takes."""
+    return [name for name in inspect.signature(network.__init__).parameters if name != "self"]
+
+
+def build(name: str, **settings) -> nn.Module:
+    """Return a new network, initialised as its docstring says, in training mode.
+
+    Args:
+        name: a key of `NETWORKS`.
+        settings: what the class takes; the published values where not given.
+
+    Raises:
+        ValueError: no network has this name, or it does not take one of the settings.
+    """
+    network = network_class(name)
+    known = settings_of(network)
+    for setting in settings:
+        if setting not in known:
+            raise ValueError(f"{setting!r} is not a setting of {name}. {suggest(setting, known)}")
+    return network(**settings)
+
+
+def suggest(name: str, known: Collection[str]) -> str:
+    """Return the known names, and the one that was perhaps meant, as the end of an error message."""
+    close = difflib.get_close_matches(str(name), known, n=1)
+    return f"Known: {', '.join(sorted(known))}." + (f" Did you mean {close[0]!r}?" if close else "")

@@ -1,0 +1,83 @@
+"""What the crowd counting networks have in common: their interface, their width, VGG's layers, the first weights."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+
+class CrowdNetwork(nn.Module):
+    """A network that maps an image to a density map.
+
+    `forward` returns what the authors' `forward` returns, `people` makes people per output pixel of it, and `density`
+    is both in one. Images are ImageNet-normalised RGB, (N, 3, H, W). The sum over a density map is the count.
+    """
+
+    stride: int
+    """Image pixels per output pixel, along a side."""
+
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return the height and width of the density map of an image of the given size."""
+        raise NotImplementedError
+
+    def people(self, output) -> Tensor:
+        """Return people per output pixel, (N, 1, h, w), given the result of `forward`."""
+        return output
+
+    def density(self, image: Tensor) -> Tensor:
+        """Return people per output pixel, (N, 1, h, w), of images (N, 3, H, W)."""
+        return self.people(self(image))
+
+
+def channels(published: int, width: float) -> int:
+    """Return the share `width` of a published number of channels, as a multiple of four and at least four."""
+    if not width > 0:
+        raise ValueError(f"width is {width!r}; it is the share of the published channels, above 0 (1 = published)")
+    return max(4, 4 * round(published * width / 4))
+
+
+def convolutions(
+    inputs: int, plan: Sequence[int | str], width: float, dilation: int = 1, normalised: bool = False
+) -> nn.Sequential:
+    """Return 3x3 convolutions in the manner of VGG, numbered as torchvision's `features`.
+
+    Args:
+        inputs: channels of the input, as they are.
+        plan: published channels of each convolution, which is followed by ReLU; "pool" is a 2x2 max pooling.
+        width: share of the published channels.
+        dilation: of all convolutions; the padding keeps the size.
+        normalised: batch normalisation between convolution and ReLU.
+    """
+    layers: list[nn.Module] = []
+    for step in plan:
+        if step == "pool":
+            layers.append(nn.MaxPool2d(2))
+            continue
+        outputs = channels(step, width)
+        layers.append(nn.Conv2d(inputs, outputs, 3, padding=dilation, dilation=dilation))
+        if normalised:
+            layers.append(nn.BatchNorm2d(outputs))
+        layers.append(nn.ReLU(inplace=True))
+        inputs = outputs
+    return nn.Sequential(*layers)
+
+
+def initialise(network: nn.Module) -> None:
+    """Set first weights from which a network trains without any pretrained ones.
+
+    Convolutions get Kaiming's normal weights (fan-out, ReLU) and no bias; normalisations keep scale 1 and shift 0.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def start_small(output: nn.Conv2d, bias: float = 0.0) -> None:
+    """Set the first weights of a layer that gives results: deviation 0.01, and the bias.
+
+    Before a final ReLU the bias must be positive: a map that starts below zero everywhere has no gradient and stays
+    empty.
+    """
+    nn.init.normal_(output.weight, std=0.01)
+    nn.init.constant_(output.bias, bias)

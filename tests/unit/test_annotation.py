@@ -1,0 +1,175 @@
+"""Batches, annotations and their files: whatever the size of the image, no one gets lost."""
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from promptmix.annotation import annotate
+from promptmix.batching import MEAN, STD, by_size, density, padded_size, to_batch
+from promptmix.errors import InputError
+from promptmix.files import sha256
+from promptmix.maps import Annotation, open_maps, read_counts, read_map, read_stride, reduce_map, write_maps
+from promptmix.networks import build
+
+
+class Brightness(nn.Module):
+    """A network that sees one person per pixel of value 255, none where 0; its sides are multiples of `multiple`."""
+
+    def __init__(self, stride=1, multiple=1):
+        super().__init__()
+        self.stride, self.multiple, self.batches = stride, multiple, []
+
+    def output_size(self, height, width):
+        return tuple(side // self.multiple * self.multiple // self.stride for side in (height, width))
+
+    def density(self, image):
+        self.batches.append(tuple(image.shape))
+        h, w = self.output_size(*image.shape[2:])
+        people = image[:, :1] * STD[0] + MEAN[0]
+        people = people[:, :, : h * self.stride, : w * self.stride]
+        return nn.functional.avg_pool2d(people, self.stride) * self.stride**2
+
+
+def image(height, width, white):
+    pixels = np.zeros((height, width, 3), dtype=np.uint8)
+    pixels.reshape(-1, 3)[:white] = 255
+    return pixels
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "padded"),
+    [
+        ("csrnet", (768, 1024), (768, 1024)),
+        ("csrnet", (101, 139), (104, 144)),
+        ("rescsrnet", (101, 139), (101, 139)),
+        ("dmcount", (101, 139), (112, 144)),
+        ("dmcount", (96, 64), (96, 64)),
+        ("sasnet", (101, 139), (101, 139)),
+    ],
+)
+def test_images_are_padded_until_the_map_covers_them_and_no_further(name, size, padded):
+    assert padded_size(build(name, width=0.05), *size) == padded
+
+
+@pytest.mark.parametrize("name", ["csrnet", "rescsrnet", "dmcount"])
+def test_the_map_has_a_cell_for_every_pixel(name):
+    with torch.no_grad():
+        maps = density(build(name, width=0.05).eval(), [image(37, 50, 9)] * 2, "cpu")
+    assert maps.shape == (2, 5, 7)
+
+
+def test_a_batch_is_normalised_and_padded_with_the_mean():
+    batch = to_batch([image(4, 5, 20)], (8, 6), "cpu")
+    assert batch.shape == (1, 3, 8, 6)
+    expected = (1 - torch.tensor(MEAN)) / torch.tensor(STD)
+    torch.testing.assert_close(batch[0, :, 0, 0], expected)
+    assert batch[0, :, 4:].abs().max() == 0
+    assert batch[0, :, :, 5:].abs().max() == 0
+
+
+def test_sizes_are_batched_together():
+    assert by_size(["a", "b", "a", "a", "b", "c"], 2) == [[0, 2], [1, 4], [3], [5]]
+    assert by_size([], 2) == []
+
+
+@pytest.mark.parametrize(("stride", "multiple"), [(1, 1), (8, 8), (8, 16)])
+def test_annotations_keep_the_count(stride, multiple):
+    images = [("a", image(64, 96, 500)), ("b", image(64, 96, 7)), ("c", image(40, 96, 33)), ("d", image(64, 96, 0))]
+    annotations = {a.stem: a for a in annotate(Brightness(stride, multiple), iter(images), "cpu")}
+    assert {stem: len(a.map) for stem, a in annotations.items()} == {"a": 8, "b": 8, "c": 5, "d": 8}
+    for (stem, _), count in zip(images, (500, 7, 33, 0), strict=True):
+        assert annotations[stem].map.sum() == pytest.approx(count, abs=1e-2)
+    assert annotations["a"].map[0, 3:] == pytest.approx(40, abs=1e-2)  # five rows of pixels, and 20 pixels of the sixth
+
+
+def test_odd_sizes_keep_the_count():
+    (annotation,) = annotate(Brightness(), [("a", image(37, 50, 123))], "cpu")
+    assert annotation.map.shape == (5, 7)
+    assert annotation.map.sum() == pytest.approx(123, abs=1e-2)
+    assert (annotation.height, annotation.width) == (37, 50)
+
+
+def test_batches_hold_one_size_and_few_pixels():
+    images = [(str(i), image(16, 24 if i % 2 else 32, i)) for i in range(9)]
+    network = Brightness()
+    stems = [a.stem for a in annotate(network, images, "cpu", batch_pixels=3 * 16 * 24)]
+    assert sorted(stems) == [stem for stem, _ in images]
+    assert sorted(shape[0] for shape in network.batches) == [1, 1, 2, 2, 3]
+
+
+def test_an_image_of_more_pixels_goes_alone():
+    network = Brightness()
+    list(annotate(network, [("a", image(16, 24, 1)), ("b", image(16, 24, 1))], "cpu", batch_pixels=1))
+    assert [shape[0] for shape in network.batches] == [1, 1]
+
+
+def test_batches_do_not_change_the_annotation():
+    network = build("sasnet", width=0.05)
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 48, 64, 3)).astype(np.uint8)
+    images = [(str(i), p) for i, p in enumerate(pixels)]
+    together = {a.stem: a.map for a in annotate(network, images, "cpu")}
+    alone = {a.stem: a.map for a in annotate(network, images, "cpu", batch_pixels=1)}
+    for stem in together:
+        np.testing.assert_allclose(together[stem], alone[stem], rtol=1e-4, atol=1e-7)
+
+
+def test_strides_must_divide():
+    with pytest.raises(ValueError, match="stride 16"):
+        list(annotate(Brightness(16, 16), [("a", image(16, 16, 1))], "cpu"))
+
+
+def test_blocks_are_summed():
+    density_map = np.arange(20.0).reshape(4, 5)
+    assert reduce_map(density_map, 2, (2, 3)).tolist() == [[12, 20, 13], [52, 60, 33]]
+    assert reduce_map(density_map, 2, (3, 4)).sum() == density_map.sum()
+    with pytest.raises(ValueError, match="does not fit into 2x2 cells"):
+        reduce_map(density_map, 2, (2, 2))
+
+
+def annotations():
+    rng = np.random.default_rng(0)
+    return [Annotation(f"seed-0000{i}", rng.random((2, 3)).astype(np.float32), 16, 20) for i in range(3)]
+
+
+def test_what_is_written_is_read(tmp_path):
+    write_maps(tmp_path / "a.h5", iter(annotations()), 8, "sasnet")
+    with open_maps(tmp_path / "a.h5") as file:
+        assert file.attrs["annotator"] == "sasnet"
+        for annotation in annotations():
+            assert (read_map(file, annotation.stem) == annotation.map).all()
+    assert (read_map(tmp_path / "a.h5", "seed-00001") == annotations()[1].map).all()
+    assert read_stride(tmp_path / "a.h5") == 8
+    counts = read_counts(tmp_path / "a.h5")
+    assert counts["count"].tolist() == [a.map.sum(dtype=np.float64) for a in annotations()]
+    assert counts[["height", "width"]].to_numpy().tolist() == [[16, 20]] * 3
+
+
+def test_equal_annotations_make_equal_files(tmp_path):
+    for name in "ab":
+        write_maps(tmp_path / f"{name}.h5", annotations(), 8, "sasnet")
+    assert sha256(tmp_path / "a.h5") == sha256(tmp_path / "b.h5")
+
+
+def test_a_file_is_complete_or_absent(tmp_path):
+    with pytest.raises(ValueError, match="2x3 cells of 4 pixels"):
+        write_maps(tmp_path / "a.h5", annotations(), 4, "sasnet")
+    with pytest.raises(ValueError, match="two images are called seed-00000"):
+        write_maps(tmp_path / "a.h5", annotations()[:1] * 2, 8, "sasnet")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_wrong_with_a_file_is_said(tmp_path):
+    write_maps(tmp_path / "a.h5", annotations(), 8, "sasnet")
+    with pytest.raises(InputError, match="a.h5: no annotation of seed-9; the file holds 3 maps"):
+        read_map(tmp_path / "a.h5", "seed-9")
+    (tmp_path / "a.h5").write_bytes((tmp_path / "a.h5").read_bytes()[:500])
+    with pytest.raises(InputError, match="a.h5: not HDF5"):
+        open_maps(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file["depth"] = 1
+    with pytest.raises(InputError, match="found depth"):
+        open_maps(tmp_path / "b.h5")
+    with pytest.raises(InputError, match="no such annotations.*snakemake"):
+        open_maps(tmp_path / "c.h5")

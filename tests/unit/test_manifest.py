@@ -1,0 +1,70 @@
+"""Manifests: what is written is read, and a file that is not the generated one is noticed."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from promptmix.errors import InputError
+from promptmix.files import sha256
+from promptmix.manifest import read_manifest, read_verified, write_manifest
+
+
+@pytest.fixture
+def image(tmp_path):
+    path = tmp_path / "seed-00000.jpg"
+    Image.fromarray(np.full((8, 10, 3), 77, dtype=np.uint8)).save(path)
+    return path
+
+
+def row(image, **changes):
+    names = {"image": image, "seed": 0, "prompt": 'large crowd, "many", grey', "width": 10, "height": 8, "quality": 75}
+    return names | {"source": "IMG_1", "sha256": sha256(image)} | changes
+
+
+def test_what_is_written_is_read(image, tmp_path, monkeypatch):
+    write_manifest(tmp_path / "block-0.csv", [row(image), row(image, prompt="007", source="")])
+    monkeypatch.chdir(tmp_path)
+    frame = read_manifest("block-0.csv")
+    assert frame["image"].tolist() == [str(image)] * 2
+    assert frame["prompt"].tolist() == ['large crowd, "many", grey', "007"]
+    assert frame["source"].tolist() == ["IMG_1", ""]
+    assert "seed-00000.jpg,0," in (tmp_path / "block-0.csv").read_text()
+
+
+def test_a_block_can_be_empty(tmp_path):
+    write_manifest(tmp_path / "block-0.csv", [])
+    assert len(read_manifest(tmp_path / "block-0.csv")) == 0
+
+
+def test_a_missing_column_is_an_error(image, tmp_path):
+    with pytest.raises(ValueError, match="missing: seed, prompt"):
+        write_manifest(tmp_path / "a.csv", [{k: v for k, v in row(image).items() if k not in ("seed", "prompt")}])
+    (tmp_path / "b.csv").write_text("image,seed\na,1\n")
+    with pytest.raises(InputError, match="b.csv: not a manifest.*prompt"):
+        read_manifest(tmp_path / "b.csv")
+    (tmp_path / "c.csv").touch()
+    with pytest.raises(InputError, match="c.csv: the manifest is empty"):
+        read_manifest(tmp_path / "c.csv")
+
+
+def test_an_image_is_read_as_rgb(image):
+    pixels = read_verified(image, sha256(image))
+    assert pixels.shape == (8, 10, 3)
+    assert pixels.dtype == np.uint8
+
+
+def test_a_changed_image_is_named_with_the_command_that_makes_it(image, monkeypatch):
+    monkeypatch.chdir(image.parent)
+    expected = sha256(image)
+    image.write_bytes(image.read_bytes() + b"x")
+    with pytest.raises(InputError, match=rf"{image}: not the image that was generated.*`snakemake seed-00000.jpg`"):
+        read_verified(image, expected)
+    image.unlink()
+    with pytest.raises(InputError, match="is missing.*`snakemake seed-00000.jpg`"):
+        read_verified(image, expected)
+
+
+def test_a_file_that_is_no_image_is_an_error(tmp_path):
+    (tmp_path / "a.jpg").write_text("text")
+    with pytest.raises(InputError, match="a.jpg: not an image"):
+        read_verified(tmp_path / "a.jpg", sha256(tmp_path / "a.jpg"))

@@ -1,0 +1,325 @@
+"""Training: what an epoch sees, what is kept, and that a killed run ends like one that was left in peace."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from promptmix import training
+from promptmix.errors import InputError
+from promptmix.files import sha256
+from promptmix.manifest import write_manifest
+from promptmix.maps import Annotation, map_shape, write_maps
+from promptmix.mixing import mix, read_fake, write_fake
+from promptmix.networks import build
+from promptmix.training import RealImages, TrainingSettings, plan_epoch, train
+
+SETTINGS = TrainingSettings(
+    network="rescsrnet", network_settings={"width": 0.1}, learning_rate=1e-3, epochs=4, batch_size=4, seed=3
+)
+LONG = replace(SETTINGS, r_mix=4, epochs=60, flip=True)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """The order of additions, and so the last bit, hangs on the number of threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+class TinyIndex:
+    """Noise with bright heads: 10 images to train, 4 to validate, 3 to test; two sizes."""
+
+    def __init__(self, test_seed=0):
+        rng, test = np.random.default_rng(1), np.random.default_rng(test_seed)
+        splits = ["train"] * 10 + ["val"] * 4 + ["test"] * 3
+        self.images, self.points, rows = [], [], []
+        for i, split in enumerate(splits):
+            source = test if split == "test" else rng
+            height, width = (48, 64) if i % 5 else (35, 50)
+            points = source.uniform(4, [width - 4, height - 4], size=(source.integers(1, 12), 2))
+            image = source.integers(0, 60, (height, width, 3)).astype(np.uint8)
+            for x, y in points.astype(int):
+                image[y - 2 : y + 3, x - 2 : x + 3] = 250
+            self.images.append(image)
+            self.points.append(np.concatenate([points, np.zeros_like(points)], axis=1).astype(np.float32))
+            rows.append({"image": f"i{i}", "split": split, "width": width, "height": height, "count": len(points)})
+        self.frame = pd.DataFrame(rows)
+        self.read = []
+
+    def image(self, i):
+        self.read.append(int(i))
+        return self.images[i]
+
+    def heads(self, i):
+        self.read.append(int(i))
+        return self.points[i]
+
+    def split(self, name):
+        return np.flatnonzero(self.frame["split"] == name)
+
+
+def make_fake(folder: Path, count: int = 6, stride: int = 8) -> pd.DataFrame:
+    """Write `count` generated images with annotations and return D_fake."""
+    rng = np.random.default_rng(2)
+    images, folder = folder / "images", folder.absolute()
+    images.mkdir(parents=True, exist_ok=True)
+    rows, maps = [], []
+    for i in range(count):
+        path = images / f"seed-{i:05d}.jpg"
+        Image.fromarray(rng.integers(0, 255, (48, 64, 3)).astype(np.uint8)).save(path, quality=75)
+        row = {"image": path, "seed": i, "prompt": "large crowd", "width": 64, "height": 48, "quality": 75}
+        rows.append(row | {"source": "", "sha256": sha256(path)})
+        maps.append(Annotation(path.stem, rng.random(map_shape(48, 64, stride)).astype(np.float32), 48, 64))
+    write_manifest(images / "block-0.csv", rows)
+    write_maps(folder / "block-0.h5", maps, stride, "sasnet")
+    write_fake(folder / "fake.csv", mix([images / "block-0.csv"], [folder / "block-0.h5"]))
+    return read_fake(folder / "fake.csv")
+
+
+def run(folder, settings=SETTINGS, fake=None, index=None, **kwargs):
+    checkpoint = train(settings, index or TinyIndex(), fake, folder, "cpu", **kwargs)
+    return load_file(checkpoint), pd.read_csv(folder / "history.csv")
+
+
+def assert_equal_runs(one, other):
+    assert one[0].keys() == other[0].keys()
+    for name, tensor in one[0].items():
+        assert torch.equal(tensor, other[0][name]), name
+    pd.testing.assert_frame_equal(one[1].drop(columns="seconds"), other[1].drop(columns="seconds"), check_exact=True)
+
+
+def sizes(*counts):
+    return [size for size, count in zip([(48, 64), (35, 50)], counts, strict=False) for _ in range(count)]
+
+
+def test_an_epoch_holds_every_real_image_once_and_r_mix_generated_ones():
+    settings = replace(SETTINGS, r_mix=5)
+    batches = plan_epoch(sizes(10, 7), sizes(20), settings, epoch=1)
+    images = [image for batch in batches for image in batch]
+    assert sorted(i for generated, i, _ in images if not generated) == list(range(17))
+    fakes = [i for generated, i, _ in images if generated]
+    assert len(fakes) == len(set(fakes)) == 5
+
+
+def test_a_batch_has_one_size_and_is_full_where_it_can_be():
+    batches = plan_epoch(sizes(10, 7), [], SETTINGS, epoch=1)
+    assert sorted(len(batch) for batch in batches) == [2, 3, 4, 4, 4]
+    for batch in batches:
+        assert len({sizes(10, 7)[i] for _, i, _ in batch}) == 1
+
+
+def test_the_order_is_a_function_of_seed_and_epoch():
+    plan = plan_epoch(sizes(30), sizes(30), replace(SETTINGS, r_mix=9), 2)
+    assert plan == plan_epoch(sizes(30), sizes(30), replace(SETTINGS, r_mix=9), 2)
+    assert plan != plan_epoch(sizes(30), sizes(30), replace(SETTINGS, r_mix=9), 3)
+    assert plan != plan_epoch(sizes(30), sizes(30), replace(SETTINGS, r_mix=9, seed=4), 2)
+
+
+def test_real_images_come_in_the_same_order_with_and_without_generated_ones():
+    def order(r_mix):
+        settings = replace(SETTINGS, r_mix=r_mix, batch_size=1000)
+        return [image for batch in plan_epoch(sizes(30), sizes(30), settings, 1) for image in batch if not image[0]]
+
+    assert order(0) == order(9)
+
+
+def test_images_are_mirrored_only_when_asked():
+    def mirrored(flip):
+        plan = plan_epoch(sizes(100), [], replace(SETTINGS, flip=flip), 1)
+        return sum(image[2] for batch in plan for image in batch)
+
+    assert mirrored(False) == 0
+    assert 30 < mirrored(True) < 70
+
+
+def test_a_network_learns_to_count(tmp_path):
+    _, history = run(tmp_path, replace(SETTINGS, epochs=40, network_settings={"width": 0.25}))
+    assert history["loss"].iloc[-1] < 0.5 * history["loss"].iloc[0]
+    assert history["val_mae"].min() < history["val_mae"].iloc[0]
+
+
+def test_the_best_epoch_is_kept_and_named(tmp_path):
+    _, history = run(tmp_path, replace(SETTINGS, epochs=8))
+    best = history.loc[history["val_mae"].idxmin()]
+    with safe_open(tmp_path / "checkpoint.safetensors", "pt") as file:
+        metadata = file.metadata()
+    assert metadata["network"] == "rescsrnet"
+    assert json.loads(metadata["settings"]) == {"width": 0.1}
+    assert int(metadata["epoch"]) == best["epoch"]
+    assert float(metadata["val_mae"]) == pytest.approx(best["val_mae"])
+    network = build("rescsrnet", width=0.1)
+    network.load_state_dict(load_file(tmp_path / "checkpoint.safetensors"))
+    images = RealImages(TinyIndex(), "val", 8, 4, 15)
+    errors = training.predict_counts(network, images, "cpu") - images.counts
+    assert training.mae(errors) == pytest.approx(best["val_mae"], rel=1e-4)
+
+
+def test_history_has_one_row_per_epoch(tmp_path):
+    _, history = run(tmp_path, replace(SETTINGS, validate_every=3))
+    assert list(history["epoch"]) == [1, 2, 3, 4]
+    assert history["lr"].to_numpy() == pytest.approx(1e-3 * 0.99 ** np.arange(4))
+    assert list(history["val_mae"].notna()) == [False, False, True, True]
+    assert list(history["images"]) == [10] * 4
+    assert list(history["updates"]) == [3] * 4
+    assert not (tmp_path / "state.pt").exists()
+
+
+def test_generated_images_join_the_real_ones(tmp_path):
+    fake = make_fake(tmp_path / "fake")
+    with_fake, history = run(tmp_path / "a", replace(SETTINGS, r_mix=4), fake)
+    without, _ = run(tmp_path / "b", SETTINGS, fake)
+    assert list(history["images"]) == [14] * 4
+    assert not torch.equal(with_fake["output_layer.weight"], without["output_layer.weight"])
+    assert_equal_runs(run(tmp_path / "b"), run(tmp_path / "c", SETTINGS, fake))
+
+
+@pytest.mark.parametrize("split", ["test", ""])
+def test_no_other_split_than_train_and_val_can_be_read(split):
+    with pytest.raises(ValueError, match="'train' and 'val'"):
+        RealImages(TinyIndex(), split, 8, 4, 15)
+
+
+def test_the_test_split_is_never_read_and_changes_nothing(tmp_path):
+    index = TinyIndex()
+    one = run(tmp_path / "a", index=index)
+    assert set(index.read) == set(range(14))
+    assert_equal_runs(one, run(tmp_path / "b", index=TinyIndex(test_seed=9)))
+
+
+def test_scaled_density_is_saved_unscaled(tmp_path):
+    _, history = run(tmp_path, replace(SETTINGS, density_scale=100, epochs=12))
+    network = build("rescsrnet", width=0.1)
+    network.load_state_dict(load_file(tmp_path / "checkpoint.safetensors"))
+    images = RealImages(TinyIndex(), "val", 8, 4, 15)
+    errors = training.predict_counts(network, images, "cpu") - images.counts
+    assert training.mae(errors) == pytest.approx(history["val_mae"].min(), rel=1e-3)
+
+
+def test_given_weights_are_the_start(tmp_path):
+    run(tmp_path / "a")
+    weights = load_file(tmp_path / "a" / "checkpoint.safetensors")
+    front = {name: tensor for name, tensor in weights.items() if name.startswith("frontend.0.")}
+    one, _ = run(tmp_path / "b", replace(SETTINGS, learning_rate=0.0), weights=front)
+    assert torch.equal(one["frontend.0.weight"], weights["frontend.0.weight"])
+    assert not torch.equal(one["output_layer.weight"], weights["output_layer.weight"])
+    with pytest.raises(InputError, match="frontend.99"):
+        run(tmp_path / "c", weights={"frontend.99.weight": torch.zeros(1)})
+
+
+def test_a_run_that_diverges_ends_without_an_error(tmp_path):
+    _, history = run(tmp_path, replace(SETTINGS, network="csrnet", learning_rate=1e15, epochs=30))
+    assert len(history) < 30
+    assert not np.isfinite(history["loss"].iloc[-1])
+
+
+def test_float16_on_a_cpu_is_float32(tmp_path):
+    assert_equal_runs(run(tmp_path / "a"), run(tmp_path / "b", replace(SETTINGS, precision="float16")))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"r_mix": 7}, "r_mix is 7.*holds 6"),
+        ({"network": "sasnet", "r_mix": 1}, "stride 8.*network has stride 1"),
+        ({"network": "dmcount", "density_scale": 10}, "density_scale"),
+    ],
+)
+def test_what_does_not_fit_is_an_error(tmp_path, change, message):
+    fake = make_fake(tmp_path / "fake")
+    with pytest.raises(InputError, match=message):
+        run(tmp_path, replace(SETTINGS, **change), fake)
+
+
+@pytest.mark.parametrize("change", [{"precision": "bfloat16"}, {"epochs": 0}, {"batch_size": 0}])
+def test_settings_are_checked(change):
+    with pytest.raises(InputError, match=next(iter(change))):
+        replace(SETTINGS, **change)
+
+
+def test_a_missing_split_is_an_error(tmp_path):
+    index = TinyIndex()
+    index.frame["split"] = index.frame["split"].replace("val", "test")
+    with pytest.raises(InputError, match="'val'"):
+        run(tmp_path, index=index)
+
+
+def stopped_after(epoch: int, folder, monkeypatch, settings, fake):
+    """Train until the state after `epoch` is saved, then fail."""
+
+    def plan(*args):
+        if args[-1] > epoch:
+            raise KeyboardInterrupt
+        return plan_epoch(*args)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(training, "plan_epoch", plan)
+        run(folder, settings, fake, save_seconds=0)
+    assert (folder / "state.pt").exists()
+
+
+@pytest.mark.parametrize("r_mix", [0, 4])
+def test_an_interrupted_run_ends_with_the_same_bits(tmp_path, monkeypatch, r_mix):
+    settings, fake = replace(SETTINGS, r_mix=r_mix, epochs=6, flip=True), make_fake(tmp_path / "fake")
+    undisturbed = run(tmp_path / "a", settings, fake)
+    stopped_after(2, tmp_path / "b", monkeypatch, settings, fake)
+    assert_equal_runs(undisturbed, run(tmp_path / "b", settings, fake))
+
+
+def test_a_state_of_other_settings_or_data_is_discarded(tmp_path, monkeypatch):
+    fake = make_fake(tmp_path / "fake")
+    settings = replace(SETTINGS, r_mix=4)
+    stopped_after(2, tmp_path / "b", monkeypatch, settings, fake)
+    other = replace(settings, learning_rate=1e-4)
+    assert_equal_runs(run(tmp_path / "a", other, fake), run(tmp_path / "b", other, fake))
+
+    stopped_after(2, tmp_path / "c", monkeypatch, settings, fake)
+    assert_equal_runs(run(tmp_path / "d", settings, fake[1:]), run(tmp_path / "c", settings, fake[1:]))
+
+    stopped_after(2, tmp_path / "e", monkeypatch, settings, fake)
+    changed = TinyIndex()
+    changed.images[2] = 255 - changed.images[2]
+    assert_equal_runs(run(tmp_path / "f", settings, fake, changed), run(tmp_path / "e", settings, fake, changed))
+
+
+def test_a_killed_run_ends_with_the_same_bits(tmp_path):
+    fake = make_fake(tmp_path / "fake")
+
+    def start():
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        return subprocess.Popen([sys.executable, __file__, tmp_path / "b", tmp_path / "fake/fake.csv"], env=environment)
+
+    victim, state = start(), tmp_path / "b" / "state.pt"
+    while not state.exists() and victim.poll() is None:
+        time.sleep(0.005)
+    time.sleep(random.uniform(0, 0.3))
+    victim.send_signal(signal.SIGKILL)
+    assert victim.wait() == -signal.SIGKILL, "the run ended before it was killed; give it more epochs"
+    assert state.exists()
+    assert not (tmp_path / "b" / "checkpoint.safetensors").exists()
+
+    undisturbed = run(tmp_path / "a", LONG, fake)
+    assert start().wait(timeout=300) == 0
+    resumed = load_file(tmp_path / "b" / "checkpoint.safetensors"), pd.read_csv(tmp_path / "b" / "history.csv")
+    assert_equal_runs(undisturbed, resumed)
+    assert sorted(os.listdir(tmp_path / "b")) == sorted(os.listdir(tmp_path / "a"))
+
+
+if __name__ == "__main__":  # what `test_a_killed_run_ends_with_the_same_bits` starts
+    torch.set_num_threads(1)
+    train(LONG, TinyIndex(), read_fake(sys.argv[2]), sys.argv[1], "cpu", save_seconds=0)
