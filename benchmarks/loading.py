@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
+
 from promptmix.datasets import Sample, read_dataset
 from promptmix.datasets.index import Index, prepare
 from promptmix.datasets.splits import split

@@ -1,14 +1,19 @@
 """Annotate images with a heavyweight network (paper, section III, third stage)."""
 
 import logging
+import os
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
 from promptmix.batching import BATCH_PIXELS, density
+from promptmix.checkpoints import load_network
+from promptmix.datasets.index import Index
 from promptmix.maps import Annotation, map_shape, reduce_map
+from promptmix.training import TrainingSettings, train
 
 log = logging.getLogger(__name__)
 
@@ -60,3 +65,19 @@ def _batches(images: Iterable[tuple[str, np.ndarray]], pixels: int) -> Iterator[
         if (len(batch) + 1) * size[0] * size[1] > pixels:
             yield waiting.pop(size)
     yield from waiting.values()
+
+
+def fine_tune(index: Index, weights: str | Path, settings: TrainingSettings, out: Path, device: str) -> None:
+    """Train a heavyweight network further on a dataset's training split (paper, section IV: SASNet on PANDA-Crowd).
+
+    The state of an unfinished training lies in the folder named like `out` without its ending, and its history stays.
+
+    Args:
+        index: the dataset.
+        weights: of the network to start from.
+        settings: network, learning rate, epochs and so on.
+        out: the weights of the best epoch by the validation error.
+    """
+    network = load_network(settings.network, weights, **settings.network_settings)
+    checkpoint = train(settings, index, None, out.with_suffix(""), device, weights=network.state_dict())
+    os.replace(checkpoint, out)

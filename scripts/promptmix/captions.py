@@ -8,12 +8,13 @@ Source: github.com/rmokady/CLIP_prefix_caption (MIT). Settings for the published
 import logging
 import os
 from collections.abc import Iterable, Iterator
-from itertools import batched
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import AutoTokenizer, CLIPImageProcessor, CLIPVisionModelWithProjection
+from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPVisionModelWithProjection
+from transformers.utils import logging as transformers_logging
 
 from promptmix.checkpoints import load_network
 from promptmix.errors import InputError
@@ -53,7 +54,7 @@ class Captioner:
             raise InputError(f"decoding is {decoding!r}; expected 'greedy' or 'beam'")
         self.device = torch.device(device)
         self.encoder = _pretrained(CLIPVisionModelWithProjection, clip).to(self.device).float().eval()
-        self.processor = _pretrained(CLIPImageProcessor, clip)
+        self.processor = _pretrained(CLIPImageProcessorPil, clip)
         self.tokenizer = _pretrained(AutoTokenizer, tokenizer)
         self.network = load_network("clipcap", weights, **settings).to(self.device)
         self.stop = self.tokenizer.encode(STOP, add_special_tokens=False)[-1]
@@ -63,8 +64,9 @@ class Captioner:
     def caption(self, images: Iterable[np.ndarray], batch_size: int = 32) -> Iterator[str]:
         """Yield a caption for each (H, W, 3) uint8 RGB image, in order; empty where the network has nothing to say."""
         done = 0
-        for batch in batched(images, batch_size):
-            pixels = self.processor(list(batch), return_tensors="pt").pixel_values.to(self.device)
+        images = iter(images)
+        while batch := list(islice(images, batch_size)):
+            pixels = self.processor(batch, return_tensors="pt").pixel_values.to(self.device)
             features = self.encoder(pixel_values=pixels).image_embeds
             if self.normalise:
                 features = features / features.norm(dim=1, keepdim=True)
@@ -85,12 +87,20 @@ def clean(text: str) -> str:
 
 
 def _pretrained(kind, source: str):
-    """Load from a folder or the Hub's cache; a folder that is not there is named as such."""
+    """Load from a folder or the Hub's cache; a folder that is not there is named as such.
+
+    A whole CLIP holds more than its image encoder, and transformers would list every tensor that is left over.
+    """
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
     try:
-        return kind.from_pretrained(source)
+        return kind.from_pretrained(source, local_files_only=True)
     except (OSError, ValueError) as error:
         where = "The folder exists, but does not hold it" if os.path.isdir(source) else "There is no such folder"
         raise InputError(
             f"{source}: no {kind.__name__} could be loaded. {where}, and it could not be fetched from the Hub by that "
             f"name. Give a folder in transformers' format, such as resources/models/clip. ({error})"
         ) from error
+    finally:
+        transformers_logging.set_verbosity(verbosity)

@@ -7,7 +7,7 @@ when they read it.
 import hashlib
 import io
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +93,13 @@ def read_verified(image: str | Path, sha256: str) -> np.ndarray:
             return np.asarray(opened.convert("RGB"))
     except OSError as error:
         raise InputError(f"{image}: not an image ({error}). Delete it and run `snakemake {target}`") from None
+
+
+def read_images(manifest: str | Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the file stem and the pixels, (H, W, 3) uint8, of each image of a manifest; see `read_verified`."""
+    frame = read_manifest(manifest)
+    for image, digest in zip(frame["image"], frame["sha256"], strict=True):
+        yield Path(image).stem, read_verified(image, digest)
 
 
 def _as_target(path: str | Path) -> str:

@@ -44,6 +44,7 @@ from promptmix.manifest import read_verified
 from promptmix.maps import map_shape, open_maps, read_map
 from promptmix.mixing import check_ratio, draw_epoch
 from promptmix.networks import build
+from promptmix.optimiser import AdamW
 
 if TYPE_CHECKING:
     from promptmix.datasets.index import Index
@@ -134,9 +135,7 @@ def train(
         _start_from(network, weights)
     _check_scale(network, settings.density_scale)
     network = network.to(device, memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-    )
+    optimiser = AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
     half = settings.precision == "float16" and device.type == "cuda"
     if settings.precision == "float16" and not half:
         log.info("float16 is for CUDA; training in float32 on the %s", device.type)

@@ -5,9 +5,10 @@ import pytest
 import torch
 from fill import fill, image, values
 from golden import assert_golden, facts, parameters, shapes
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
 from promptmix import networks
 from promptmix.checkpoints import load_weights, save_weights
-from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 GPT = {"vocab_size": 61, "n_positions": 48, "n_embd": 32, "n_layer": 2, "n_head": 4}
 BEAM = "beam (size 5, best first)"

@@ -4,6 +4,7 @@ import pytest
 import torch
 from fill import fill, image
 from golden import assert_golden, facts, parameters, shapes
+
 from promptmix import networks
 
 CROWD = ("csrnet", "rescsrnet", "sasnet", "dmcount")

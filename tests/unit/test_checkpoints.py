@@ -3,6 +3,7 @@ import stat
 
 import pytest
 import torch
+
 from promptmix import networks
 from promptmix.checkpoints import load_network, load_weights, read_metadata, read_tensors, save_weights
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from promptmix.miniature import crowds
 from promptmix.miniature.crowds import (
     LOCATIONS,
@@ -86,7 +87,9 @@ def test_captions_are_lower_case_sentences_that_vary(location, size):
 
 
 def test_unknown_names_and_impossible_crowds_say_what_is_wrong():
-    with pytest.raises(ValueError, match="'moon' is no location of the miniature's crowds; choose one of stadium, concert"):
+    with pytest.raises(
+        ValueError, match="'moon' is no location of the miniature's crowds; choose one of stadium, concert"
+    ):
         render(location="moon")
     with pytest.raises(ValueError, match="choose one of stadium"):
         describe(np.random.default_rng(0), "moon", "few")

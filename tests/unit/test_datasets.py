@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.io
 from PIL import Image
+
 from promptmix.datasets import READERS, read_dataset
 from promptmix.datasets.sample import natural_key
 from promptmix.errors import InputError

@@ -1,6 +1,7 @@
 import os
 
 import pytest
+
 from promptmix.errors import InputError, did_you_mean
 from promptmix.files import replacing, sha256, write_csv
 

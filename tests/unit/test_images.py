@@ -3,6 +3,7 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+
 from promptmix.errors import InputError
 from promptmix.images import decoded, encode_jpeg, is_grey, jpeg_quality, opened, read_image, training_size
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
 from promptmix.datasets import Sample
 from promptmix.datasets.index import COLUMNS, Index, prepare
 from promptmix.errors import InputError

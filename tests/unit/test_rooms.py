@@ -23,7 +23,7 @@ def test_shapes_types_and_range(kind, width, height):
         assert room.kind == kind
         assert (room.image.shape, room.image.dtype) == ((height, width, 3), np.uint8)
         assert (room.depth.shape, room.depth.dtype) == ((height, width), np.float32)
-        assert 0.5 <= room.depth.min() and room.depth.max() <= 10
+        assert room.depth.min() >= 0.5 and room.depth.max() <= 10
 
 
 @pytest.mark.parametrize("kind", ROOMS)

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.io
 
 from promptmix.errors import InputError
 
@@ -20,6 +19,8 @@ def read_points(path: Path, key: str, unpack: Callable[[Any], Any] = lambda valu
     Raises:
         InputError: the file cannot be read, lacks the variable, or holds no list of (x, y) in it.
     """
+    import scipy.io  # here, as Snakemake imports this package at every start, and scipy takes its time
+
     try:
         variables = scipy.io.loadmat(path)
     except FileNotFoundError:

@@ -43,18 +43,18 @@ def split(samples: Sequence[Sample], shares: Mapping[str, float | int], seed: in
         (i for i, sample in enumerate(samples) if sample.split in ("train", "")),
         key=lambda i: natural_key(samples[i].name),
     )
-    numbers = _numbers(shares, len(pool))
+    dealt = numbers(shares, len(pool))
     order = np.random.default_rng(seed).permutation(len(pool))
-    names = np.repeat(["val", "test", "train"], [numbers["val"], numbers["test"], numbers["train"]])
+    names = np.repeat(["val", "test", "train"], [dealt["val"], dealt["test"], dealt["train"]])
     chosen = {pool[place]: str(name) for place, name in zip(order, names, strict=True)}
     return [replace(sample, split=chosen.get(i, sample.split)) for i, sample in enumerate(samples)]
 
 
-def _numbers(shares: Mapping[str, float | int], images: int) -> dict[str, int]:
-    """Turn shares or numbers into numbers of images that add up to `images`."""
+def numbers(shares: Mapping[str, float | int], images: int) -> dict[str, int]:
+    """Return the number of images of each split, of `images` in all; see `split` for `shares` and errors."""
     if wrong := [name for name, share in shares.items() if isinstance(share, bool) or share < 0]:
         raise InputError(f"split: {wrong[0]}: {shares[wrong[0]]}; expected a share of 0 to 1 or a number of images")
-    numbers = {
+    found = {
         name: share if isinstance(share, int) else math.floor(share * images + 0.5) for name, share in shares.items()
     }
     given = " + ".join(f"{share} {name}" for name, share in shares.items())
@@ -66,7 +66,7 @@ def _numbers(shares: Mapping[str, float | int], images: int) -> dict[str, int]:
         raise InputError(f"split: {given} = {total} images, but there are {images}")
     if counted == {False} and "train" in shares and not math.isclose(total, 1):
         raise InputError(f"split: {given} = {total:g}; expected shares that add up to 1")
-    held_out = {"val": numbers.get("val", 0), "test": numbers.get("test", 0)}
+    held_out = {"val": found.get("val", 0), "test": found.get("test", 0)}
     train = images - sum(held_out.values())
     if train < 1:
         raise InputError(f"split: {given} leaves no training image of {images}")

@@ -13,7 +13,7 @@ from transformers import CLIPTokenizer, CLIPVisionModelWithProjection
 
 from promptmix.checkpoints import save_weights
 from promptmix.miniature import clip, corpus
-from promptmix.miniature.loop import fit
+from promptmix.miniature.loop import fit, state_of
 from promptmix.networks import build
 
 log = logging.getLogger(__name__)
@@ -26,34 +26,41 @@ def settings(vocabulary: int) -> dict:
 
 
 def train(
-    folder: Path, clip_folder: Path, steps: int, seed: int, out: Path, batch: int = 128, learning_rate: float = 2e-3
+    folder: Path,
+    clip_folder: Path,
+    steps: int,
+    seed: int,
+    out: Path,
+    device: str,
+    batch: int = 128,
+    learning_rate: float = 2e-3,
 ) -> list:
     """Train on the corpus in `folder` with the frozen CLIP in `clip_folder`; write the weights to `out`."""
     rows = corpus.read_rows(folder)
     pixels = np.load(folder / "pixels.npy", mmap_mode="r")
     tokenizer = CLIPTokenizer.from_pretrained(clip_folder)
-    encoder = CLIPVisionModelWithProjection.from_pretrained(clip_folder).float().eval()
+    encoder = CLIPVisionModelWithProjection.from_pretrained(clip_folder).float().eval().to(device)
     features = torch.empty(len(rows), encoder.config.projection_dim)
     with torch.inference_mode():
         for _, group in rows.groupby(["width", "height"]):
             for first in range(0, len(group), 128):
                 part = group.iloc[first : first + 128]
                 images = clip.pixel_values(list(corpus.stack(pixels, part)))
-                features[part.index.to_numpy()] = encoder(pixel_values=images).image_embeds
+                features[part.index.to_numpy()] = encoder(pixel_values=images.to(device)).image_embeds.cpu()
     torch.manual_seed(seed)
-    network = build("clipcap", **settings(len(tokenizer)))
+    network = build("clipcap", **settings(len(tokenizer))).to(device)
 
     def loss(step: int) -> Tensor:
         rng = np.random.default_rng([seed, step])
         drawn = rng.integers(len(rows), size=batch)
         texts = [corpus.caption(rng, r.place, r.size) for r in rows.iloc[drawn].itertuples()]
-        encoded = tokenizer(texts, add_special_tokens=False, padding=True, return_tensors="pt")
+        encoded = tokenizer(texts, add_special_tokens=False, padding=True, return_tensors="pt").to(device)
         torch.manual_seed(seed + step)
         mask = nn.functional.pad(encoded.attention_mask, (network.prefix_length, 0), value=1)
-        logits = network(encoded.input_ids, features[drawn], mask).logits[:, network.prefix_length - 1 : -1]
+        logits = network(encoded.input_ids, features[drawn].to(device), mask).logits[:, network.prefix_length - 1 : -1]
         wanted = encoded.input_ids.masked_fill(encoded.attention_mask == 0, -100)
         return nn.functional.cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=-100)
 
-    history = fit(network, loss, steps, learning_rate, out.with_suffix(".state"))
+    history = fit(network, loss, steps, learning_rate, state_of(out))
     save_weights(out, network, {"network": "clipcap"}, torch.float16)
     return history

@@ -14,10 +14,10 @@ import pandas as pd
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from torch import Tensor, nn
-from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
+from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
 from promptmix.miniature import corpus
-from promptmix.miniature.loop import fit
+from promptmix.miniature.loop import fit, state_of
 
 log = logging.getLogger(__name__)
 
@@ -57,10 +57,10 @@ def tokens_of(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
     return tokenizer(texts, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt").input_ids
 
 
-def image_processor() -> CLIPImageProcessor:
+def image_processor() -> CLIPImageProcessorPil:
     """Return CLIP's preprocessing (bicubic, centre crop, CLIP's mean and deviation) for 64-pixel images."""
     size = {"shortest_edge": IMAGE_SIZE}
-    return CLIPImageProcessor(size=size, crop_size={"height": IMAGE_SIZE, "width": IMAGE_SIZE})
+    return CLIPImageProcessorPil(size=size, crop_size={"height": IMAGE_SIZE, "width": IMAGE_SIZE})
 
 
 def pixel_values(images: list[np.ndarray]) -> Tensor:
@@ -94,14 +94,15 @@ def build(tokenizer: CLIPTokenizer, width: int = 128) -> CLIPModel:
     return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=128))
 
 
-def train(folder: Path, steps: int, seed: int, out: Path, batch: int = 64, learning_rate: float = 1e-3) -> list:
+def train(
+    folder: Path, steps: int, seed: int, out: Path, device: str, batch: int = 64, learning_rate: float = 1e-3
+) -> list:
     """Train tokeniser and CLIP on the corpus in `folder`; save both, with the image processor, in `out`."""
     torch.manual_seed(seed)
-    out.mkdir(parents=True, exist_ok=True)
     rows = corpus.read_rows(folder)
     pixels = np.load(folder / "pixels.npy", mmap_mode="r")
     tokenizer = train_tokenizer(rows, seed)
-    model = build(tokenizer)
+    model = build(tokenizer).to(device)
     prepared = torch.empty((len(rows), 3, IMAGE_SIZE, IMAGE_SIZE), dtype=torch.float16)
     for _, group in rows.groupby(["width", "height"]):
         for part in np.array_split(group.index, max(1, len(group) // 500)):
@@ -112,17 +113,18 @@ def train(folder: Path, steps: int, seed: int, out: Path, batch: int = 64, learn
         rng = np.random.default_rng([seed, step])
         drawn = rng.integers(len(rows), size=batch)
         texts = [corpus.prompt(rng, r.place, r.size, r.grey) for r in rows.iloc[drawn].itertuples()]
-        images = prepared[drawn].float()
-        mirrored = torch.from_numpy(rng.random(batch) < 0.5)
+        images = prepared[drawn].float().to(device)
+        mirrored = torch.from_numpy(rng.random(batch) < 0.5).to(device)
         images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
-        logits = model(input_ids=tokens_of(tokenizer, texts), pixel_values=images).logits_per_text
-        same = (labels[drawn][:, None] == labels[drawn]).float()
+        tokens = tokens_of(tokenizer, texts).to(device)
+        logits = model(input_ids=tokens, pixel_values=images).logits_per_text
+        same = (labels[drawn][:, None] == labels[drawn]).float().to(device)
         target = same / same.sum(1, keepdim=True)
         cross_entropy = nn.functional.cross_entropy
         return (cross_entropy(logits, target) + cross_entropy(logits.T, target)) / 2
 
-    history = fit(model, loss, steps, learning_rate, out / "state.pt", decay=0.05)
-    model.save_pretrained(out)
+    history = fit(model, loss, steps, learning_rate, state_of(out), decay=0.05)
+    model.half().save_pretrained(out)
     tokenizer.save_pretrained(out)
     image_processor().save_pretrained(out)
     return history

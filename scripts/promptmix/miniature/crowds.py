@@ -78,7 +78,9 @@ def _places(rng, people: int):
         batch = rng.random((2 * people + 8, 2))
         batch[:, 1] **= 1.35
         clustered = rng.random(len(batch)) < share
-        batch[clustered] = (centres[rng.integers(len(centres), size=len(batch))] + rng.normal(0, spread, batch.shape))[clustered]
+        batch[clustered] = (centres[rng.integers(len(centres), size=len(batch))] + rng.normal(0, spread, batch.shape))[
+            clustered
+        ]
         yield from batch[((batch >= 0) & (batch <= 1)).all(1)].tolist()
 
 
@@ -134,14 +136,16 @@ def _place(rng, ground: _Ground, people: int) -> list[tuple] | None:
             continue
         wide = 0.85 if hat and scene.hat in ("board", "straw") else 0.5
         wide, top = (0.95, 1.0) if arms else (wide, 0.7)
-        mine = np.array([(x - wide * d, y - top * d, x + wide * d, y + 0.5 * d), (x - 0.8 * d, y + 0.4 * d, x + 0.8 * d, foot)])
+        mine = np.array(
+            [(x - wide * d, y - top * d, x + wide * d, y + 0.5 * d), (x - 0.8 * d, y + 0.4 * d, x + 0.8 * d, foot)]
+        )
         if n:
             farther = heads[:n, 3] <= foot
             left = seen[:n] & ~(_inside(spots[:n], mine).any(-1) & farther[:, None])
             if (left.sum(1) < _IN_SIGHT).any():
                 continue
             seen[:n] = left
-        boxes[m:m + 2], feet[m:m + 2] = mine, foot
+        boxes[m : m + 2], feet[m : m + 2] = mine, foot
         spots[n], seen[n], heads[n] = own, visible, (x, y, d, foot)
         found.append((x, foot, d, y, hat, seated, arms))
         m, n = m + 2, n + 1
@@ -160,14 +164,21 @@ def _draw_person(pen, rng, scene: Scene, x, foot, d, y, hat, seated, arms) -> No
         pen.d.rectangle((x + 0.06 * d, hip - 0.2 * d, x + 0.5 * d, foot), trousers)
     if arms:
         for side in (-1, 1)[: rng.integers(1, 3)]:
-            pen.d.line((x + side * 0.6 * d, y + 0.7 * d, x + side * 0.85 * d, y - 0.9 * d), skin, max(1, round(0.3 * d)))
-    pen.d.rounded_rectangle((x - 0.78 * d, y + 0.42 * d, x + 0.78 * d, max(hip, y + 0.9 * d)), 0.35 * d, shirt, mix(shirt, (0, 0, 0), 0.35))
+            pen.d.line(
+                (x + side * 0.6 * d, y + 0.7 * d, x + side * 0.85 * d, y - 0.9 * d), skin, max(1, round(0.3 * d))
+            )
+    pen.d.rounded_rectangle(
+        (x - 0.78 * d, y + 0.42 * d, x + 0.78 * d, max(hip, y + 0.9 * d)), 0.35 * d, shirt, mix(shirt, (0, 0, 0), 0.35)
+    )
     pen.d.ellipse((x - 0.5 * d, y - 0.58 * d, x + 0.5 * d, y + 0.52 * d), hair)
     if rng.random() < 0.6:  # faces us
         turn = rng.uniform(-0.12, 0.12)
         pen.d.ellipse((x + (turn - 0.36) * d, y - 0.28 * d, x + (turn + 0.36) * d, y + 0.52 * d), skin)
     if hat and scene.hat == "board":
-        pen.d.polygon([(x - 0.85 * d, y - 0.4 * d), (x, y - 0.7 * d), (x + 0.85 * d, y - 0.4 * d), (x, y - 0.1 * d)], lit((16, 16, 20)))
+        pen.d.polygon(
+            [(x - 0.85 * d, y - 0.4 * d), (x, y - 0.7 * d), (x + 0.85 * d, y - 0.4 * d), (x, y - 0.1 * d)],
+            lit((16, 16, 20)),
+        )
         pen.d.line((x + 0.1 * d, y - 0.4 * d, x + 0.6 * d, y + 0.05 * d), lit((236, 190, 60)), max(1, round(0.14 * d)))
     elif hat and scene.hat == "straw":
         pen.d.ellipse((x - 0.85 * d, y - 0.45 * d, x + 0.85 * d, y - 0.05 * d), lit(near(rng, 226, 196, 130)))
@@ -179,7 +190,9 @@ def _draw_person(pen, rng, scene: Scene, x, foot, d, y, hat, seated, arms) -> No
 # --- Images and captions ---
 
 
-def render_crowd(rng: np.random.Generator, width: int, height: int, location: str, people: int, grey: bool = False) -> Crowd:
+def render_crowd(
+    rng: np.random.Generator, width: int, height: int, location: str, people: int, grey: bool = False
+) -> Crowd:
     """Render one crowd; the same generator state and arguments give the same bytes.
 
     Args:
@@ -201,7 +214,9 @@ def render_crowd(rng: np.random.Generator, width: int, height: int, location: st
         scene.aisles.append((rng.uniform(0.2, 0.8), rng.uniform(0.04, 0.09)))
     scale = crowd_scale(width, height)
     # Smaller heads for more people, as a photographer steps back, but loosely: the size of a head must not tell the count.
-    head = scale**0.5 * zoom * float(np.clip(7.6 * (max(people, 1) / scale) ** -0.13 * rng.uniform(0.82, 1.18), 3.4, 7.0))
+    head = (
+        scale**0.5 * zoom * float(np.clip(7.6 * (max(people, 1) / scale) ** -0.13 * rng.uniform(0.82, 1.18), 3.4, 7.0))
+    )
     for _ in range(5):
         ground = _Ground(scene, pen, head)
         found = _place(rng, ground, people)
@@ -209,12 +224,17 @@ def render_crowd(rng: np.random.Generator, width: int, height: int, location: st
             break
         head *= 0.85
     else:
-        raise ValueError(f"{people} people do not fit a {width}x{height} image of a {location} with every head in sight; "
-                         f"ask for fewer people or a larger image")
+        raise ValueError(
+            f"{people} people do not fit a {width}x{height} image of a {location} with every head in sight; "
+            f"ask for fewer people or a larger image"
+        )
     if scene.shadow:
         slant = rng.uniform(-0.8, 0.8)
         for x, foot, d, *_ in found:
-            pen.d.ellipse((x + (slant - 0.9) * d, foot - 0.35 * d, x + (slant + 0.9) * d, foot + 0.3 * d), (0, 0, 20, scene.shadow))
+            pen.d.ellipse(
+                (x + (slant - 0.9) * d, foot - 0.35 * d, x + (slant + 0.9) * d, foot + 0.3 * d),
+                (0, 0, 20, scene.shadow),
+            )
     things = [(*ground.at(p.u, p.t), p) for p in scene.props] + [(*person[:3], person) for person in found]
     for x, y, d, thing in sorted(things, key=lambda thing: thing[1]):
         if isinstance(thing, Prop):
@@ -225,7 +245,9 @@ def render_crowd(rng: np.random.Generator, width: int, height: int, location: st
     points, half = heads[:, :2], heads[:, 2:] * (0.5, 0.55)
     boxes = np.clip(np.concatenate([points - half, points + half], 1), 0, (width, height) * 2)
     image = _photograph(rng, pen.image.reduce(zoom), grey, scale**0.5)
-    return Crowd(image, points.astype(np.float32), boxes.astype(np.float32), location, crowd_size(people, width, height), grey)
+    return Crowd(
+        image, points.astype(np.float32), boxes.astype(np.float32), location, crowd_size(people, width, height), grey
+    )
 
 
 def _photograph(rng, image: Image.Image, grey: bool, scale: float) -> np.ndarray:
@@ -251,16 +273,56 @@ _PEOPLE = {
     None: ["people", "a crowd of people", "a group of people"],
 }
 _WHERE = {
-    "stadium": ["in a stadium", "in the stands of a stadium", "watching a game in a stadium", "sitting in a stadium by a green field"],
-    "concert": ["at a concert", "in front of a stage with bright lights", "at a concert at night", "watching a band on a stage"],
-    "mecca": ["in front of the kaaba in mecca", "in mecca", "walking around the kaaba", "around the black kaaba in mecca"],
-    "airport": ["in an airport", "waiting in an airport terminal", "in an airport with large windows", "walking through an airport with luggage"],
-    "marathon": ["running a marathon", "running in a marathon on a road", "at a marathon", "running down a road with trees"],
-    "ceremony": ["at a graduation ceremony", "at a ceremony", "at a ceremony in front of a building with columns", "at a ceremony with a red carpet"],
+    "stadium": [
+        "in a stadium",
+        "in the stands of a stadium",
+        "watching a game in a stadium",
+        "sitting in a stadium by a green field",
+    ],
+    "concert": [
+        "at a concert",
+        "in front of a stage with bright lights",
+        "at a concert at night",
+        "watching a band on a stage",
+    ],
+    "mecca": [
+        "in front of the kaaba in mecca",
+        "in mecca",
+        "walking around the kaaba",
+        "around the black kaaba in mecca",
+    ],
+    "airport": [
+        "in an airport",
+        "waiting in an airport terminal",
+        "in an airport with large windows",
+        "walking through an airport with luggage",
+    ],
+    "marathon": [
+        "running a marathon",
+        "running in a marathon on a road",
+        "at a marathon",
+        "running down a road with trees",
+    ],
+    "ceremony": [
+        "at a graduation ceremony",
+        "at a ceremony",
+        "at a ceremony in front of a building with columns",
+        "at a ceremony with a red carpet",
+    ],
     "beach": ["on a beach", "on a beach with umbrellas", "on the sand near the sea", "at the beach on a sunny day"],
     "street": ["walking down a street", "on a city street", "crossing a street", "on a street between buildings"],
-    "market": ["at a market", "walking through a market", "at a street market with stalls", "shopping at an outdoor market"],
-    "protest": ["at a protest", "holding signs at a protest", "protesting in a square", "with banners at a demonstration"],
+    "market": [
+        "at a market",
+        "walking through a market",
+        "at a street market with stalls",
+        "shopping at an outdoor market",
+    ],
+    "protest": [
+        "at a protest",
+        "holding signs at a protest",
+        "protesting in a square",
+        "with banners at a demonstration",
+    ],
 }
 
 

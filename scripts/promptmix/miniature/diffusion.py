@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from promptmix.miniature import autoencoder, clip, corpus
-from promptmix.miniature.loop import fit
+from promptmix.miniature.loop import fit, state_of
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,6 @@ def train(
     learning_rate: float = 1e-3,
 ) -> list:
     """Train the UNet on the corpus in `folder`, and save the whole pipeline in `out`."""
-    out.mkdir(parents=True, exist_ok=True)
     rows = corpus.read_rows(folder)
     pixels = np.load(folder / "pixels.npy", mmap_mode="r")
     vae = AutoencoderKL.from_pretrained(vae_folder).to(device).eval().requires_grad_(False)
@@ -99,7 +98,7 @@ def train(
         predicted = unet(noisy, times.to(device), condition).sample
         return nn.functional.mse_loss(predicted, scheduler.get_velocity(clean, noise, times).to(device))
 
-    history = fit(unet, loss, steps, learning_rate, out / "state.pt", ema=0.9995)
+    history = fit(unet, loss, steps, learning_rate, state_of(out), ema=0.9995)
     save(unet, vae, encoder, tokenizer, out)
     return history
 

@@ -16,7 +16,14 @@ ROOMS = ("bedroom", "bathroom", "kitchen", "living room", "office")
 WHITE, CREAM, BLACK = (0.93, 0.93, 0.92), (0.92, 0.86, 0.74), (0.08, 0.08, 0.09)
 STEEL, GLASS, LAMP = (0.62, 0.64, 0.66), (0.72, 0.84, 0.97), (1.0, 0.9, 0.62)
 WOODS = ((0.5, 0.32, 0.18), (0.66, 0.46, 0.28), (0.33, 0.2, 0.13), (0.78, 0.62, 0.42))
-FABRICS = ((0.62, 0.16, 0.17), (0.16, 0.27, 0.5), (0.2, 0.42, 0.32), (0.72, 0.52, 0.2), (0.45, 0.28, 0.48), (0.42, 0.44, 0.48))
+FABRICS = (
+    (0.62, 0.16, 0.17),
+    (0.16, 0.27, 0.5),
+    (0.2, 0.42, 0.32),
+    (0.72, 0.52, 0.2),
+    (0.45, 0.28, 0.48),
+    (0.42, 0.44, 0.48),
+)
 WALLS = {
     "bedroom": ((0.86, 0.76, 0.66), (0.72, 0.78, 0.86), (0.87, 0.74, 0.74), (0.86, 0.84, 0.72)),
     "bathroom": ((0.82, 0.9, 0.95), (0.9, 0.94, 0.95), (0.7, 0.85, 0.9), (0.78, 0.9, 0.86)),
@@ -87,7 +94,9 @@ def _window_on(scene, rng, wall, centre, width=1.2, bottom=1.0, top=2.1, curtain
 def _picture(scene, rng, wall, along, y):
     scene.hang(wall, along, y, pick(rng, WOODS + (BLACK, WHITE)), thick=0.03)
     inner = [(a + 0.05, b - 0.05) for a, b in (along, y)]
-    scene.hang(wall, *inner, pick(rng, FABRICS), thick=0.04, pattern="blend", second=CREAM, scale=inner[1][1] - inner[1][0])
+    scene.hang(
+        wall, *inner, pick(rng, FABRICS), thick=0.04, pattern="blend", second=CREAM, scale=inner[1][1] - inner[1][0]
+    )
 
 
 def _door(scene, rng, wall, start):
@@ -107,7 +116,9 @@ def _bedroom(scene, rng):
     scene.box(bed, (0.3, 0.5), (foot + 0.02, length - 0.08), WHITE)
     pattern = pick(rng, ("plain", "stripes", "checker"))
     blanket = {"pattern": pattern, "second": tuple(0.6 * c + 0.35 for c in cover), "scale": rng.uniform(0.2, 0.4)}
-    scene.box((x - 0.05, x + wide + 0.05), (0.22, 0.56), (foot - 0.03, length - rng.uniform(0.65, 0.8)), cover, **blanket)
+    scene.box(
+        (x - 0.05, x + wide + 0.05), (0.22, 0.56), (foot - 0.03, length - rng.uniform(0.65, 0.8)), cover, **blanket
+    )
     for a in (x + 0.1, x + wide / 2 + 0.06):
         scene.box((a, a + wide / 2 - 0.16), (0.5, 0.72), (length - 0.5, length - 0.1), pick(rng, (WHITE, CREAM)))
     for a in (x - 0.52, x + wide + 0.1)[: rng.integers(1, 3)]:
@@ -141,7 +152,15 @@ def _bathroom(scene, rng):
     scene.hang("back", (tub + 0.33, tub + 0.42), (rim + 0.15, rim + 0.25), STEEL, thick=0.16)
     if rng.random() < 0.5:
         curtain = pick(rng, FABRICS + (CREAM,))
-        scene.box((tub - 0.02, tub + 0.03), (0.3, 2.0), (length - rng.uniform(0.3, 0.7), length), curtain, "stripes", WHITE, 0.12)
+        scene.box(
+            (tub - 0.02, tub + 0.03),
+            (0.3, 2.0),
+            (length - rng.uniform(0.3, 0.7), length),
+            curtain,
+            "stripes",
+            WHITE,
+            0.12,
+        )
     x = tub - rng.uniform(0.55, 0.65)  # the toilet: foot, bowl, seat with its hole, tank and lid
     scene.box((x + 0.1, x + 0.3), (0, 0.25), (length - 0.6, length - 0.15), WHITE)
     scene.box((x + 0.01, x + 0.39), (0.22, 0.41), (length - 0.72, length - 0.15), WHITE)
@@ -158,7 +177,15 @@ def _bathroom(scene, rng):
     glass = {"pattern": "blend", "second": (0.86, 0.95, 1.0), "scale": 0.7, "glow": 0.5}
     scene.hang("back", (0.12, 0.04 + wide), (1.24, 1.96), (0.45, 0.58, 0.66), thick=0.03, **glass)
     scene.hang("back", (0.15, wide), (2.03, 2.1), WHITE, thick=0.1, glow=1.1)
-    scene.hang("left", (length - 1.5, length - 1.0), (0.8, 1.4), pick(rng, FABRICS), pattern="stripes", second=WHITE, thick=0.06)
+    scene.hang(
+        "left",
+        (length - 1.5, length - 1.0),
+        (0.8, 1.4),
+        pick(rng, FABRICS),
+        pattern="stripes",
+        second=WHITE,
+        thick=0.06,
+    )
     if rng.random() < 0.6:
         _window_on(scene, rng, "back", (x + 0.2 + tub) / 2, 0.6, 1.4, 2.05)
     if rng.random() < 0.6:
@@ -168,7 +195,11 @@ def _bathroom(scene, rng):
 
 def _kitchen(scene, rng):
     width, _, length = scene.size
-    front, doors, top = length - 0.6, pick(rng, WOODS + (WHITE, CREAM, (0.35, 0.5, 0.5))), pick(rng, (BLACK, STEEL, WOODS[1]))
+    front, doors, top = (
+        length - 0.6,
+        pick(rng, WOODS + (WHITE, CREAM, (0.35, 0.5, 0.5))),
+        pick(rng, (BLACK, STEEL, WOODS[1])),
+    )
     fridge = pick(rng, (WHITE, STEEL, (0.75, 0.2, 0.18)))
     scene.box((0, 0.7), (0, rng.uniform(1.7, 1.95)), (front - 0.08, length), fridge)
     scene.box((0.0, 0.7), (1.15, 1.17), (front - 0.085, length), BLACK)
@@ -203,7 +234,9 @@ def _kitchen(scene, rng):
         for a in (x + 0.1, x + 0.6)[: rng.integers(1, 3)]:
             scene.legs((a, a + 0.4), (z + 0.6, z + 1.0), 0.45, wood, 0.05)
             scene.box((a, a + 0.4), (0.42, 0.47), (z + 0.6, z + 1.0), wood)
-            scene.box((a, a + 0.4), (0.47, 0.95), (z + 0.96, z + 1.0), wood, pattern="stripes", scale=0.13, second=BLACK)
+            scene.box(
+                (a, a + 0.4), (0.47, 0.95), (z + 0.96, z + 1.0), wood, pattern="stripes", scale=0.13, second=BLACK
+            )
     return (width / 2, 0.95, length - 0.8)
 
 
@@ -267,7 +300,12 @@ def _office(scene, rng):
     scene.box(desk, (0.7, 0.75), (z, length), wood)
     scene.box((desk[0], desk[0] + 0.05), (0, 0.7), (z + 0.05, length), wood)
     scene.box((desk[1] - 0.45, desk[1]), (0, 0.7), (z + 0.05, length), wood, pattern="panels", scale=0.45)
-    shown = {"pattern": "blend", "second": pick(rng, (WHITE, GLASS, FABRICS[2])), "scale": rng.uniform(0.2, 0.6), "glow": 0.95}
+    shown = {
+        "pattern": "blend",
+        "second": pick(rng, (WHITE, GLASS, FABRICS[2])),
+        "scale": rng.uniform(0.2, 0.6),
+        "glow": 0.95,
+    }
     screens = rng.integers(1, 3)
     for a in (desk[0] + 0.3, desk[0] + 0.92)[:screens]:
         scene.box((a, a + 0.58), (0.87, 1.26), (z + 0.42, z + 0.46), BLACK)
@@ -283,7 +321,13 @@ def _office(scene, rng):
     scene.box((seat - 0.03, seat + 0.51), (0.03, 0.08), (front + 0.21, front + 0.27), BLACK)
     scene.box((seat + 0.21, seat + 0.27), (0.03, 0.08), (front - 0.03, front + 0.51), BLACK)
     books = {"pattern": "books", "second": (0.2, 0.15, 0.12), "scale": rng.uniform(0.34, 0.42)}
-    scene.box((0, 0.35), (0, rng.uniform(1.7, 2.1)), (length - rng.uniform(1.6, 2.2), length - 0.05), pick(rng, WOODS), **books)
+    scene.box(
+        (0, 0.35),
+        (0, rng.uniform(1.7, 2.1)),
+        (length - rng.uniform(1.6, 2.2), length - 0.05),
+        pick(rng, WOODS),
+        **books,
+    )
     if rng.random() < 0.6:
         _window_on(scene, rng, "back", (desk[0] + desk[1]) / 2, 1.5, 1.3, 2.2)
     else:
@@ -305,12 +349,25 @@ def furnish(rng: np.random.Generator, kind: str) -> tuple[Scene, tuple[float, fl
     wall, ceiling = pick(rng, WALLS[kind]), ((0.93, 0.93, 0.92), "plain", BLACK, 0.3, 0.0)
     wall = tuple(np.clip(np.array(wall) * rng.uniform(0.88, 1.05) + rng.normal(0, 0.02, 3), 0, 1))
     grout = tuple(0.72 * c for c in wall)
-    pattern = "tiles" if kind == "bathroom" else pick(rng, ("plain", "plain", "stripes") if kind != "office" else ("plain",))
+    pattern = (
+        "tiles" if kind == "bathroom" else pick(rng, ("plain", "plain", "stripes") if kind != "office" else ("plain",))
+    )
     paper = (wall, pattern, grout if pattern == "tiles" else tuple(0.94 * c for c in wall), rng.uniform(0.2, 0.3), 0.0)
     ground = pick(rng, FLOORS.get(kind, ("planks", "carpet", "planks")))
-    colours = {"planks": WOODS, "carpet": FABRICS + (CREAM,), "tiles": (CREAM, STEEL, WOODS[3]), "checker": (WHITE, CREAM)}
+    colours = {
+        "planks": WOODS,
+        "carpet": FABRICS + (CREAM,),
+        "tiles": (CREAM, STEEL, WOODS[3]),
+        "checker": (WHITE, CREAM),
+    }
     colour = pick(rng, colours[ground])
-    floor = (colour, ground, tuple(0.5 * c for c in colour), 0.16 if ground == "planks" else rng.uniform(0.3, 0.45), 0.0)
+    floor = (
+        colour,
+        ground,
+        tuple(0.5 * c for c in colour),
+        0.16 if ground == "planks" else rng.uniform(0.3, 0.45),
+        0.0,
+    )
     scene.paint += [paper, paper, floor, ceiling, paper, paper]
     focus = FURNISH[kind](scene, rng)
     if rng.random() < 0.5:

@@ -10,6 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from promptmix.optimiser import AdamW
+
 log = logging.getLogger(__name__)
 
 
@@ -38,7 +40,7 @@ def fit(
         (step, mean loss since the last entry), every fiftieth of the run.
     """
     parameters = [p for p in module.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(parameters, learning_rate, weight_decay=decay, betas=(0.9, 0.99))
+    optimiser = AdamW(parameters, learning_rate, weight_decay=decay, betas=(0.9, 0.99))
     average = [p.detach().clone() for p in parameters]
     step, history, recent = 0, [], []
     if state.exists():
@@ -79,8 +81,14 @@ def fit(
     return history
 
 
+def state_of(out: Path) -> Path:
+    """Return where the state of an unfinished model lies: beside the model, as Snakemake clears a folder it remakes."""
+    return out.with_name(f"{out.name}.state")
+
+
 def _save(state: Path, module: nn.Module, optimiser, average: list[Tensor], step: int, history: list) -> None:
-    new = state.with_suffix(".new")
+    state.parent.mkdir(parents=True, exist_ok=True)
+    new = state.with_name(f"{state.name}.new")
     content = {"module": module.state_dict(), "optimiser": optimiser.state_dict(), "average": average}
     torch.save(content | {"step": step, "history": history}, new)
     os.replace(new, state)

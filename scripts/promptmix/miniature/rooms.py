@@ -16,8 +16,18 @@ FEATURES = {
     "bedroom": ("a bed and a window", "a bed with pillows", "a wardrobe and a bed", "a bed and a nightstand"),
     "bathroom": ("a bathtub and a toilet", "a sink and a mirror", "white tiles and a toilet", "a toilet and a sink"),
     "kitchen": ("a fridge and cupboards", "a table and a stove", "counters and a fridge", "a stove and cupboards"),
-    "living room": ("a sofa and a television", "a sofa and a table on a rug", "a couch and a tv", "a sofa and a window"),
-    "office": ("a desk and a chair", "a desk with a computer screen", "shelves of books and a desk", "a chair and shelves"),
+    "living room": (
+        "a sofa and a television",
+        "a sofa and a table on a rug",
+        "a couch and a tv",
+        "a sofa and a window",
+    ),
+    "office": (
+        "a desk and a chair",
+        "a desk with a computer screen",
+        "shelves of books and a desk",
+        "a chair and shelves",
+    ),
 }
 
 
@@ -129,7 +139,9 @@ def _texture(pattern: str, u: np.ndarray, v: np.ndarray, colour, second, scale: 
     return colour + np.asarray(mix, np.float32)[:, None] * (second - colour)
 
 
-def _shade(scene: Scene, camera: Camera, rays: np.ndarray, lamp: np.ndarray, tint: np.ndarray, ambient: float) -> np.ndarray:
+def _shade(
+    scene: Scene, camera: Camera, rays: np.ndarray, lamp: np.ndarray, tint: np.ndarray, ambient: float
+) -> np.ndarray:
     """Colours (height, width, 3) of what the rays hit: painted, lit by one lamp and dimmed near corners and under furniture."""
     depth, surface, axis = cast(scene, camera, rays)
     depth, surface, axis, rays = depth.ravel(), surface.ravel(), axis.ravel(), rays.reshape(3, -1)
@@ -191,7 +203,9 @@ def render_room(rng: np.random.Generator, width: int, height: int, kind: str) ->
     spread, warm = np.array(scene.size), rng.uniform(-0.05, 0.05)
     lamp = (spread * (rng.uniform(0.25, 0.75), 0.93, rng.uniform(0.3, 0.6))).astype(np.float32)
     tint = np.array(LIGHTS.get(kind, (1.06, 0.99, 0.88))) * (1 + warm, 1, 1 - warm) * rng.uniform(0.75, 1.2)
-    colour = _shade(scene, camera, camera.rays(2 * width, 2 * height), lamp, tint.astype(np.float32), rng.uniform(0.4, 0.6))
+    colour = _shade(
+        scene, camera, camera.rays(2 * width, 2 * height), lamp, tint.astype(np.float32), rng.uniform(0.4, 0.6)
+    )
     colour = colour.reshape(height, 2, width, 2, 3).mean((1, 3)) + rng.normal(0, 0.012, (height, width, 3))
     # depth has its own rays through the pixels' centres: averaged over an edge it would be the depth of nothing
     depth, _, _ = cast(scene, camera, camera.rays(width, height))

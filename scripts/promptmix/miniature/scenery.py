@@ -9,7 +9,16 @@ from PIL import Image, ImageDraw
 
 SKIN = [(244, 208, 177), (224, 172, 125), (198, 134, 92), (141, 85, 54), (92, 56, 38)]
 HAIR = [(22, 18, 18), (38, 26, 20), (70, 44, 26), (122, 84, 44), (178, 142, 84), (110, 108, 106)]
-STREETWEAR = [(196, 40, 44), (36, 70, 150), (236, 236, 230), (30, 32, 40), (60, 130, 70), (232, 178, 52), (120, 70, 130), (120, 120, 126)]
+STREETWEAR = [
+    (196, 40, 44),
+    (36, 70, 150),
+    (236, 236, 230),
+    (30, 32, 40),
+    (60, 130, 70),
+    (232, 178, 52),
+    (120, 70, 130),
+    (120, 120, 126),
+]
 VIVID = [(240, 60, 60), (40, 120, 240), (250, 220, 40), (250, 130, 30), (60, 200, 110), (240, 90, 180), (245, 245, 245)]
 
 Colour = tuple[int, int, int]
@@ -89,8 +98,10 @@ def pick(rng, colours) -> Colour:
 
 def _box(x0, y0, x1, y1, fill, ball=False, hides=False):
     """A rectangle or ellipse in head widths around a prop's foot."""
+
     def draw(pen, x, y, s):
         (pen.d.ellipse if ball else pen.d.rectangle)((x + x0 * s, y + y0 * s, x + x1 * s, y + y1 * s), fill)
+
     return draw, [(x0, y0, x1, y1)] if hides else []
 
 
@@ -107,15 +118,30 @@ def _ball(rng, u, t, colours=VIVID, height=0.0) -> Prop:
 
 def _placard(rng, u, t) -> Prop:
     w, h, up = rng.uniform(0.8, 2.2), rng.uniform(1.1, 1.9), rng.uniform(4.4, 5.4)
-    ink, board = pick(rng, [(20, 20, 20), (190, 20, 30)]), pick(rng, [(250, 250, 245)] * 3 + [(255, 225, 70), (230, 60, 50)])
+    ink, board = (
+        pick(rng, [(20, 20, 20), (190, 20, 30)]),
+        pick(rng, [(250, 250, 245)] * 3 + [(255, 225, 70), (230, 60, 50)]),
+    )
     text = [_box(-w * 0.7, -up - h * y - 0.1, w * rng.uniform(0.3, 0.7), -up - h * y + 0.12, ink) for y in (0.3, 0.65)]
     return _prop(u, t, _box(-0.1, -up, 0.1, -2, (120, 90, 60)), _box(-w, -up - h, w, -up, board, hides=True), *text)
 
 
 def _tree(rng, u, t, height=5.0, round_=1.8, green=(50, 110, 50)) -> Prop:
     leaves = near(rng, *green, by=22)
-    return _prop(u, t, _box(-0.3, -height, 0.3, 0, (92, 66, 44), hides=True), _box(-round_, -height - 2.4 * round_, round_, -height + 0.6, leaves, True, True),
-                 _box(-round_ * 0.7, -height - 2.1 * round_, round_ * 0.3, -height - round_ * 0.6, mix(leaves, (255, 255, 180), 0.25), True))
+    return _prop(
+        u,
+        t,
+        _box(-0.3, -height, 0.3, 0, (92, 66, 44), hides=True),
+        _box(-round_, -height - 2.4 * round_, round_, -height + 0.6, leaves, True, True),
+        _box(
+            -round_ * 0.7,
+            -height - 2.1 * round_,
+            round_ * 0.3,
+            -height - round_ * 0.6,
+            mix(leaves, (255, 255, 180), 0.25),
+            True,
+        ),
+    )
 
 
 def _sky(rng, pen, horizon):
@@ -139,14 +165,36 @@ def _stadium(pen, rng) -> Scene:
         pen.rect(x - half * 0.7, rows[0], x + half * 0.7, pitch, near(rng, 205, 203, 196))
     grass = near(rng, 62, 150, 62)
     for i in range(8):  # mown stripes
-        pen.poly([(0.5 + (i / 8 - 0.5) * 1.1, pitch), (0.5 + ((i + 1) / 8 - 0.5) * 1.1, pitch), (0.5 + ((i + 1) / 8 - 0.5) * 2, 1), (0.5 + (i / 8 - 0.5) * 2, 1)],
-                 grass if i % 2 else mix(grass, (20, 70, 20), 0.22))
+        pen.poly(
+            [
+                (0.5 + (i / 8 - 0.5) * 1.1, pitch),
+                (0.5 + ((i + 1) / 8 - 0.5) * 1.1, pitch),
+                (0.5 + ((i + 1) / 8 - 0.5) * 2, 1),
+                (0.5 + (i / 8 - 0.5) * 2, 1),
+            ],
+            grass if i % 2 else mix(grass, (20, 70, 20), 0.22),
+        )
     pen.rect(0, pitch - 0.025, 1, pitch + 0.03, pick(rng, VIVID))  # boards
     pen.line(0, pitch + 0.11, 1, pitch + 0.11, (240, 245, 240), 0.012)
-    pen.d.arc((0.35 * pen.w, (pitch + 0.03) * pen.h, 0.65 * pen.w, 1.1 * pen.h), 180, 360, (240, 245, 240), max(1, pen.w // 80))
+    pen.d.arc(
+        (0.35 * pen.w, (pitch + 0.03) * pen.h, 0.65 * pen.w, 1.1 * pen.h),
+        180,
+        360,
+        (240, 245, 240),
+        max(1, pen.w // 80),
+    )
     team = pick(rng, VIVID)
-    return Scene(roof + 0.13, pitch - 0.01, shrink=0.6, clothes=[team] * 4 + STREETWEAR, arms=0.15, seated=0.6, shadow=0, aisles=aisles,
-                  props=[_ball(rng, rng.random(), rng.random(), [team, (240, 240, 240)], 3.5) for _ in range(rng.integers(0, 5))])
+    return Scene(
+        roof + 0.13,
+        pitch - 0.01,
+        shrink=0.6,
+        clothes=[team] * 4 + STREETWEAR,
+        arms=0.15,
+        seated=0.6,
+        shadow=0,
+        aisles=aisles,
+        props=[_ball(rng, rng.random(), rng.random(), [team, (240, 240, 240)], 3.5) for _ in range(rng.integers(0, 5))],
+    )
 
 
 def _concert(pen, rng) -> Scene:
@@ -159,7 +207,10 @@ def _concert(pen, rng) -> Scene:
     pen.rect(0.27, 0.15, 0.73, edge - 0.1, mix(glow, (255, 255, 255), 0.35))
     for x in np.linspace(0.06, 0.94, rng.integers(5, 8)):
         foot, wide = x + rng.normal(0, 0.18), rng.uniform(0.04, 0.09)
-        pen.poly([(x, 0.05), (foot - wide, edge + 0.12), (foot + wide, edge + 0.12)], (*(glow if rng.random() < 0.4 else other), 80))
+        pen.poly(
+            [(x, 0.05), (foot - wide, edge + 0.12), (foot + wide, edge + 0.12)],
+            (*(glow if rng.random() < 0.4 else other), 80),
+        )
         pen.oval(x, 0.05, 0.022, 0.03, (255, 255, 240))
     pen.rect(0, 0, 1, 0.03, (40, 40, 48))
     for x in (0.0, 0.88):  # loudspeakers
@@ -168,7 +219,10 @@ def _concert(pen, rng) -> Scene:
             pen.oval(x + 0.06, y, 0.035, 0.045, (52, 52, 58))
     pen.rect(0, edge - 0.05, 1, edge + 0.02, near(rng, 34, 30, 40))
     light = tuple(0.42 + 0.45 * c / 255 for c in glow)
-    phones = [_prop(rng.random(), rng.random(), _box(-0.25, -5.2, 0.3, -4.6, (225, 240, 255), hides=True)) for _ in range(rng.integers(2, 12))]
+    phones = [
+        _prop(rng.random(), rng.random(), _box(-0.25, -5.2, 0.3, -4.6, (225, 240, 255), hides=True))
+        for _ in range(rng.integers(2, 12))
+    ]
     return Scene(edge + 0.16, 1.2, light=light, arms=0.35, shadow=0, props=phones)
 
 
@@ -187,19 +241,55 @@ def _mecca(pen, rng) -> Scene:
     pen.fade(edge, 1, mix(marble, (190, 190, 190), 0.3), marble)
     half, tall, base = rng.uniform(0.13, 0.17), rng.uniform(0.4, 0.46), edge + rng.uniform(0.13, 0.2)
     for r in (1.7, 2.5, 3.4):
-        pen.d.ellipse(((x - half * r) * pen.w, (base - 0.11 * r) * pen.h, (x + half * r) * pen.w, (base + 0.11 * r) * pen.h), None, (170, 168, 165), max(1, pen.w // 130))
+        pen.d.ellipse(
+            ((x - half * r) * pen.w, (base - 0.11 * r) * pen.h, (x + half * r) * pen.w, (base + 0.11 * r) * pen.h),
+            None,
+            (170, 168, 165),
+            max(1, pen.w // 130),
+        )
     gold = near(rng, 216, 176, 62)
 
     def kaaba(pen, *_):
-        pen.poly([(x - half, base - tall), (x + half * 0.55, base - tall + 0.02), (x + half * 0.55, base), (x - half, base - 0.02)], (22, 20, 22))
-        pen.poly([(x + half * 0.55, base - tall + 0.02), (x + half, base - tall), (x + half, base - 0.04), (x + half * 0.55, base)], (46, 42, 44))
+        pen.poly(
+            [
+                (x - half, base - tall),
+                (x + half * 0.55, base - tall + 0.02),
+                (x + half * 0.55, base),
+                (x - half, base - 0.02),
+            ],
+            (22, 20, 22),
+        )
+        pen.poly(
+            [
+                (x + half * 0.55, base - tall + 0.02),
+                (x + half, base - tall),
+                (x + half, base - 0.04),
+                (x + half * 0.55, base),
+            ],
+            (46, 42, 44),
+        )
         pen.rect(x - half, base - tall * 0.76, x + half, base - tall * 0.64, gold)
         pen.rect(x - half * 0.1, base - tall * 0.45, x + half * 0.2, base - 0.01, gold)
 
     top, bottom = edge + 0.1, 1.15
     cube = Prop(x, (base - top) / (bottom - top), [(x - half, base - tall, x + half, base)], kaaba, fixed=True)
-    return Scene(top, bottom, clothes=[(246, 246, 242)] * 6 + [(24, 22, 26)] * 3 + [(190, 180, 160), (120, 130, 150)], hat="cap", caps=[(246, 246, 242)], hats=0.3, shadow=60,
-                  shrink=0.4, props=[cube, *(_ball(rng, rng.random(), rng.random(), [(200, 200, 196), (150, 150, 150)]) for _ in range(rng.integers(0, 4)))])
+    return Scene(
+        top,
+        bottom,
+        clothes=[(246, 246, 242)] * 6 + [(24, 22, 26)] * 3 + [(190, 180, 160), (120, 130, 150)],
+        hat="cap",
+        caps=[(246, 246, 242)],
+        hats=0.3,
+        shadow=60,
+        shrink=0.4,
+        props=[
+            cube,
+            *(
+                _ball(rng, rng.random(), rng.random(), [(200, 200, 196), (150, 150, 150)])
+                for _ in range(rng.integers(0, 4))
+            ),
+        ],
+    )
 
 
 def _airport(pen, rng) -> Scene:
@@ -207,12 +297,17 @@ def _airport(pen, rng) -> Scene:
     pen.fade(0, roof, near(rng, 150, 154, 162), near(rng, 190, 193, 198))
     for i in range(3):
         for x in np.linspace(0.08, 0.92, 6):
-            pen.oval(0.5 + (x - 0.5) * (1.25 - 0.12 * i), roof * (0.2 + 0.3 * i), 0.032 - 0.007 * i, 0.012, (255, 255, 244))
+            pen.oval(
+                0.5 + (x - 0.5) * (1.25 - 0.12 * i), roof * (0.2 + 0.3 * i), 0.032 - 0.007 * i, 0.012, (255, 255, 244)
+            )
     pen.fade(roof, edge, near(rng, 138, 188, 232), near(rng, 206, 226, 240))
     pen.rect(0, edge - 0.06, 1, edge, (150, 158, 150))  # apron
     x, white = rng.uniform(0.2, 0.7), near(rng, 246, 248, 250)
     pen.oval(x, edge - 0.1, 0.2, 0.045, white)
-    pen.poly([(x - 0.2, edge - 0.11), (x - 0.22, edge - 0.24), (x - 0.17, edge - 0.24), (x - 0.1, edge - 0.12)], pick(rng, VIVID))
+    pen.poly(
+        [(x - 0.2, edge - 0.11), (x - 0.22, edge - 0.24), (x - 0.17, edge - 0.24), (x - 0.1, edge - 0.12)],
+        pick(rng, VIVID),
+    )
     pen.poly([(x - 0.03, edge - 0.09), (x + 0.06, edge - 0.09), (x - 0.06, edge - 0.02)], (170, 176, 184))
     for m in np.linspace(0, 1, rng.integers(6, 9)):
         pen.line(m, roof, m, edge, (78, 84, 94), 0.014)
@@ -224,8 +319,18 @@ def _airport(pen, rng) -> Scene:
     b = rng.uniform(0.05, 0.6)
     pen.rect(b, roof - 0.02, b + 0.32, roof + 0.09, (28, 34, 52))  # departures
     for i in range(3):
-        pen.rect(b + 0.02, roof + 0.005 + 0.027 * i, b + rng.uniform(0.16, 0.3), roof + 0.015 + 0.027 * i, (255, 214, 70))
-    bags = [_prop(rng.random(), rng.random(), _box(-0.6, -1.7, 0.6, 0, pick(rng, STREETWEAR), hides=True), _box(-0.3, -2.2, 0.3, -1.9, (60, 60, 66))) for _ in range(rng.integers(2, 8))]
+        pen.rect(
+            b + 0.02, roof + 0.005 + 0.027 * i, b + rng.uniform(0.16, 0.3), roof + 0.015 + 0.027 * i, (255, 214, 70)
+        )
+    bags = [
+        _prop(
+            rng.random(),
+            rng.random(),
+            _box(-0.6, -1.7, 0.6, 0, pick(rng, STREETWEAR), hides=True),
+            _box(-0.3, -2.2, 0.3, -1.9, (60, 60, 66)),
+        )
+        for _ in range(rng.integers(2, 8))
+    ]
     plants = [_tree(rng, rng.random(), rng.random() * 0.6, 1.4, 0.9) for _ in range(rng.integers(0, 4))]
     return Scene(edge + 0.17, 1.15, shadow=45, props=bags + plants, shrink=0.45)
 
@@ -240,11 +345,22 @@ def _marathon(pen, rng) -> Scene:
     road = near(rng, 98, 98, 106)
     pen.poly([(mid - a, edge), (mid + a, edge), (0.5 + b, 1), (0.5 - b, 1)], road)
     for side in (-1, 1):
-        pen.poly([(mid + side * a, edge), (mid + side * (a - 0.015), edge), (0.5 + side * (b - 0.05), 1), (0.5 + side * b, 1)], (240, 240, 236))
+        pen.poly(
+            [
+                (mid + side * a, edge),
+                (mid + side * (a - 0.015), edge),
+                (0.5 + side * (b - 0.05), 1),
+                (0.5 + side * b, 1),
+            ],
+            (240, 240, 236),
+        )
     for lane in (-0.34, 0.34):
         for q in np.linspace(0, 1, 7)[:-1]:
             q, r = q**1.5, (q + 0.1) ** 1.5
-            x0, x1 = (mid + lane * a) * (1 - q) + (0.5 + lane * b) * q, (mid + lane * a) * (1 - r) + (0.5 + lane * b) * r
+            x0, x1 = (
+                (mid + lane * a) * (1 - q) + (0.5 + lane * b) * q,
+                (mid + lane * a) * (1 - r) + (0.5 + lane * b) * r,
+            )
             pen.line(x0, edge + (1 - edge) * q, x1, edge + (1 - edge) * r, (242, 214, 80), 0.012)
     arch, y = pick(rng, [(220, 40, 50), (40, 80, 200), (240, 130, 30)]), edge - 0.1
     for side in (-1, 1):
@@ -252,12 +368,30 @@ def _marathon(pen, rng) -> Scene:
     pen.rect(mid - a - 0.038, y - 0.07, mid + a + 0.038, y + 0.05, arch)
     for x in np.arange(mid - 0.16, mid + 0.16, 0.05):
         pen.rect(x, y - 0.035, x + 0.03, y + 0.015, (250, 250, 250))
+
     def side():
         return rng.uniform(0.06, 0.25) * (1 if rng.random() < 0.5 else -1)
 
-    trees = [_tree(rng, 0.5 + np.sign(s) * 0.5 + s, rng.random() ** 2 * 0.5, 3.2, 1.7) for s in (side() for _ in range(rng.integers(5, 9)))]
-    cones = [_ball(rng, 0.5 + np.sign(s) * 0.53, rng.random(), [(250, 110, 30), (250, 250, 250)], rng.choice([0, 2.5])) for s in (side() for _ in range(rng.integers(2, 8)))]
-    return Scene(edge + 0.14, 1.12, (mid - a * 1.02, mid + a * 1.02), (0.52 - b, 0.48 + b), clothes=VIVID, hat="cap", hats=0.25, arms=0.12, props=trees + cones, shadow=80)
+    trees = [
+        _tree(rng, 0.5 + np.sign(s) * 0.5 + s, rng.random() ** 2 * 0.5, 3.2, 1.7)
+        for s in (side() for _ in range(rng.integers(5, 9)))
+    ]
+    cones = [
+        _ball(rng, 0.5 + np.sign(s) * 0.53, rng.random(), [(250, 110, 30), (250, 250, 250)], rng.choice([0, 2.5]))
+        for s in (side() for _ in range(rng.integers(2, 8)))
+    ]
+    return Scene(
+        edge + 0.14,
+        1.12,
+        (mid - a * 1.02, mid + a * 1.02),
+        (0.52 - b, 0.48 + b),
+        clothes=VIVID,
+        hat="cap",
+        hats=0.25,
+        arms=0.12,
+        props=trees + cones,
+        shadow=80,
+    )
 
 
 def _ceremony(pen, rng) -> Scene:
@@ -271,14 +405,31 @@ def _ceremony(pen, rng) -> Scene:
         pen.rect(x - 0.026, roof + 0.055, x + 0.026, edge, mix(stone, (255, 255, 255), 0.4))
         pen.rect(x + 0.01, roof + 0.055, x + 0.026, edge, mix(stone, (120, 100, 80), 0.25))
     for i in range(4):  # steps
-        pen.rect(0, edge - 0.02 + 0.04 * i, 1, edge + 0.02 + 0.04 * i, mix(stone, (150, 140, 130), 0.15 + 0.3 * (i % 2)))
+        pen.rect(
+            0, edge - 0.02 + 0.04 * i, 1, edge + 0.02 + 0.04 * i, mix(stone, (150, 140, 130), 0.15 + 0.3 * (i % 2))
+        )
     lawn = near(rng, 128, 164, 96)
     pen.fade(edge + 0.12, 1, lawn, mix(lawn, (60, 110, 50), 0.3))
     mid, red = rng.uniform(0.42, 0.58), near(rng, 188, 28, 42)
     pen.poly([(mid - 0.05, edge - 0.02), (mid + 0.05, edge - 0.02), (mid + 0.16, 1), (mid - 0.16, 1)], red)
-    flowers = [_ball(rng, mid + s * rng.uniform(0.12, 0.16), rng.random(), [(250, 250, 250), (240, 120, 160), (250, 210, 60)]) for s in (-1, 1) for _ in range(rng.integers(1, 5))]
+    flowers = [
+        _ball(rng, mid + s * rng.uniform(0.12, 0.16), rng.random(), [(250, 250, 250), (240, 120, 160), (250, 210, 60)])
+        for s in (-1, 1)
+        for _ in range(rng.integers(1, 5))
+    ]
     gown = pick(rng, [(24, 24, 30), (24, 28, 70), (90, 20, 34)])
-    return Scene(edge + 0.13, 1.15, clothes=[gown] * 6 + STREETWEAR, hat="board", hats=0.75, seated=0.2, arms=0.08, shadow=60, props=flowers, aisles=[(mid, 0.07)])
+    return Scene(
+        edge + 0.13,
+        1.15,
+        clothes=[gown] * 6 + STREETWEAR,
+        hat="board",
+        hats=0.75,
+        seated=0.2,
+        arms=0.08,
+        shadow=60,
+        props=flowers,
+        aisles=[(mid, 0.07)],
+    )
 
 
 def _beach(pen, rng) -> Scene:
@@ -289,8 +440,15 @@ def _beach(pen, rng) -> Scene:
     pen.rect(0, shore - 0.01, 1, 1, sand)
     wave = rng.uniform(0, 6)
     xs = np.linspace(0, 1, 24)
-    pen.poly([(x, shore - 0.015 + 0.02 * np.sin(9 * x + wave)) for x in xs] + [(x, shore + 0.025 + 0.02 * np.sin(9 * x + wave)) for x in xs[::-1]], (244, 250, 250))
-    pen.poly([(x, shore + 0.025 + 0.02 * np.sin(9 * x + wave)) for x in xs] + [(1, shore + 0.07), (0, shore + 0.07)], mix(sand, (150, 120, 80), 0.35))
+    pen.poly(
+        [(x, shore - 0.015 + 0.02 * np.sin(9 * x + wave)) for x in xs]
+        + [(x, shore + 0.025 + 0.02 * np.sin(9 * x + wave)) for x in xs[::-1]],
+        (244, 250, 250),
+    )
+    pen.poly(
+        [(x, shore + 0.025 + 0.02 * np.sin(9 * x + wave)) for x in xs] + [(1, shore + 0.07), (0, shore + 0.07)],
+        mix(sand, (150, 120, 80), 0.35),
+    )
     x = rng.uniform(0.1, 0.9)
     pen.poly([(x, edge - 0.1), (x, edge + 0.01), (x + 0.06, edge + 0.01)], (250, 250, 250))
     props = []
@@ -302,12 +460,18 @@ def _beach(pen, rng) -> Scene:
             for i in range(6):
                 box = (x - s * d, y - (4 + s * 0.6) * d, x + s * d, y - (4 - s * 0.6) * d)
                 pen.d.pieslice(box, 180 + 30 * i, 210 + 30 * i, a if i % 2 else b)
+
         props.append(Prop(rng.random(), rng.random() ** 1.4, [(-s, -4 - 0.6 * s, s, -4)], shade))
     for _ in range(rng.integers(2, 8)):
         w = rng.uniform(1.2, 2)
         props.append(_prop(rng.random(), rng.random(), _box(-w, -0.9, w, 0, pick(rng, VIVID), hides=True)))
-    props += [_ball(rng, rng.random(), rng.random(), [(240, 60, 60), (250, 250, 250), (150, 130, 100)]) for _ in range(rng.integers(1, 7))]
-    return Scene(shore + 0.13, 1.12, clothes=SKIN * 2 + VIVID, seated=0.3, hat="straw", hats=0.2, props=props, shadow=85)
+    props += [
+        _ball(rng, rng.random(), rng.random(), [(240, 60, 60), (250, 250, 250), (150, 130, 100)])
+        for _ in range(rng.integers(1, 7))
+    ]
+    return Scene(
+        shore + 0.13, 1.12, clothes=SKIN * 2 + VIVID, seated=0.3, hat="straw", hats=0.2, props=props, shadow=85
+    )
 
 
 def _street(pen, rng) -> Scene:
@@ -326,16 +490,41 @@ def _street(pen, rng) -> Scene:
             for i in (0.2, 0.6):
                 for j in (0.14, 0.38, 0.62):
                     win = [(i, j), (i + 0.24, j), (i + 0.24, j + 0.14), (i, j + 0.14)]
-                    pen.poly([(xa + (xb - xa) * m, (ta + (tb - ta) * m) * (1 - n) + (ya + (yb - ya) * m) * n) for m, n in win], glass)
+                    pen.poly(
+                        [
+                            (xa + (xb - xa) * m, (ta + (tb - ta) * m) * (1 - n) + (ya + (yb - ya) * m) * n)
+                            for m, n in win
+                        ],
+                        glass,
+                    )
             pen.poly([(xa, ya - 0.1 * (1 - p)), (xb, yb - 0.1 * (1 - q)), (xb, yb), (xa, ya)], pick(rng, STREETWEAR))
     road = near(rng, 92, 94, 100)
     pen.poly([(0, 0.62), (mid - 0.08, edge), (mid + 0.08, edge), (1, 0.62), (1, 1), (0, 1)], near(rng, 172, 168, 164))
     pen.poly([(mid - 0.055, edge), (mid + 0.055, edge), (1.02, 1), (-0.02, 1)], road)
     y = rng.uniform(0.62, 0.72)
     for x in np.linspace(-0.05, 1.05, 10)[:-1]:  # zebra crossing
-        pen.poly([(mid + (x - mid) * 0.62 / 0.75, y), (mid + (x + 0.065 - mid) * 0.62 / 0.75, y), (x + 0.07, y + 0.17), (x, y + 0.17)], (242, 242, 238))
-    lamps = [_prop(u, t, _box(-0.12, -7, 0.12, 0, (50, 54, 58)), _box(-0.55, -8, 0.55, -6.9, (255, 240, 190), True, True)) for u, t in zip((0.03, 0.97, 0.08, 0.92), rng.random(4) * 0.7)]
-    bins = [_ball(rng, rng.choice([rng.uniform(0, 0.1), rng.uniform(0.9, 1)]), rng.random(), [(60, 110, 60), (90, 90, 96), (200, 60, 50)]) for _ in range(rng.integers(1, 6))]
+        pen.poly(
+            [
+                (mid + (x - mid) * 0.62 / 0.75, y),
+                (mid + (x + 0.065 - mid) * 0.62 / 0.75, y),
+                (x + 0.07, y + 0.17),
+                (x, y + 0.17),
+            ],
+            (242, 242, 238),
+        )
+    lamps = [
+        _prop(u, t, _box(-0.12, -7, 0.12, 0, (50, 54, 58)), _box(-0.55, -8, 0.55, -6.9, (255, 240, 190), True, True))
+        for u, t in zip((0.03, 0.97, 0.08, 0.92), rng.random(4) * 0.7)
+    ]
+    bins = [
+        _ball(
+            rng,
+            rng.choice([rng.uniform(0, 0.1), rng.uniform(0.9, 1)]),
+            rng.random(),
+            [(60, 110, 60), (90, 90, 96), (200, 60, 50)],
+        )
+        for _ in range(rng.integers(1, 6))
+    ]
     return Scene(edge + 0.14, 1.12, (mid - 0.26, mid + 0.26), (-0.25, 1.25), props=lamps + bins, shadow=75)
 
 
@@ -349,23 +538,43 @@ def _market(pen, rng) -> Scene:
         pen.oval(rng.random(), rng.uniform(edge, 1), 0.012, 0.008, mix(ground, (90, 70, 50), 0.3))
     for y, sag in ((0.08, 0.1), (0.15, 0.09)):  # strings of lamps
         for x in np.linspace(0, 1, 12):
-            pen.oval(x, y + sag * 4 * x * (1 - x), 0.014, 0.021, pick(rng, [(255, 226, 130), (240, 90, 60), (255, 180, 80)]))
+            pen.oval(
+                x, y + sag * 4 * x * (1 - x), 0.014, 0.021, pick(rng, [(255, 226, 130), (240, 90, 60), (255, 180, 80)])
+            )
     props = []
     for side in (-1, 1):
         for t in np.linspace(0.0, 0.78, rng.integers(4, 6)):
-            a, b, fruit = pick(rng, VIVID[:6]), (250, 246, 236), [pick(rng, [(230, 120, 30), (200, 40, 40), (110, 160, 50), (240, 210, 60), (110, 60, 40)]) for _ in range(10)]
+            a, b, fruit = (
+                pick(rng, VIVID[:6]),
+                (250, 246, 236),
+                [
+                    pick(rng, [(230, 120, 30), (200, 40, 40), (110, 160, 50), (240, 210, 60), (110, 60, 40)])
+                    for _ in range(10)
+                ],
+            )
 
             def stall(pen, x, y, d, a=a, b=b, fruit=fruit):
                 for i in range(8):
                     x0, x1 = x + (i - 4) * 0.95 * d, x + (i - 3) * 0.95 * d
-                    pen.d.polygon([(x + (x0 - x) * 0.8, y - 7.4 * d), (x + (x1 - x) * 0.8, y - 7.4 * d), (x1, y - 5.2 * d), (x0, y - 5.2 * d)], a if i % 2 else b)
+                    pen.d.polygon(
+                        [
+                            (x + (x0 - x) * 0.8, y - 7.4 * d),
+                            (x + (x1 - x) * 0.8, y - 7.4 * d),
+                            (x1, y - 5.2 * d),
+                            (x0, y - 5.2 * d),
+                        ],
+                        a if i % 2 else b,
+                    )
                 pen.d.rectangle((x - 3.4 * d, y - 5.2 * d, x + 3.4 * d, y - 2.2 * d), (74, 56, 46))
                 pen.d.rectangle((x - 3.8 * d, y - 1.8 * d, x + 3.8 * d, y), (140, 98, 60))
                 for i, c in enumerate(fruit):
                     pen.d.ellipse((x + (i * 0.74 - 3.7) * d, y - 2.4 * d, x + (i * 0.74 - 2.96) * d, y - 1.6 * d), c)
+
             props.append(Prop(0.5 + side * (0.55 + 0.03 * rng.random()), t, [(-3.8, -7.4, 3.8, 0)], stall))
     props += [_ball(rng, rng.random(), rng.random(), height=5) for _ in range(rng.integers(0, 5))]
-    return Scene(edge + 0.2, 1.15, (mid - 0.3, mid + 0.3), (-0.02, 1.02), hat="straw", hats=0.25, props=props, shadow=60)
+    return Scene(
+        edge + 0.2, 1.15, (mid - 0.3, mid + 0.3), (-0.02, 1.02), hat="straw", hats=0.25, props=props, shadow=60
+    )
 
 
 def _protest(pen, rng) -> Scene:
@@ -384,10 +593,28 @@ def _protest(pen, rng) -> Scene:
     for i in np.arange(x + 0.04, x + 0.46, 0.055):
         pen.rect(i, y - 0.075, i + 0.034, y - 0.005, (20, 20, 24) if sum(cloth) > 500 else (255, 255, 255))
     signs = [_placard(rng, rng.random(), rng.random() ** 1.3) for _ in range(rng.integers(7, 15))]
-    flags = [_prop(rng.random(), rng.random() * 0.7, _box(-0.08, -8.5, 0.08, -2, (90, 70, 50)), _box(0.1, -8.5, 3, -6.6, pick(rng, VIVID), hides=True)) for _ in range(rng.integers(1, 5))]
+    flags = [
+        _prop(
+            rng.random(),
+            rng.random() * 0.7,
+            _box(-0.08, -8.5, 0.08, -2, (90, 70, 50)),
+            _box(0.1, -8.5, 3, -6.6, pick(rng, VIVID), hides=True),
+        )
+        for _ in range(rng.integers(1, 5))
+    ]
     balls = [_ball(rng, rng.random(), rng.random(), height=5.5) for _ in range(rng.integers(0, 4))]
     return Scene(edge + 0.15, 1.15, arms=0.3, hat="cap", hats=0.2, props=signs + flags + balls, shadow=55)
 
 
-SCENES = {"stadium": _stadium, "concert": _concert, "mecca": _mecca, "airport": _airport, "marathon": _marathon,
-           "ceremony": _ceremony, "beach": _beach, "street": _street, "market": _market, "protest": _protest}
+SCENES = {
+    "stadium": _stadium,
+    "concert": _concert,
+    "mecca": _mecca,
+    "airport": _airport,
+    "marathon": _marathon,
+    "ceremony": _ceremony,
+    "beach": _beach,
+    "street": _street,
+    "market": _market,
+    "protest": _protest,
+}

@@ -1,0 +1,35 @@
+"""PromptMix: text-to-image diffusion models enhance the performance of lightweight networks.
+
+The stages stand in rules/, in the paper's order. What is made lies in results/{scale}/, what is read in tables/.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config/config.yaml"
+
+
+pathvars:
+    results=f"results/{config['scale']}",
+    logs=f"results/{config['scale']}/logs",
+
+
+include: "rules/common.smk"
+include: "rules/miniature.smk"
+include: "rules/datasets.smk"
+include: "rules/captions.smk"
+include: "rules/prompts.smk"
+include: "rules/images.smk"
+include: "rules/annotations.smk"
+include: "rules/mixing.smk"
+include: "rules/training.smk"
+include: "rules/tables.smk"
+
+
+rule all:
+    """All tables."""
+    input:
+        rules.table1.output,
+    default_target: True

@@ -1,0 +1,73 @@
+"""
+Annotate generated images with heavyweight networks (paper, section III, third stage).
+
+    takes   images/{pool}/{generator}/block-{block}.csv        manifest of generated images
+            a heavyweight network: shipped, published, or fine-tuned here
+    gives   annotators/{annotator}.safetensors                 a fine-tuned network
+            annotations/{pool}/{generator}/{annotator}/block-{block}.h5
+"""
+
+
+def annotator_weights(annotator):
+    """Return the weights of an annotator: a given file, or what fine_tune_annotator makes."""
+    settings = config["annotators"][annotator]
+    if "weights" in settings:
+        return there_or_made(settings["weights"])
+    return [f"results/{config['scale']}/annotators/{annotator}.safetensors"]
+
+
+rule fine_tune_annotator:
+    """Train {wildcards.annotator} further on a dataset's training split."""
+    input:
+        index=lambda wildcards: expand(
+            rules.prepare_dataset.output.index, dataset=config["annotators"][wildcards.annotator]["fine_tune"]["dataset"]
+        ),
+        weights=lambda wildcards: annotator_weights(config["annotators"][wildcards.annotator]["fine_tune"]["annotator"]),
+    output:
+        "<results>/annotators/{annotator}.safetensors",
+    log:
+        "<logs>/fine_tune_annotator/{annotator}.log",
+    conda:
+        "../envs/promptmix.yaml"
+    threads: GPU_THREADS
+    resources:
+        gpu=1,
+        mem_mb=12000,
+        runtime=720,
+    params:
+        settings=lambda wildcards: as_text(plan.fine_tuning_of(wildcards.annotator)),
+        code=fingerprint("fine_tune_annotator", "promptmix.networks.sasnet", "promptmix.networks.dmcount"),
+    message:
+        "Fine-tuning {wildcards.annotator}"
+    script:
+        "../scripts/fine_tune_annotator.py"
+
+
+rule annotate_images:
+    """Predict {wildcards.annotator}'s density map of each image of a block."""
+    input:
+        manifest=rules.generate_images.output.manifest,
+        weights=lambda wildcards: annotator_weights(wildcards.annotator),
+    output:
+        "<results>/annotations/{pool}/{generator}/{annotator}/block-{block}.h5",
+    log:
+        "<logs>/annotate_images/{pool}/{generator}/{annotator}/{block}.log",
+    conda:
+        "../envs/promptmix.yaml"
+    threads: GPU_THREADS
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=60,
+    params:
+        weights=lambda wildcards: config["annotators"][wildcards.annotator].get("weights", ""),
+        network=lambda wildcards: config["annotators"][wildcards.annotator]["network"],
+        settings=lambda wildcards: as_text(config["annotators"][wildcards.annotator].get("settings", {})),
+        stride=STRIDE,
+        code=lambda wildcards: fingerprint(
+            "annotate_images", f"promptmix.networks.{config['annotators'][wildcards.annotator]['network']}"
+        ),
+    message:
+        "Annotating images {wildcards.block}00 to {wildcards.block}99 of {wildcards.pool} with {wildcards.annotator}"
+    script:
+        "../scripts/annotate_images.py"

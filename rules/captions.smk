@@ -1,0 +1,33 @@
+"""
+Caption the real training images (paper, section III, first stage).
+
+    takes   datasets/{dataset}/index.csv
+    gives   captions/{dataset}/{captioner}.csv   P_auto: image, caption
+"""
+
+
+rule caption_images:
+    """Caption the training images of {wildcards.dataset}, and no others."""
+    input:
+        index=rules.prepare_dataset.output.index,
+        pixels=rules.prepare_dataset.output.pixels,
+        clip=lambda wildcards: there_or_made(config["captioners"][wildcards.captioner]["clip"]),
+        weights=lambda wildcards: there_or_made(config["captioners"][wildcards.captioner]["weights"]),
+    output:
+        "<results>/captions/{dataset}/{captioner}.csv",
+    log:
+        "<logs>/caption_images/{dataset}/{captioner}.log",
+    conda:
+        "../envs/promptmix.yaml"
+    threads: GPU_THREADS
+    resources:
+        gpu=1,
+        mem_mb=6000,
+        runtime=60,
+    params:
+        captioner=lambda wildcards: as_text(config["captioners"][wildcards.captioner]),
+        code=fingerprint("caption_images", "promptmix.networks.clipcap"),
+    message:
+        "Captioning the training images of {wildcards.dataset}"
+    script:
+        "../scripts/caption_images.py"

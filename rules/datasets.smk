@@ -1,0 +1,44 @@
+"""
+Bring every dataset into one form.
+
+    takes   a dataset as its authors ship it
+    gives   datasets/{dataset}/index.csv         image, split, size, grey, JPEG quality, count
+            datasets/{dataset}/pixels.npy        the images at training size, one after the other
+            datasets/{dataset}/heads.npy         x, y, box width, box height
+"""
+
+
+def source_of_dataset(wildcards):
+    """Return the folder of a dataset: a rendered one, or where the config says that it lies."""
+    rendered = expand(rules.render_dataset.output, dataset=wildcards.dataset)[0]
+    path = config["datasets"][wildcards.dataset]["path"]
+    return there_or_made(rendered if path.startswith(rendered) else path)
+
+
+rule prepare_dataset:
+    """Read {wildcards.dataset}, split it, and store its images at training size."""
+    input:
+        source_of_dataset,
+    output:
+        index="<results>/datasets/{dataset}/index.csv",
+        pixels="<results>/datasets/{dataset}/pixels.npy",
+        heads="<results>/datasets/{dataset}/heads.npy",
+    log:
+        "<logs>/prepare_dataset/{dataset}.log",
+    conda:
+        "../envs/promptmix.yaml"
+    resources:
+        mem_mb=6000,
+        runtime=120,
+    params:
+        path=lambda wildcards: config["datasets"][wildcards.dataset]["path"],
+        format=lambda wildcards: config["datasets"][wildcards.dataset]["format"],
+        images=lambda wildcards: as_text(config["datasets"][wildcards.dataset]["images"]),
+        split=lambda wildcards: as_text(config["datasets"][wildcards.dataset]["split"]),
+        resize=lambda wildcards: as_text(config["datasets"][wildcards.dataset].get("resize")),
+        seed=config["seed"],
+        code=fingerprint("prepare_dataset"),
+    message:
+        "Preparing {wildcards.dataset}"
+    script:
+        "../scripts/prepare_dataset.py"

@@ -1,0 +1,200 @@
+"""
+The miniature: rendered datasets in their authors' formats, and how the models in resources/models were trained.
+
+    gives   rendered/{dataset}/                  a dataset as its authors would ship it
+            models/...                           the models, trained anew; resources/models holds a copy that ships
+
+To train the models anew: `snakemake models --cores 8`, then point the config at results/miniature/models.
+"""
+
+
+rule render_dataset:
+    """Render a crowd dataset with known heads, in the format of the dataset whose part it plays."""
+    output:
+        directory("<results>/rendered/{dataset}"),
+    log:
+        "<logs>/render_dataset/{dataset}.log",
+    conda:
+        "../envs/promptmix.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=lambda wildcards: as_text(config["render"][wildcards.dataset]),
+        images=lambda wildcards: as_text(config["datasets"][wildcards.dataset]["images"]),
+        seed=config["seed"],
+        code=fingerprint("render_dataset"),
+    message:
+        "Rendering {wildcards.dataset}"
+    script:
+        "../scripts/render_dataset.py"
+
+
+rule render_corpus:
+    """Render the captioned images on which the miniature's models are trained."""
+    output:
+        index="<results>/corpus/index.csv",
+        pixels="<results>/corpus/pixels.npy",
+        heads="<results>/corpus/heads.npy",
+    log:
+        "<logs>/render_corpus.log",
+    conda:
+        "../envs/promptmix.yaml"
+    threads: 4
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        settings=as_text(config["miniature"]["corpus"]),
+        code=fingerprint("render_corpus"),
+    message:
+        "Rendering the corpus"
+    script:
+        "../scripts/render_corpus.py"
+
+
+rule train_clip:
+    """Train a small CLIP on the corpus: tokeniser, text encoder, image encoder."""
+    input:
+        corpus=rules.render_corpus.output.index,
+    output:
+        directory("<results>/models/clip"),
+    log:
+        "<logs>/train_clip.log",
+    conda:
+        "../envs/promptmix.yaml"
+    threads: GPU_THREADS
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=60,
+    params:
+        steps=config["miniature"]["clip"]["steps"],
+        seed=config["miniature"]["corpus"]["seed"],
+        code=fingerprint("train_clip"),
+    message:
+        "Training CLIP"
+    script:
+        "../scripts/train_clip.py"
+
+
+rule train_captioner:
+    """Train a small ClipCap on the corpus."""
+    input:
+        corpus=rules.render_corpus.output.index,
+        clip=rules.train_clip.output,
+    output:
+        "<results>/models/clipcap.safetensors",
+    log:
+        "<logs>/train_captioner.log",
+    conda:
+        "../envs/promptmix.yaml"
+    threads: GPU_THREADS
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=60,
+    params:
+        steps=config["miniature"]["captioner"]["steps"],
+        seed=config["miniature"]["corpus"]["seed"],
+        code=fingerprint("train_captioner"),
+    message:
+        "Training ClipCap"
+    script:
+        "../scripts/train_captioner.py"
+
+
+rule train_autoencoder:
+    """Train the first stage of the latent diffusion model on the corpus."""
+    input:
+        corpus=rules.render_corpus.output.index,
+    output:
+        directory("<results>/models/autoencoder"),
+    log:
+        "<logs>/train_autoencoder.log",
+    conda:
+        "../envs/promptmix.yaml"
+    threads: GPU_THREADS
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=120,
+    params:
+        steps=config["miniature"]["autoencoder"]["steps"],
+        seed=config["miniature"]["corpus"]["seed"],
+        code=fingerprint("train_autoencoder"),
+    message:
+        "Training the autoencoder"
+    script:
+        "../scripts/train_autoencoder.py"
+
+
+rule train_diffusion:
+    """Train the second stage of the latent diffusion model on the corpus, and save a Stable Diffusion pipeline."""
+    input:
+        corpus=rules.render_corpus.output.index,
+        clip=rules.train_clip.output,
+        autoencoder=rules.train_autoencoder.output,
+    output:
+        directory("<results>/models/stable-diffusion"),
+    log:
+        "<logs>/train_diffusion.log",
+    conda:
+        "../envs/promptmix.yaml"
+    threads: GPU_THREADS
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=360,
+    params:
+        steps=config["miniature"]["diffusion"]["steps"],
+        seed=config["miniature"]["corpus"]["seed"],
+        code=fingerprint("train_diffusion"),
+    message:
+        "Training the diffusion model"
+    script:
+        "../scripts/train_diffusion.py"
+
+
+def starting_weights(wildcards):
+    """Return the annotator that this one starts from, if there is one."""
+    start = config["miniature"]["annotators"][wildcards.name].get("start")
+    return [f"results/{config['scale']}/models/{start}.safetensors"] if start else []
+
+
+rule train_annotator:
+    """Train a narrowed heavyweight network on crowds of the corpus."""
+    input:
+        corpus=rules.render_corpus.output.index,
+        start=starting_weights,
+    output:
+        "<results>/models/{name}.safetensors",
+    log:
+        "<logs>/train_annotator/{name}.log",
+    conda:
+        "../envs/promptmix.yaml"
+    wildcard_constraints:
+        name="|".join(config["miniature"]["annotators"]),
+    threads: GPU_THREADS
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=120,
+    params:
+        settings=lambda wildcards: as_text(config["miniature"]["annotators"][wildcards.name]),
+        sigma=config["training"]["default"]["sigma"],
+        kernel=config["training"]["default"]["kernel"],
+        seed=config["miniature"]["corpus"]["seed"],
+        code=fingerprint("train_annotator", "promptmix.networks.sasnet", "promptmix.networks.dmcount"),
+    message:
+        "Training {wildcards.name}"
+    script:
+        "../scripts/train_annotator.py"
+
+
+rule models:
+    """All models of the miniature, trained anew."""
+    input:
+        rules.train_captioner.output,
+        rules.train_diffusion.output,
+        expand(rules.train_annotator.output, name=config["miniature"]["annotators"]),

@@ -1,0 +1,41 @@
+"""
+Turn captions into prompts, or take prompts written by hand (paper, section III, second stage).
+
+    takes   captions/{dataset}/{captioner}.csv, datasets/{dataset}/index.csv
+    gives   prompts/{pool}.csv                   P': prompt, width, height, quality, grey, source
+"""
+
+
+def captions_of_pool(wildcards):
+    """Return the captions and the index that a pool is made from; nothing for prompts written by hand."""
+    pool = config["pools"][wildcards.pool]
+    if "dataset" not in pool:
+        return {}
+    return {
+        "captions": expand(rules.caption_images.output, **pool),
+        "index": expand(rules.prepare_dataset.output.index, **pool),
+    }
+
+
+rule write_prompts:
+    """Write the prompts of {wildcards.pool}."""
+    input:
+        unpack(captions_of_pool),
+    output:
+        "<results>/prompts/{pool}.csv",
+    log:
+        "<logs>/write_prompts/{pool}.log",
+    conda:
+        "../envs/promptmix.yaml"
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        pool=lambda wildcards: as_text(config["pools"][wildcards.pool]),
+        prefix=config["prompts"]["prefix"],
+        suffix=as_text(config["prompts"]["suffix"]),
+        code=fingerprint("write_prompts"),
+    message:
+        "Writing the prompts of {wildcards.pool}"
+    script:
+        "../scripts/write_prompts.py"

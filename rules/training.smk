@@ -1,0 +1,121 @@
+"""
+Train the lightweight networks, choose the learning rate, evaluate (paper, section III, fourth stage, and IV).
+
+    takes   datasets/{dataset}/index.csv, fake/{experiment}.csv
+    gives   runs/{experiment}/lr-{lr}/repeat-{repeat}/checkpoint.safetensors   weights of the best epoch by validation
+            runs/{experiment}/lr-{lr}/repeat-{repeat}/history.csv              loss and validation error by epoch
+            runs/{experiment}/selection.json                                   the learning rate, by validation error
+            runs/{experiment}/predictions.csv                                  count and prediction of each test image
+"""
+
+
+def index_of_experiment(wildcards):
+    """Return the index of the dataset that an experiment trains and tests on."""
+    return expand(rules.prepare_dataset.output.index, dataset=config["experiments"][wildcards.experiment]["dataset"])
+
+
+def fake_of_experiment(wildcards):
+    """Return D_fake of an experiment, or nothing for a baseline."""
+    fake = config["experiments"][wildcards.experiment].get("fake")
+    return expand(rules.mix_dataset.output, experiment=wildcards.experiment) if fake else []
+
+
+def network_of(wildcards):
+    """Return the name of an experiment's network."""
+    return config["experiments"][wildcards.experiment]["network"]
+
+
+rule train_network:
+    """Train on the real images and, each epoch, r_mix of the generated ones; keep the best epoch by validation."""
+    input:
+        index=index_of_experiment,
+        fake=fake_of_experiment,
+    output:
+        checkpoint="<results>/runs/{experiment}/lr-{lr}/repeat-{repeat}/checkpoint.safetensors",
+        history="<results>/runs/{experiment}/lr-{lr}/repeat-{repeat}/history.csv",
+    log:
+        "<logs>/train_network/{experiment}/lr-{lr}/repeat-{repeat}.log",
+    conda:
+        "../envs/promptmix.yaml"
+    threads: GPU_THREADS
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime=2880,
+    params:
+        settings=lambda wildcards: as_text(
+            plan.settings_of_run(wildcards.experiment, wildcards.lr, int(wildcards.repeat))
+        ),
+        code=lambda wildcards: fingerprint("train_network", f"promptmix.networks.{network_of(wildcards)}"),
+    message:
+        "Training {wildcards.experiment}, learning rate {wildcards.lr}, repeat {wildcards.repeat}"
+    script:
+        "../scripts/train_network.py"
+
+
+def histories_of_experiment(wildcards):
+    """Return the histories of all runs of an experiment: for each learning rate, all repeats."""
+    training = plan.training_of(wildcards.experiment)
+    return expand(
+        rules.train_network.output.history,
+        experiment=wildcards.experiment,
+        lr=training["learning_rates"],
+        repeat=range(training["repeats"]),
+    )
+
+
+rule select_learning_rate:
+    """Choose the learning rate with the lowest validation error, averaged over repeats; the test split is not read."""
+    input:
+        histories_of_experiment,
+    output:
+        "<results>/runs/{experiment}/selection.json",
+    log:
+        "<logs>/select_learning_rate/{experiment}.log",
+    conda:
+        "../envs/promptmix.yaml"
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        learning_rates=lambda wildcards: plan.training_of(wildcards.experiment)["learning_rates"],
+        repeats=lambda wildcards: plan.training_of(wildcards.experiment)["repeats"],
+        code=fingerprint("select_learning_rate"),
+    message:
+        "Selecting the learning rate of {wildcards.experiment}"
+    script:
+        "../scripts/select_learning_rate.py"
+
+
+def checkpoints_of_experiment(wildcards):
+    """Return the checkpoints of all runs of an experiment, in the order of their histories."""
+    return [path.replace("history.csv", "checkpoint.safetensors") for path in histories_of_experiment(wildcards)]
+
+
+rule evaluate_network:
+    """Count the people in each test image with the chosen learning rate's networks, one per repeat."""
+    input:
+        index=index_of_experiment,
+        selection=rules.select_learning_rate.output,
+        checkpoints=checkpoints_of_experiment,
+    output:
+        "<results>/runs/{experiment}/predictions.csv",
+    log:
+        "<logs>/evaluate_network/{experiment}.log",
+    conda:
+        "../envs/promptmix.yaml"
+    threads: GPU_THREADS
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=60,
+    params:
+        learning_rates=lambda wildcards: plan.training_of(wildcards.experiment)["learning_rates"],
+        repeats=lambda wildcards: plan.training_of(wildcards.experiment)["repeats"],
+        network=network_of,
+        settings=lambda wildcards: as_text(config["networks"][network_of(wildcards)]),
+        code=lambda wildcards: fingerprint("evaluate_network", f"promptmix.networks.{network_of(wildcards)}"),
+    message:
+        "Evaluating {wildcards.experiment}"
+    script:
+        "../scripts/evaluate_network.py"

@@ -1,0 +1,18 @@
+"""Caption the training images of a dataset."""
+
+import json
+
+from promptmix import job
+
+with job.start(snakemake) as device:
+    from promptmix.captions import Captioner
+    from promptmix.datasets.index import Index
+    from promptmix.files import write_csv
+
+    captioner = Captioner(**json.loads(snakemake.params.captioner), device=device)
+    index = Index.open(snakemake.input.index)
+    training = index.split("train")
+    captions = captioner.caption(index.image(i) for i in training)
+    names = index.frame["image"].iloc[training]
+    rows = [{"image": name, "caption": caption} for name, caption in zip(names, captions, strict=True)]
+    write_csv(snakemake.output[0], rows)

@@ -1,0 +1,19 @@
+"""Generate one block of images."""
+
+import json
+
+from promptmix import job
+
+with job.start(snakemake) as device:
+    import pandas as pd
+
+    from promptmix import generation
+
+    chosen = json.loads(snakemake.params.generator)
+    model = chosen.pop("model")
+    settings = generation.GeneratorSettings(**chosen)
+    files = list(snakemake.output.images)
+    prompts = pd.read_csv(snakemake.input.prompts[0], dtype={"prompt": str, "source": str}, keep_default_na=False)
+    images = generation.plan(prompts, int(snakemake.wildcards.block) * len(files), len(files))
+    pipeline = generation.load_pipeline(model, settings, device)
+    generation.write_block(pipeline, images, settings, files, snakemake.output.manifest)

@@ -1,0 +1,17 @@
+"""Read a dataset as its authors ship it, split it, and store it in the form that all later stages read."""
+
+import json
+
+from promptmix import job
+
+with job.start(snakemake):
+    from pathlib import Path
+
+    from promptmix.datasets import read_dataset
+    from promptmix.datasets.index import prepare
+    from promptmix.datasets.splits import split
+
+    params = snakemake.params
+    samples = read_dataset(params.format, params.path, json.loads(params.images))
+    samples = split(samples, json.loads(params.split), params.seed)
+    prepare(samples, Path(snakemake.output.index).parent, json.loads(params.resize), snakemake.threads)

@@ -1,0 +1,44 @@
+"""The miniature's datasets: rendered crowds in their authors' formats."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from promptmix.miniature.crowds import Crowd, crowd_scale, render_crowd
+from promptmix.miniature.formats import write_panda, write_shanghaitech, write_ucf_qnrf
+
+STREAM = 7
+"""First number of every seed here; the corpus has other seeds, so that no image is in both."""
+
+
+def render_dataset(folder: Path, settings: Mapping, images: Mapping[str, int], seed: int) -> None:
+    """Render a dataset into a folder.
+
+    Args:
+        folder: gets the authors' top folder: part_A_final or part_B_final, UCF-QNRF_ECCV18, PANDA_Crowd.
+        settings: `format`, and what images are drawn from: `sizes` ([width, height] each), `locations`, `people` (least
+            and most per 96x64 pixels, drawn evenly on a logarithmic scale; larger images hold more), `grey` (share),
+            `quality` (least and most JPEG quality).
+        images: number of images of each split.
+        seed: image i of split s is a function of (seed, s, i) and of the settings.
+    """
+    for number, (split, count) in enumerate(images.items()):
+        generators = [np.random.default_rng([STREAM, seed, number, i]) for i in range(count)]
+        scenes = [scene(rng, settings) for rng in generators]
+        qualities = [int(rng.integers(*settings["quality"], endpoint=True)) for rng in generators]
+        if settings["format"] == "shanghaitech":
+            write_shanghaitech(folder, settings["part"], split, scenes, quality=qualities[0])
+        elif settings["format"] == "ucf_qnrf":
+            write_ucf_qnrf(folder / "UCF-QNRF_ECCV18", split, scenes, qualities)
+        else:
+            write_panda(folder / "PANDA_Crowd", scenes, quality=qualities[0])
+
+
+def scene(rng: np.random.Generator, settings: Mapping) -> Crowd:
+    """Render one image as the settings of `render_dataset` say."""
+    width, height = settings["sizes"][rng.integers(len(settings["sizes"]))]
+    location = settings["locations"][rng.integers(len(settings["locations"]))]
+    least, most = np.log(settings["people"])
+    people = max(1, round(np.exp(rng.uniform(least, most)) * crowd_scale(width, height)))
+    return render_crowd(rng, width, height, location, people, grey=bool(rng.random() < settings["grey"]))

@@ -1,0 +1,52 @@
+"""From captions to prompts (paper, section III, second stage)."""
+
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from promptmix.errors import InputError
+
+COLUMNS = ["prompt", "width", "height", "quality", "grey", "source"]
+
+
+def prompt(caption: str, prefix: str, suffix: str) -> str:
+    """Return prefix, caption without its full stop, and suffix, joined by commas; empty parts are left out."""
+    parts = (part.strip().removesuffix(".").strip() for part in (prefix, caption, suffix))
+    return ", ".join(part for part in parts if part)
+
+
+def from_captions(captions: pd.DataFrame, images: pd.DataFrame, prefix: str, suffix: Mapping[str, str]) -> pd.DataFrame:
+    """Return P': a prompt per captioned image, with the image's size, JPEG quality and colour.
+
+    Args:
+        captions: columns `image`, `caption`.
+        images: the dataset's index; only rows of its training split may be captioned.
+        prefix: put before each caption, such as "large crowd".
+        suffix: put after it, by whether the image is grey: {"grey": ..., "colour": ...}.
+
+    Raises:
+        InputError: a caption of an image that is not in the training split, or an empty prompt.
+    """
+    training = images[images["split"] == "train"].set_index("image")
+    strangers = [image for image in captions["image"] if image not in training.index]
+    if strangers:
+        raise InputError(f"the caption of {strangers[0]} is not of a training image; captions of no others are used")
+    rows = []
+    for image, caption in zip(captions["image"], captions["caption"], strict=True):
+        source = training.loc[image]
+        text = prompt(caption, prefix, suffix["grey" if source["grey"] else "colour"])
+        rows.append([text, source["width"], source["height"], source["quality"], source["grey"], image])
+    return _checked(pd.DataFrame(rows, columns=COLUMNS))
+
+
+def by_hand(texts: Iterable[str], width: int, height: int, quality: int) -> pd.DataFrame:
+    """Return prompts that were written by hand, for images of one size and JPEG quality."""
+    rows = [[text, width, height, quality, 0, ""] for text in texts]
+    return _checked(pd.DataFrame(rows, columns=COLUMNS))
+
+
+def _checked(prompts: pd.DataFrame) -> pd.DataFrame:
+    empty = prompts.index[prompts["prompt"].str.strip() == ""]
+    if len(empty):
+        raise InputError(f"prompt {empty[0] + 1} of {len(prompts)} is empty; give a prefix, a caption or a suffix")
+    return prompts

@@ -1,0 +1,22 @@
+"""Write the prompts of a pool, from captions or as they were given."""
+
+import json
+
+from promptmix import job
+
+with job.start(snakemake):
+    import pandas as pd
+
+    from promptmix import prompts
+    from promptmix.datasets.index import Index
+    from promptmix.files import write_csv
+
+    params, source = snakemake.params, snakemake.input
+    pool = json.loads(params.pool)
+    if "prompts" in pool:
+        found = prompts.by_hand(pool["prompts"], pool["width"], pool["height"], pool["quality"])
+    else:
+        captions = pd.read_csv(source.captions[0], dtype=str, keep_default_na=False)
+        images = Index.open(source.index[0]).frame
+        found = prompts.from_captions(captions, images, params.prefix, json.loads(params.suffix))
+    write_csv(snakemake.output[0], found)
