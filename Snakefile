@@ -11,13 +11,20 @@ min_version("9.27")
 configfile: "config/config.yaml"
 
 
+include: "rules/common.smk"
+
+
 pathvars:
     results=f"results/{config['scale']}",
     logs=f"results/{config['scale']}/logs",
 
 
-include: "rules/common.smk"
-include: "rules/miniature.smk"
+rule all:
+    """All tables."""
+    input:
+        "tables/table1.md",
+
+
 include: "rules/datasets.smk"
 include: "rules/captions.smk"
 include: "rules/prompts.smk"
@@ -28,8 +35,6 @@ include: "rules/training.smk"
 include: "rules/tables.smk"
 
 
-rule all:
-    """All tables."""
-    input:
-        rules.table1.output,
-    default_target: True
+if "miniature" in config:
+
+    include: "rules/miniature.smk"

@@ -8,19 +8,12 @@ Annotate generated images with heavyweight networks (paper, section III, third s
 """
 
 
-def annotator_weights(annotator):
-    """Return the weights of an annotator: a given file, or what fine_tune_annotator makes."""
-    settings = config["annotators"][annotator]
-    if "weights" in settings:
-        return there_or_made(settings["weights"])
-    return [f"results/{config['scale']}/annotators/{annotator}.safetensors"]
-
-
 rule fine_tune_annotator:
     """Train {wildcards.annotator} further on a dataset's training split."""
     input:
         index=lambda wildcards: expand(
-            rules.prepare_dataset.output.index, dataset=config["annotators"][wildcards.annotator]["fine_tune"]["dataset"]
+            rules.prepare_dataset.output.index,
+            dataset=config["annotators"][wildcards.annotator]["fine_tune"]["dataset"],
         ),
         weights=lambda wildcards: annotator_weights(config["annotators"][wildcards.annotator]["fine_tune"]["annotator"]),
     output:

@@ -10,7 +10,7 @@ from promptmix.errors import InputError
 from promptmix.fingerprint import fingerprint
 
 try:
-    check(config)
+    check(config, os.path.relpath((workflow.overwrite_configfiles or ["config/config.yaml"])[-1]))
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -55,3 +55,97 @@ def there_or_made(path):
     """
     made = str(path).startswith(f"results/{config['scale']}/")
     return [path] if made or os.path.exists(path) else []
+
+
+# --- Input functions, in the order of the stages ---
+
+
+def source_of_dataset(wildcards):
+    """Return the folder of a dataset: a rendered one, or where the config says that it lies."""
+    rendered = expand(rules.render_dataset.output, dataset=wildcards.dataset)[0]
+    path = config["datasets"][wildcards.dataset]["path"]
+    return there_or_made(rendered if path.startswith(rendered) else path)
+
+
+def captions_of_pool(wildcards):
+    """Return the captions and the index that a pool is made from; nothing for prompts written by hand."""
+    pool = config["pools"][wildcards.pool]
+    if "dataset" not in pool:
+        return {}
+    return {
+        "captions": expand(rules.caption_images.output, **pool),
+        "index": expand(rules.prepare_dataset.output.index, **pool),
+    }
+
+
+def annotator_weights(annotator):
+    """Return the weights of an annotator: a given file, or what fine_tune_annotator makes."""
+    settings = config["annotators"][annotator]
+    if "weights" in settings:
+        return there_or_made(settings["weights"])
+    return [f"results/{config['scale']}/annotators/{annotator}.safetensors"]
+
+
+def images_of_pools(experiment):
+    """Return how many images an experiment takes of each of its pools: k per prompt."""
+    fake = config["experiments"][experiment]["fake"]
+    return [fake["images_per_prompt"] * plan.prompts_of(pool) for pool in fake["pools"]]
+
+
+def blocks_of_experiment(wildcards, pattern):
+    """Return the blocks, of images or of annotations, that an experiment's pools hold, in order."""
+    fake = config["experiments"][wildcards.experiment]["fake"]
+    return [
+        path
+        for pool, images in zip(fake["pools"], images_of_pools(wildcards.experiment))
+        for path in expand(
+            pattern,
+            pool=pool,
+            generator=fake["generator"],
+            annotator=fake["annotator"],
+            block=plan.blocks_of(images, BLOCK_SIZE),
+        )
+    ]
+
+
+def index_of_experiment(wildcards):
+    """Return the index of the dataset that an experiment trains and tests on."""
+    return expand(rules.prepare_dataset.output.index, dataset=config["experiments"][wildcards.experiment]["dataset"])
+
+
+def fake_of_experiment(wildcards):
+    """Return D_fake of an experiment, or nothing for a baseline."""
+    fake = config["experiments"][wildcards.experiment].get("fake")
+    return expand(rules.mix_dataset.output, experiment=wildcards.experiment) if fake else []
+
+
+def network_of(wildcards):
+    """Return the name of an experiment's network."""
+    return config["experiments"][wildcards.experiment]["network"]
+
+
+def histories_of_experiment(wildcards):
+    """Return the histories of all runs of an experiment: for each learning rate, all repeats."""
+    training = plan.training_of(wildcards.experiment)
+    return expand(
+        rules.train_network.output.history,
+        experiment=wildcards.experiment,
+        lr=training["learning_rates"],
+        repeat=range(training["repeats"]),
+    )
+
+
+def checkpoints_of_experiment(wildcards):
+    """Return the checkpoints of all runs of an experiment, in the order of their histories."""
+    return [path.replace("history.csv", "checkpoint.safetensors") for path in histories_of_experiment(wildcards)]
+
+
+def runs_of_table(table, output):
+    """Return an output of each experiment of a table; equal experiments are one."""
+    return expand(output, experiment=[row["experiment"] for row in plan.rows_of_table(table)])
+
+
+def starting_weights(wildcards):
+    """Return the annotator that this one starts from, if there is one."""
+    start = config["miniature"]["annotators"][wildcards.name].get("start")
+    return [f"results/{config['scale']}/models/{start}.safetensors"] if start else []

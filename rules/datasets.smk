@@ -1,18 +1,34 @@
 """
 Bring every dataset into one form.
 
-    takes   a dataset as its authors ship it
-    gives   datasets/{dataset}/index.csv         image, split, size, grey, JPEG quality, count
+    takes   a dataset as its authors ship it, or as it is rendered in its authors' format
+    gives   rendered/{dataset}/                  a rendered dataset
+            datasets/{dataset}/index.csv         image, split, size, grey, JPEG quality, count
             datasets/{dataset}/pixels.npy        the images at training size, one after the other
             datasets/{dataset}/heads.npy         x, y, box width, box height
 """
 
 
-def source_of_dataset(wildcards):
-    """Return the folder of a dataset: a rendered one, or where the config says that it lies."""
-    rendered = expand(rules.render_dataset.output, dataset=wildcards.dataset)[0]
-    path = config["datasets"][wildcards.dataset]["path"]
-    return there_or_made(rendered if path.startswith(rendered) else path)
+rule render_dataset:
+    """Render a crowd dataset with known heads, in the format of the dataset whose part it plays."""
+    output:
+        directory("<results>/rendered/{dataset}"),
+    log:
+        "<logs>/render_dataset/{dataset}.log",
+    conda:
+        "../envs/promptmix.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=lambda wildcards: as_text(config["render"][wildcards.dataset]),
+        images=lambda wildcards: as_text(config["datasets"][wildcards.dataset]["images"]),
+        seed=config["seed"],
+        code=fingerprint("render_dataset"),
+    message:
+        "Rendering {wildcards.dataset}"
+    script:
+        "../scripts/render_dataset.py"
 
 
 rule prepare_dataset:

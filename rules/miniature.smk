@@ -1,33 +1,12 @@
 """
-The miniature: rendered datasets in their authors' formats, and how the models in resources/models were trained.
+How the models in resources/models were trained.
 
-    gives   rendered/{dataset}/                  a dataset as its authors would ship it
-            models/...                           the models, trained anew; resources/models holds a copy that ships
+    takes   nothing: the corpus is rendered
+    gives   corpus/                              captioned images, in the form of a prepared dataset
+            models/                              CLIP, ClipCap, Stable Diffusion and the annotators
 
-To train the models anew: `snakemake models --cores 8`, then point the config at results/miniature/models.
+To train them anew: `snakemake models --cores 8`, then point the config at results/miniature/models.
 """
-
-
-rule render_dataset:
-    """Render a crowd dataset with known heads, in the format of the dataset whose part it plays."""
-    output:
-        directory("<results>/rendered/{dataset}"),
-    log:
-        "<logs>/render_dataset/{dataset}.log",
-    conda:
-        "../envs/promptmix.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        settings=lambda wildcards: as_text(config["render"][wildcards.dataset]),
-        images=lambda wildcards: as_text(config["datasets"][wildcards.dataset]["images"]),
-        seed=config["seed"],
-        code=fingerprint("render_dataset"),
-    message:
-        "Rendering {wildcards.dataset}"
-    script:
-        "../scripts/render_dataset.py"
 
 
 rule render_corpus:
@@ -156,12 +135,6 @@ rule train_diffusion:
         "../scripts/train_diffusion.py"
 
 
-def starting_weights(wildcards):
-    """Return the annotator that this one starts from, if there is one."""
-    start = config["miniature"]["annotators"][wildcards.name].get("start")
-    return [f"results/{config['scale']}/models/{start}.safetensors"] if start else []
-
-
 rule train_annotator:
     """Train a narrowed heavyweight network on crowds of the corpus."""
     input:
@@ -171,10 +144,10 @@ rule train_annotator:
         "<results>/models/{name}.safetensors",
     log:
         "<logs>/train_annotator/{name}.log",
-    conda:
-        "../envs/promptmix.yaml"
     wildcard_constraints:
         name="|".join(config["miniature"]["annotators"]),
+    conda:
+        "../envs/promptmix.yaml"
     threads: GPU_THREADS
     resources:
         gpu=1,

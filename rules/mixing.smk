@@ -6,28 +6,6 @@ Choose the generated images of an experiment (paper, section III, fourth stage).
 """
 
 
-def images_of_pools(experiment):
-    """Return how many images an experiment takes of each of its pools: k per prompt."""
-    fake = config["experiments"][experiment]["fake"]
-    return [fake["images_per_prompt"] * plan.prompts_of(pool) for pool in fake["pools"]]
-
-
-def blocks_of_experiment(wildcards, pattern):
-    """Return the blocks, of images or of annotations, that an experiment's pools hold, in order."""
-    fake = config["experiments"][wildcards.experiment]["fake"]
-    return [
-        path
-        for pool, images in zip(fake["pools"], images_of_pools(wildcards.experiment))
-        for path in expand(
-            pattern,
-            pool=pool,
-            generator=fake["generator"],
-            annotator=fake["annotator"],
-            block=plan.blocks_of(images, BLOCK_SIZE),
-        )
-    ]
-
-
 rule mix_dataset:
     """List the generated images of {wildcards.experiment} with the annotation that each is trained on."""
     input:

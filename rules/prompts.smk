@@ -6,17 +6,6 @@ Turn captions into prompts, or take prompts written by hand (paper, section III,
 """
 
 
-def captions_of_pool(wildcards):
-    """Return the captions and the index that a pool is made from; nothing for prompts written by hand."""
-    pool = config["pools"][wildcards.pool]
-    if "dataset" not in pool:
-        return {}
-    return {
-        "captions": expand(rules.caption_images.output, **pool),
-        "index": expand(rules.prepare_dataset.output.index, **pool),
-    }
-
-
 rule write_prompts:
     """Write the prompts of {wildcards.pool}."""
     input:

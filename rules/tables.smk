@@ -6,12 +6,6 @@ The paper's tables, ours beside theirs.
 """
 
 
-def runs_of_table(table, output):
-    """Return an output of each experiment of a table; equal experiments are one."""
-    names = [plan.canonical(row[role]) for row in config["tables"][table] for role in ("baseline", "promptmix")]
-    return expand(output, experiment=names)
-
-
 rule table1:
     """Table I: the error on each dataset, without and with PromptMix."""
     input:
@@ -23,9 +17,9 @@ rule table1:
         tex="tables/table1.tex",
     log:
         "<logs>/table1.log",
+    localrule: True
     conda:
         "../envs/promptmix.yaml"
-    localrule: True
     params:
         rows=as_text(plan.rows_of_table("table1")),
         scale=config["scale"],

@@ -9,22 +9,6 @@ Train the lightweight networks, choose the learning rate, evaluate (paper, secti
 """
 
 
-def index_of_experiment(wildcards):
-    """Return the index of the dataset that an experiment trains and tests on."""
-    return expand(rules.prepare_dataset.output.index, dataset=config["experiments"][wildcards.experiment]["dataset"])
-
-
-def fake_of_experiment(wildcards):
-    """Return D_fake of an experiment, or nothing for a baseline."""
-    fake = config["experiments"][wildcards.experiment].get("fake")
-    return expand(rules.mix_dataset.output, experiment=wildcards.experiment) if fake else []
-
-
-def network_of(wildcards):
-    """Return the name of an experiment's network."""
-    return config["experiments"][wildcards.experiment]["network"]
-
-
 rule train_network:
     """Train on the real images and, each epoch, r_mix of the generated ones; keep the best epoch by validation."""
     input:
@@ -53,17 +37,6 @@ rule train_network:
         "../scripts/train_network.py"
 
 
-def histories_of_experiment(wildcards):
-    """Return the histories of all runs of an experiment: for each learning rate, all repeats."""
-    training = plan.training_of(wildcards.experiment)
-    return expand(
-        rules.train_network.output.history,
-        experiment=wildcards.experiment,
-        lr=training["learning_rates"],
-        repeat=range(training["repeats"]),
-    )
-
-
 rule select_learning_rate:
     """Choose the learning rate with the lowest validation error, averaged over repeats; the test split is not read."""
     input:
@@ -85,11 +58,6 @@ rule select_learning_rate:
         "Selecting the learning rate of {wildcards.experiment}"
     script:
         "../scripts/select_learning_rate.py"
-
-
-def checkpoints_of_experiment(wildcards):
-    """Return the checkpoints of all runs of an experiment, in the order of their histories."""
-    return [path.replace("history.csv", "checkpoint.safetensors") for path in histories_of_experiment(wildcards)]
 
 
 rule evaluate_network:
