@@ -19,17 +19,21 @@ log = logging.getLogger(__name__)
 SCHEDULERS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID", "_CONDOR_SLOT")
 """Variables that say that a scheduler has started the job, and that its choice of devices stands."""
 
+DEVICES = Path("/dev")
+"""Where the kernel names the devices of the machine."""
+
 
 def gpus() -> list[str]:
     """Return the names of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES spells them.
 
-    Without that variable: the numbers of the NVIDIA devices of the machine.
+    Without that variable: the first numbers, as many as there are NVIDIA devices. CUDA counts the devices that it sees
+    from 0, also where the only one is called nvidia5, as in a container with one GPU of several.
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1", "NoDevFiles")]
-    devices = [re.fullmatch(r"nvidia(\d+)", path.name) for path in Path("/dev").glob("nvidia*")]
-    return sorted((device[1] for device in devices if device), key=int)
+    devices = [path for path in DEVICES.glob("nvidia*") if re.fullmatch(r"nvidia\d+", path.name)]
+    return [str(number) for number in range(len(devices))]
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def load_pipeline(model: str, settings: GeneratorSettings, device: str) -> Stabl
     transformers_logging.disable_progress_bar()
     try:
         pipeline = StableDiffusionPipeline.from_pretrained(
-            model, torch_dtype=torch.float16 if half else torch.float32, safety_checker=None, local_files_only=True
+            model, dtype=torch.float16 if half else torch.float32, safety_checker=None, local_files_only=True
         )
     except (OSError, ValueError) as error:
         where = "the folder holds no such pipeline" if Path(model).is_dir() else "there is no such folder"

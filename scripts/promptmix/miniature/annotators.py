@@ -1,42 +1,62 @@
-"""The miniature's annotators: heavyweight networks, narrowed, and trained on many more images than any student sees."""
+"""The miniature's annotators: heavyweight networks, narrowed.
 
-import logging
+As the published ones are trained on a dataset's own training images, these are trained on images rendered like those of
+a dataset, but many more than any student sees, and none of the dataset's own.
+"""
+
+import io
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from promptmix.checkpoints import read_metadata, read_tensors, save_weights
 from promptmix.datasets.index import Index
+from promptmix.images import decoded, encode_jpeg, training_size
+from promptmix.miniature.corpus import save
+from promptmix.miniature.datasets import jpeg_quality, scene
 from promptmix.training import TrainingSettings, train
 
-log = logging.getLogger(__name__)
+STREAM = 11
+"""First number of every seed here, so that no image of a dataset is rendered again."""
 
 
-def select(folder: Path, places: list[str], images: int) -> Index:
-    """Return the first `images` crowds of the corpus at some places; the last tenth of them is the validation split.
+def render(settings: Mapping, resize: Mapping | None, seed: int, number: int) -> tuple[dict, np.ndarray, np.ndarray]:
+    """Render an image as of a dataset, write and read it as JPEG, and bring it to training size.
 
-    The heads' boxes are left out, as most datasets have none: every head gets the same kernel.
+    Returns its row, its pixels (H, W, 3) and its heads (N, 4): x, y, and no boxes, as most datasets have none.
     """
-    index = Index.open(folder / "index.csv")
-    frame = index.frame[index.frame["place"].isin(places)].iloc[:images].reset_index(drop=True)
-    if len(frame) < images:
-        raise ValueError(f"the corpus has {len(frame)} images of {', '.join(places)}; {images} are asked for")
-    frame["split"] = np.where(np.arange(images) < images * 9 // 10, "train", "val")
-    return Unboxed(index.path, frame)
+    rng = np.random.default_rng([STREAM, seed, number])
+    crowd = scene(rng, settings)
+    jpeg = encode_jpeg(crowd.image, jpeg_quality(rng, settings), crowd.grey)
+    height, width = crowd.image.shape[:2]
+    size = training_size(width, height, resize)
+    pixels = decoded(Image.open(io.BytesIO(jpeg)), size)
+    heads = np.zeros((len(crowd.points), 4), np.float32)
+    heads[:, :2] = crowd.points * (size[0] / width, size[1] / height)
+    row = {"image": f"{number:05d}", "width": size[0], "height": size[1], "grey": crowd.grey, "count": len(heads)}
+    return row, pixels, heads
 
 
-class Unboxed(Index):
-    """An index whose heads have no boxes."""
-
-    def heads(self, i: int) -> np.ndarray:
-        return super().heads(i) * np.float32([1, 1, 0, 0])
+def render_images(
+    folder: Path, settings: Mapping, resize: Mapping | None, images: int, seed: int, processes: int
+) -> Index:
+    """Render images like those of a dataset into `folder`; the last tenth of them is the validation split."""
+    with ProcessPoolExecutor(processes) as pool:
+        done = list(pool.map(partial(render, settings, resize, seed), range(images), chunksize=32))
+    split = np.where(np.arange(images) < images * 9 // 10, "train", "val")
+    save(folder, done, split)
+    return Index.open(folder / "index.csv")
 
 
 def train_annotator(
-    index: Index, settings: TrainingSettings, folder: Path, out: Path, device: torch.device, start: Path | None = None
+    index: Index, settings: TrainingSettings, folder: Path, out: Path, device: str, start: Path | None = None
 ) -> None:
-    """Train an annotator in `folder` (resumable), from the weights `start` if given, and write it to `out` in half precision."""
+    """Train an annotator in `folder` (resumable), from weights if given, and write it to `out` in half precision."""
     weights = None if start is None else {key: tensor.float() for key, tensor in read_tensors(start).items()}
     checkpoint = train(settings, index, None, folder, device, weights=weights)
     save_weights(out, read_tensors(checkpoint), read_metadata(checkpoint), torch.float16)

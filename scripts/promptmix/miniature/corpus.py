@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from promptmix.files import write_csv
 from promptmix.miniature import crowds, rooms
 
 SHAPES = {  # (width, height): share of the images; the sizes at which the miniature's datasets train
@@ -45,17 +46,22 @@ def render(seed: int, number: int, share_of_rooms: float) -> tuple[dict, np.ndar
 
 def render_corpus(folder: Path, images: int, seed: int, share_of_rooms: float, processes: int) -> None:
     """Render a corpus into `folder`: index.csv, pixels.npy and heads.npy as of a prepared dataset."""
-    folder.mkdir(parents=True, exist_ok=True)
     job = partial(render, seed, share_of_rooms=share_of_rooms)
     with ProcessPoolExecutor(processes) as pool:
         done = list(tqdm(pool.map(job, range(images), chunksize=64), total=images, desc="images", mininterval=10))
-    frame = pd.DataFrame([row for row, _, _ in done]).assign(split="train", quality=95)
+    save(folder, done, "train")
+
+
+def save(folder: Path, done: list[tuple[dict, np.ndarray, np.ndarray]], split) -> None:
+    """Save rendered images (row, pixels, heads) in the form of a prepared dataset; `split` of all or of each."""
+    folder.mkdir(parents=True, exist_ok=True)
+    frame = pd.DataFrame([row for row, _, _ in done]).assign(split=split, quality=95)
     frame["offset"] = np.cumsum([0] + [pixels.size for _, pixels, _ in done[:-1]])
     frame["heads"] = frame["count"]
     frame["first_head"] = frame["heads"].cumsum() - frame["heads"]
     np.save(folder / "pixels.npy", np.concatenate([pixels.ravel() for _, pixels, _ in done]))
     np.save(folder / "heads.npy", np.concatenate([heads for _, _, heads in done]).astype(np.float32))
-    frame.astype({"grey": int}).to_csv(folder / "index.csv", index=False)
+    write_csv(folder / "index.csv", frame.astype({"grey": int}))
 
 
 def caption(rng: np.random.Generator, place: str, size: str) -> str:

@@ -26,7 +26,7 @@ def render_dataset(folder: Path, settings: Mapping, images: Mapping[str, int], s
     for number, (split, count) in enumerate(images.items()):
         generators = [np.random.default_rng([STREAM, seed, number, i]) for i in range(count)]
         scenes = [scene(rng, settings) for rng in generators]
-        qualities = [int(rng.integers(*settings["quality"], endpoint=True)) for rng in generators]
+        qualities = [jpeg_quality(rng, settings) for rng in generators]
         if settings["format"] == "shanghaitech":
             write_shanghaitech(folder, settings["part"], split, scenes, quality=qualities[0])
         elif settings["format"] == "ucf_qnrf":
@@ -42,3 +42,8 @@ def scene(rng: np.random.Generator, settings: Mapping) -> Crowd:
     least, most = np.log(settings["people"])
     people = max(1, round(np.exp(rng.uniform(least, most)) * crowd_scale(width, height)))
     return render_crowd(rng, width, height, location, people, grey=bool(rng.random() < settings["grey"]))
+
+
+def jpeg_quality(rng: np.random.Generator, settings: Mapping) -> int:
+    """Draw the JPEG quality of an image, as the settings of `render_dataset` say."""
+    return int(rng.integers(*settings["quality"], endpoint=True))

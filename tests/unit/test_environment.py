@@ -1,0 +1,91 @@
+"""The environment: pins that agree with each other, and cover what the code imports."""
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+DIRECT = PROJECT["project"]["dependencies"]
+CONSTRAINTS = PROJECT["tool"]["uv"]["constraint-dependencies"]
+LOCK = (ROOT / "requirements.lock").read_text()
+
+NOT_IMPORTED = {
+    "accelerate",  # diffusers and transformers load models with it
+    "snakemake",  # runs the jobs
+    "tabulate",  # pandas writes Markdown with it
+    "torchvision",  # transformers makes the image processors of published pipelines with it
+}
+
+
+def pinned(requirements):
+    """Return {(name, version)} of requirements, which must be exact."""
+    found = [re.fullmatch(r"([a-z0-9-]+)==([^ ;]+)( ; .+)?", requirement) for requirement in requirements]
+    assert all(found), [r for r, match in zip(requirements, found, strict=True) if not match]
+    return {(match[1], match[2]) for match in found}
+
+
+def locked():
+    """Return {(name, version)} of requirements.lock."""
+    return pinned(line.removesuffix(" \\") for line in LOCK.splitlines() if re.match(r"[a-z]", line))
+
+
+def imported(folder):
+    """Return the top-level modules that the files of a folder import."""
+    names = set()
+    for file in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                names.add(node.module)
+    return {name.split(".")[0] for name in names}
+
+
+def distributions(modules):
+    """Return the names of the third-party packages to which modules belong."""
+    owners = packages_distributions()
+    foreign = modules - set(sys.stdlib_module_names) - {"promptmix"}
+    return {re.sub(r"[-_.]+", "-", owner).lower() for module in foreign for owner in owners[module]}
+
+
+def test_what_the_code_imports_are_direct_dependencies_and_nothing_else_is():
+    assert distributions(imported("scripts")) == {name for name, _ in pinned(DIRECT)} - NOT_IMPORTED
+
+
+def test_conda_jobs_have_the_same_versions():
+    environment = yaml.safe_load((ROOT / "envs" / "promptmix.yaml").read_text())
+    (pip,) = (entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
+    assert pinned(pip) == {(name, version) for name, version in pinned(DIRECT) if name != "snakemake"}
+
+
+def test_conda_jobs_have_a_python_that_the_project_allows():
+    environment = yaml.safe_load((ROOT / "envs" / "promptmix.yaml").read_text())
+    (python,) = (entry for entry in environment["dependencies"] if str(entry).startswith("python="))
+    assert PROJECT["project"]["requires-python"].startswith(f">={python.removeprefix('python=')}")
+
+
+def test_the_lock_holds_the_projects_pins_and_its_constraints():
+    assert pinned(DIRECT) <= locked()
+    assert locked() <= pinned(DIRECT) | pinned(CONSTRAINTS)
+
+
+def test_direct_dependencies_are_not_constrained_a_second_time():
+    direct = pinned(DIRECT) | pinned(PROJECT["dependency-groups"]["dev"])
+    assert not {name for name, _ in direct} & {name for name, _ in pinned(CONSTRAINTS)}
+
+
+def test_every_locked_package_has_a_hash():
+    for entry in re.split(r"\n(?=[a-z])", LOCK[LOCK.index("\naccelerate") :].strip()):
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}", entry), entry
+
+
+@pytest.mark.parametrize("text", [LOCK, "\n".join(CONSTRAINTS)], ids=["requirements.lock", "constraints"])
+def test_no_pin_says_where_a_package_comes_from(text):
+    assert "://" not in text and "index-url" not in text.replace("--no-emit-index-url", "")

@@ -1,0 +1,153 @@
+"""The fingerprint of a rule's code: it changes with what the rule computes, and with nothing else."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from promptmix import fingerprint as module
+from promptmix.fingerprint import WITHOUT_EFFECT, fingerprint
+
+SOURCES = {
+    "bake.py": """
+        '''Bake.'''
+
+        from promptmix import job
+
+        with job.start(snakemake):
+            from promptmix.oven import heat
+
+            heat()  # until done
+    """,
+    "promptmix/__init__.py": "'''The library.'''",
+    "promptmix/job.py": "def start(snakemake): ...",
+    "promptmix/devices.py": "HOTTEST = 250",
+    "promptmix/oven.py": """
+        import numpy as np
+
+        LIMIT = 250
+        '''Degrees.'''
+
+        def heat():
+            '''Heat the oven.'''
+            import promptmix.fuel.gas as gas
+            return gas.burn() + np.ones(1)
+    """,
+    "promptmix/fuel/__init__.py": "from promptmix.fuel.wood import chop",
+    "promptmix/fuel/gas.py": "def burn():\n    return 1",
+    "promptmix/fuel/wood.py": "def chop():\n    return 1",
+    "promptmix/fridge.py": "def cool():\n    return 1",
+}
+
+
+@pytest.fixture(autouse=True)
+def code(monkeypatch, tmp_path):
+    """Sources of a script and a library, in a temporary folder."""
+    monkeypatch.setattr(module, "SCRIPTS", tmp_path)
+    for name, source in SOURCES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(source.replace("\n        ", "\n") if source.startswith("\n") else source)
+    yield tmp_path
+    forget()
+
+
+def forget():
+    for cached in (module.fingerprint, module._tree, module._code, module._imports):
+        cached.cache_clear()
+
+
+def changed(code, name, old, new, *modules):
+    """Tell whether the fingerprint changes if, in a file, `old` becomes `new`."""
+    forget()
+    before = fingerprint("bake", *modules)
+    source = (code / name).read_text()
+    assert old in source
+    (code / name).write_text(source.replace(old, new))
+    forget()
+    return fingerprint("bake", *modules) != before
+
+
+def test_a_fingerprint_is_16_hexadecimal_digits():
+    assert len(fingerprint("bake")) == 16
+    int(fingerprint("bake"), 16)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("bake.py", "# until done", "# until brown"),
+        ("bake.py", "'''Bake.'''", ""),
+        ("promptmix/oven.py", "'''Heat the oven.'''", '"""Make it hot.\n\n    Very.\n    """'),
+        ("promptmix/oven.py", "'''Degrees.'''", "'''Of Celsius.'''"),
+        ("promptmix/oven.py", "gas.burn() + np.ones(1)", "(\n        gas.burn()\n        + np.ones( 1 )\n    )"),
+        ("promptmix/__init__.py", "'''The library.'''", "'''Our library.'''"),
+        ("promptmix/fuel/wood.py", "def chop():", "\n\n# Axes.\ndef chop():"),
+    ],
+)
+def test_comments_docstrings_and_layout_change_nothing(code, name, old, new):
+    assert not changed(code, name, old, new)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("bake.py", "heat()", "heat(), heat()"),
+        ("promptmix/oven.py", "250", "240"),
+        ("promptmix/oven.py", "import numpy as np", "import numpy as np, scipy"),
+        ("promptmix/fuel/gas.py", "return 1", "return 2"),
+        ("promptmix/fuel/wood.py", "return 1", "return 'oak'"),
+        ("promptmix/fuel/wood.py", "return 1", "return '''oak'''"),
+        ("promptmix/__init__.py", "'''The library.'''", "import os"),
+    ],
+    ids=[
+        "script",
+        "imported inside a block",
+        "import",
+        "imported inside a function",
+        "by a package",
+        "text",
+        "package",
+    ],
+)
+def test_a_real_change_of_what_is_imported_directly_or_not_is_seen(code, name, old, new):
+    assert changed(code, name, old, new)
+
+
+def test_a_new_module_is_seen_as_soon_as_it_is_imported(code):
+    (code / "promptmix" / "salt.py").write_text("GRAMS = 3")
+    assert changed(code, "promptmix/oven.py", "import numpy as np", "import numpy as np\nfrom promptmix import salt")
+    assert changed(code, "promptmix/salt.py", "3", "4")
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("promptmix/fridge.py", "return 1", "return 2"),
+        ("promptmix/job.py", "...", "return 1"),
+        ("promptmix/devices.py", "250", "300"),
+    ],
+)
+def test_modules_that_are_not_imported_or_have_no_effect_change_nothing(code, name, old, new):
+    assert not changed(code, name, old, new)
+
+
+def test_modules_known_by_name_only_can_be_added(code):
+    assert fingerprint("bake") != fingerprint("bake", "promptmix.fridge")
+    assert changed(code, "promptmix/fridge.py", "return 1", "return 2", "promptmix.fridge")
+    assert fingerprint("bake", "promptmix.fridge", "promptmix.fuel.gas") == fingerprint(
+        "bake", "promptmix.fuel.gas", "promptmix.fridge"
+    )
+
+
+def test_imports_in_a_circle_come_to_an_end(code):
+    (code / "promptmix" / "fuel" / "gas.py").write_text("import promptmix.oven\n\ndef burn():\n    return 1")
+    assert changed(code, "promptmix/fuel/gas.py", "return 1", "return 2")
+
+
+def test_the_projects_own_code_has_only_imports_that_are_understood():
+    scripts = Path(module.__file__).parents[1]
+    for file in scripts.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            assert not (isinstance(node, ast.ImportFrom) and node.level), f"{file}: a relative import"
+    for name in WITHOUT_EFFECT:
+        assert (scripts / f"{name.replace('.', '/')}.py").is_file()

@@ -1,0 +1,210 @@
+"""Images are a function of prompt, seed and settings, come out at the size asked for, and stand in a manifest."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from promptmix.errors import InputError
+from promptmix.generation import GeneratorSettings, generate, load_pipeline, plan, write_block
+from promptmix.images import encode_jpeg, jpeg_quality
+from promptmix.manifest import read_manifest, read_verified
+
+CLIP = Path(__file__).parents[2] / "resources" / "models" / "clip"
+SETTINGS = GeneratorSettings(steps=2, guidance=3.0)
+ROUNDING = 2
+
+
+def prompts(*sizes, quality=75):
+    """Return as many prompts as sizes, each (width, height)."""
+    texts = ["a large crowd at a concert", "people on a beach", "a few people in a stadium", "a market"]
+    rows = [[texts[i % 4], w, h, quality, 0, f"IMG_{i}.jpg"] for i, (w, h) in enumerate(sizes)]
+    return pd.DataFrame(rows, columns=["prompt", "width", "height", "quality", "grey", "source"])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A latent diffusion model with few channels and random weights, reducing 4x as the miniature's."""
+    torch.manual_seed(0)
+    tokenizer = CLIPTokenizer.from_pretrained(CLIP)
+    text = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=tokenizer.model_max_length,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    vae = AutoencoderKL(
+        latent_channels=4,
+        block_out_channels=(8, 8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        norm_num_groups=4,
+    )
+    torch.nn.init.normal_(vae.decoder.conv_out.weight, std=0.2)  # a new network's images have hardly any contrast
+    unet = UNet2DConditionModel(
+        sample_size=8,
+        in_channels=4,
+        out_channels=4,
+        layers_per_block=1,
+        block_out_channels=(8, 16),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=16,
+        attention_head_dim=8,
+        norm_num_groups=4,
+    )
+    pipeline = StableDiffusionPipeline(
+        vae=vae,
+        text_encoder=CLIPTextModel(text),
+        tokenizer=tokenizer,
+        unet=unet,
+        scheduler=DPMSolverMultistepScheduler(prediction_type="v_prediction", steps_offset=1),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    folder = tmp_path_factory.mktemp("models") / "stable-diffusion"
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pipeline(folder):
+    return load_pipeline(str(folder), SETTINGS, "cpu")
+
+
+def pixels(pipeline, images, **more):
+    """Return each planned image's pixels, in the plan's order, as int."""
+    found = dict(generate(pipeline, images, SETTINGS, **more))
+    assert sorted(found) == list(range(len(images)))
+    return [found[i].astype(int) for i in range(len(images))]
+
+
+def difference(a, b):
+    return max(np.abs(x - y).max() for x, y in zip(a, b, strict=True))
+
+
+# --- The plan ---
+
+
+def test_image_g_has_prompt_g_mod_m_and_seed_g():
+    pool = prompts((24, 16), (16, 16), (32, 16))
+    images = plan(pool, first=4, count=5)
+    assert images["seed"].tolist() == [4, 5, 6, 7, 8]
+    assert images["source"].tolist() == ["IMG_1.jpg", "IMG_2.jpg", "IMG_0.jpg", "IMG_1.jpg", "IMG_2.jpg"]
+    assert images["width"].tolist() == [16, 32, 24, 16, 32]
+    assert images.index.tolist() == list(range(5))
+
+
+def test_a_block_is_a_part_of_the_whole_plan():
+    pool = prompts((24, 16), (16, 16), (32, 16))
+    whole = plan(pool, 0, 20)
+    for first in (0, 10):
+        assert plan(pool, first, 10).equals(whole.iloc[first : first + 10].reset_index(drop=True))
+
+
+# --- The images ---
+
+
+def test_an_image_is_the_same_in_every_batch_and_block(pipeline):
+    pool = prompts((24, 16), (24, 16))
+    alone = pixels(pipeline, plan(pool, 0, 6), batch_pixels=1)
+    assert difference(alone, pixels(pipeline, plan(pool, 0, 6), batch_pixels=2 * 24 * 16)) <= ROUNDING
+    assert difference(alone, pixels(pipeline, plan(pool, 0, 6))) <= ROUNDING
+    assert difference(alone[3:], pixels(pipeline, plan(pool, 3, 3))) <= ROUNDING
+
+
+def test_another_seed_another_image(pipeline):
+    a, _, b = pixels(pipeline, plan(prompts((24, 16), (24, 16)), 0, 3))  # a and b have one prompt
+    assert difference([a], [b]) > 10 * ROUNDING
+
+
+def test_another_prompt_another_image(pipeline):
+    images = plan(prompts((24, 16), (24, 16)), 0, 2).assign(seed=0)
+    a, b = pixels(pipeline, images)
+    assert difference([a], [b]) > 0
+
+
+def test_guidance_and_negative_prompt_steer(pipeline):
+    images = plan(prompts((24, 16)), 0, 1)
+    usual = pixels(pipeline, images)
+    for settings in (GeneratorSettings(2, 9.0), GeneratorSettings(2, 3.0, negative_prompt="a beach")):
+        ((_, other),) = generate(pipeline, images, settings)
+        assert difference(usual, [other.astype(int)]) > 0
+
+
+def test_sizes_come_out_exactly_cut_evenly_from_the_next_multiples_of_8(pipeline):
+    sizes = [(24, 16), (21, 13), (23, 16), (17, 9)]
+    images = plan(prompts(*sizes), 0, 4).assign(prompt="people", seed=1)
+    whole, *cut = pixels(pipeline, images)
+    assert [image.shape for image in (whole, *cut)] == [(h, w, 3) for w, h in sizes]
+    for image, (width, height) in zip(cut, sizes[1:], strict=True):
+        left, top = (24 - width) // 2, (16 - height) // 2
+        assert difference([image], [whole[top : top + height, left : left + width]]) <= ROUNDING
+
+
+def test_images_of_many_sizes_are_grouped_and_keep_their_place(pipeline):
+    sizes = [(24, 16), (16, 16), (24, 16)]
+    found = list(generate(pipeline, plan(prompts(*sizes), 0, 3), SETTINGS))
+    assert [position for position, _ in found] == [0, 2, 1]
+    assert [image.shape[1] for _, image in found] == [24, 24, 16]
+    assert all(image.dtype == np.uint8 for _, image in found)
+
+
+# --- The block ---
+
+
+def test_a_block_is_jpegs_of_the_quality_asked_for_and_a_manifest_that_holds(pipeline, tmp_path):
+    pool = pd.concat([prompts((21, 16), quality=75), prompts((16, 16), quality=91)], ignore_index=True)
+    images = plan(pool, 10, 3)
+    files = [str(tmp_path / "images" / f"seed-0{g}.jpg") for g in (10, 11, 12)]
+    write_block(pipeline, images, SETTINGS, files, str(tmp_path / "images" / "block-000.csv"))
+    manifest = read_manifest(tmp_path / "images" / "block-000.csv")
+    assert manifest["image"].tolist() == files
+    assert manifest["seed"].tolist() == [10, 11, 12]
+    assert [jpeg_quality(file) for file in files] == manifest["quality"].tolist() == [75, 91, 75]
+    for row in manifest.itertuples():
+        assert read_verified(row.image, row.sha256).shape == (row.height, row.width, 3)
+    for position, image in generate(pipeline, images, SETTINGS):
+        assert Path(files[position]).read_bytes() == encode_jpeg(image, images["quality"][position])
+    assert sorted(p.name for p in (tmp_path / "images").iterdir()) == ["block-000.csv", *(Path(f).name for f in files)]
+
+
+# --- The model ---
+
+
+def test_loading_and_generating_warn_of_nothing(folder):
+    """Warnings of a job are shown on the terminal."""
+    with warnings.catch_warnings(action="error", category=FutureWarning):
+        pipeline = load_pipeline(str(folder), SETTINGS, "cpu")
+        list(generate(pipeline, plan(prompts((16, 16)), 0, 1), SETTINGS))
+
+
+@pytest.mark.parametrize("name", ["none", "no/such", "no/such/folder"])
+def test_a_missing_model_is_named_with_what_was_expected(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=f"^{name}: no Stable Diffusion.*there is no such folder.*model_index.json"):
+        load_pipeline(name, SETTINGS, "cpu")
+
+
+def test_a_folder_that_holds_something_else_is_told_from_a_missing_one(tmp_path):
+    (tmp_path / "unet").mkdir()
+    with pytest.raises(InputError, match="the folder holds no such pipeline.*as in resources/models/stable-diffusion"):
+        load_pipeline(str(tmp_path), SETTINGS, "cpu")
+
+
+def test_half_precision_is_for_gpus(folder, caplog):
+    with caplog.at_level("INFO"):
+        pipeline = load_pipeline(str(folder), GeneratorSettings(2, 1.0, precision="float16"), "cpu")
+    assert pipeline.unet.dtype == torch.float32
+    assert "float16 is for GPUs" in caplog.text

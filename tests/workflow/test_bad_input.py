@@ -1,0 +1,82 @@
+"""What a user reads when something is missing or broken: what, where, what was expected, what to do."""
+
+from pathlib import Path
+
+from PIL import Image
+
+
+def failed(workflow, *words: str) -> str:
+    result = workflow.run(*words)
+    assert result.returncode != 0
+    return result.stdout
+
+
+def test_an_unknown_key_of_the_config(workflow):
+    workflow.config["datasets"]["shtb"]["reszie"] = None
+    text = failed(workflow, "--dry-run")
+    assert "datasets.shtb.reszie" in text and "Did you mean 'resize'?" in text
+
+
+def test_a_value_of_the_wrong_type(workflow):
+    workflow.config["training"]["default"]["epochs"] = "twelve"
+    text = failed(workflow, "--dry-run")
+    assert "training.default.epochs" in text and "'twelve'" in text and "whole number" in text
+
+
+def test_an_unknown_pool(workflow):
+    workflow.config["experiments"]["shtb-rescsrnet-promptmix"]["fake"]["pools"] = ["shtb-captoins"]
+    text = failed(workflow, "--dry-run")
+    assert "'shtb-captoins' is not a pool" in text and "Did you mean 'shtb-captions'?" in text
+
+
+def test_an_unknown_annotator(workflow):
+    workflow.config["experiments"]["shtb-rescsrnet-promptmix"]["fake"]["annotator"] = "sasnet"
+    text = failed(workflow, "--dry-run")
+    assert "'sasnet' is not an annotator" in text and "sasnet-shtb" in text
+
+
+def test_a_missing_dataset(workflow):
+    workflow.config["datasets"]["shtb"]["path"] = "data/ShanghaiTech/part_B"
+    del workflow.config["render"]
+    assert "prepare_dataset" in workflow.run("--dry-run").stdout  # the plan can be seen without the data
+    text = failed(workflow, "results/tiny/datasets/shtb/index.csv")
+    assert "data/ShanghaiTech/part_B" in text and "github.com/desenzhou/ShanghaiTechDataset" in text
+    assert "Traceback" not in text.split("prepare_dataset failed")[0]
+
+
+def test_a_wrong_number_of_images(workflow):
+    assert workflow.run("results/tiny/rendered/shtb").returncode == 0
+    images = workflow / "results/tiny/rendered/shtb/part_B_final/train_data"
+    (images / "images/IMG_8.jpg").unlink()
+    (images / "ground_truth/GT_IMG_8.mat").unlink()
+    text = failed(workflow, "results/tiny/datasets/shtb/index.csv")
+    assert "7" in text and "8" in text and "train" in text
+
+
+def test_a_truncated_jpeg(workflow):
+    assert workflow.run("results/tiny/rendered/shtb").returncode == 0
+    image = workflow / "results/tiny/rendered/shtb/part_B_final/test_data/images/IMG_2.jpg"
+    image.write_bytes(image.read_bytes()[:-200])
+    text = failed(workflow, "results/tiny/datasets/shtb/index.csv")
+    assert "IMG_2.jpg" in text and "truncated" in text
+
+
+def test_a_missing_checkpoint(workflow):
+    workflow.config["annotators"]["sasnet-shtb"]["weights"] = "checkpoints/SHHB.pth"
+    text = failed(workflow, "results/tiny/annotations/shtb-captions/stable-diffusion/sasnet-shtb/block-000.h5")
+    assert "checkpoints/SHHB.pth" in text and "annotate_images failed" in text
+
+
+def test_a_checkpoint_of_another_width(workflow):
+    workflow.config["annotators"]["sasnet-shtb"]["settings"] = {"width": 0.5}
+    text = failed(workflow, "results/tiny/annotations/shtb-captions/stable-diffusion/sasnet-shtb/block-000.h5")
+    assert "sasnet-shtb.safetensors" in text and "width" in text
+
+
+def test_an_image_that_was_changed_by_hand(workflow):
+    block = "results/tiny/images/shtb-captions/stable-diffusion"
+    assert workflow.run(f"{block}/block-000.csv").returncode == 0
+    image: Path = workflow / f"{block}/seed-00003.jpg"
+    Image.new("RGB", (48, 32)).save(image)
+    text = failed(workflow, "results/tiny/annotations/shtb-captions/stable-diffusion/sasnet-shtb/block-000.h5")
+    assert "seed-00003.jpg" in text and "snakemake" in text

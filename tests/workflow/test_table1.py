@@ -1,0 +1,138 @@
+"""Table I from nothing, at a scale that takes seconds, and what it leaves behind."""
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT
+from PIL import Image
+
+from promptmix.manifest import read_manifest
+
+IMAGES = "results/tiny/images/shtb-captions/stable-diffusion"
+RUN = "results/tiny/runs/shtb-rescsrnet-promptmix"
+
+
+def jobs(output: str) -> dict[str, int]:
+    """Return the number of jobs by rule that a dry run announces."""
+    table = output.split("Job stats:")[1].split("Reasons:")[0]
+    return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, flags=re.M)}
+
+
+def test_the_table_shows_both_methods_and_the_change(finished):
+    table = (finished / "tables/table1.md").read_text()
+    for text in ("Shanghai Tech Part B", "baseline", "PromptMix", "change", "tiny"):
+        assert text in table
+    assert r"\begin{tabular}" in (finished / "tables/table1.tex").read_text()
+
+
+def test_the_cells_can_be_recomputed_from_the_csv_and_the_predictions(finished):
+    runs = pd.read_csv(finished / "tables/table1.csv")
+    assert len(runs) == 4
+    predictions = pd.read_csv(finished / f"{RUN}/predictions.csv")
+    errors = predictions["predicted"] - predictions["count"]
+    mae = errors.abs().groupby(predictions["repeat"]).mean()
+    rmse = errors.pow(2).groupby(predictions["repeat"]).mean().pow(0.5)
+    ours = runs[runs["experiment"] == "shtb-rescsrnet-promptmix"]
+    np.testing.assert_allclose(ours["mae"], mae)
+    np.testing.assert_allclose(ours["rmse"], rmse)
+    assert f"{mae.mean():.2f}" in (finished / "tables/table1.md").read_text()
+
+
+def test_only_training_images_are_captioned(finished):
+    index = pd.read_csv(finished / "results/tiny/datasets/shtb/index.csv")
+    assert index["split"].value_counts().to_dict() == {"train": 6, "test": 4, "val": 2}
+    captions = pd.read_csv(finished / "results/tiny/captions/shtb/clipcap.csv")
+    assert captions["image"].tolist() == index.loc[index["split"] == "train", "image"].tolist()
+
+
+def test_every_image_is_in_the_manifest_with_its_seed_and_its_hash(finished):
+    manifest = read_manifest(finished / f"{IMAGES}/block-000.csv")
+    assert manifest["seed"].tolist() == list(range(100))
+    prompts = pd.read_csv(finished / "results/tiny/prompts/shtb-captions.csv")["prompt"]
+    assert manifest["prompt"].tolist() == [prompts[g % 6] for g in range(100)]
+    for row in manifest.itertuples():
+        with open(row.image, "rb") as file:
+            assert hashlib.sha256(file.read()).hexdigest() == row.sha256
+        with Image.open(row.image) as image:
+            assert image.size == (48, 32)
+
+
+def test_d_fake_holds_k_images_per_prompt_with_their_counts(finished):
+    fake = pd.read_csv(finished / "results/tiny/fake/shtb-rescsrnet-promptmix.csv")
+    assert len(fake) == 3 * 6
+    assert np.isfinite(fake["count"]).all()
+
+
+def test_an_epoch_trains_on_the_real_images_and_r_mix_generated_ones(finished):
+    histories = {
+        name: pd.read_csv(finished / f"results/tiny/runs/{name}/lr-1e-3/repeat-0/history.csv")
+        for name in ("shtb-rescsrnet", "shtb-rescsrnet-promptmix")
+    }
+    assert histories["shtb-rescsrnet"]["images"].tolist() == [6, 6]
+    assert histories["shtb-rescsrnet-promptmix"]["images"].tolist() == [10, 10]
+
+
+def test_the_learning_rate_is_the_validation_error_s_choice(finished):
+    choice = json.loads((finished / f"{RUN}/selection.json").read_text())
+    history = pd.read_csv(finished / f"{RUN}/lr-1e-3/repeat-1/history.csv")
+    assert choice["candidates"]["1e-3"]["repeats"][1]["val_mae"] == pytest.approx(history["val_mae"].min())
+
+
+def test_nothing_is_left_to_do(finished):
+    assert "Nothing to be done" in finished.run("tables/table1.md", "--dry-run").stdout
+
+
+def test_more_images_per_prompt_add_blocks_and_retrain_what_draws_from_them(finished):
+    fake = finished.config["experiments"]["shtb-rescsrnet-promptmix"]["fake"]
+    fake["images_per_prompt"] = 30
+    try:
+        planned = jobs(finished.run("tables/table1.md", "--dry-run", "--quiet", "rules").stdout)
+    finally:
+        fake["images_per_prompt"] = 3
+    assert planned.pop("total") == sum(planned.values())
+    assert planned == {
+        "generate_images": 1,
+        "annotate_images": 1,
+        "mix_dataset": 1,
+        "train_network": 2,
+        "select_learning_rate": 1,
+        "evaluate_network": 1,
+        "table1": 1,
+    }
+
+
+def test_a_deleted_image_is_named_with_the_command_that_restores_it(finished, tmp_path):
+    from promptmix.errors import InputError
+    from promptmix.manifest import read_verified
+
+    manifest = read_manifest(finished / f"{IMAGES}/block-000.csv")
+    lost = tmp_path / "seed-00007.jpg"
+    with pytest.raises(InputError, match=r"seed-00007\.jpg"):
+        read_verified(lost, manifest["sha256"][7])
+
+
+def test_the_shipped_config_plans_all_of_table_1():
+    command = [sys.executable, "-m", "snakemake", "tables/table1.md", "--cores", "8", "--resources", "gpu=2"]
+    command += ["--dry-run", "--quiet", "rules", "--forceall"]
+    planned = jobs(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+    assert planned == {
+        "render_dataset": 4,
+        "prepare_dataset": 4,
+        "caption_images": 4,
+        "write_prompts": 4,
+        "generate_images": 6,
+        "fine_tune_annotator": 1,
+        "annotate_images": 6,
+        "mix_dataset": 7,
+        "train_network": 56,
+        "select_learning_rate": 14,
+        "evaluate_network": 14,
+        "table1": 1,
+        "total": 121,
+    }
