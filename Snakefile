@@ -20,9 +20,10 @@ pathvars:
 
 
 rule all:
-    """All tables."""
+    """All tables and figures."""
     input:
         "tables/table1.md",
+        "figures/examples.png",
 
 
 include: "rules/datasets.smk"
@@ -33,6 +34,7 @@ include: "rules/annotations.smk"
 include: "rules/mixing.smk"
 include: "rules/training.smk"
 include: "rules/tables.smk"
+include: "rules/figures.smk"
 
 
 if "miniature" in config:

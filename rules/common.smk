@@ -145,6 +145,25 @@ def runs_of_table(table, output):
     return expand(output, experiment=[row["experiment"] for row in plan.rows_of_table(table)])
 
 
+def example_of(output):
+    """Return an output of the first block of Table I's first experiment with generated images."""
+    experiment = config["experiments"][config["tables"]["table1"][0]["promptmix"]]
+    return expand(
+        output,
+        dataset=experiment["dataset"],
+        pool=experiment["fake"]["pools"][0],
+        block="000",
+        **{key: experiment["fake"][key] for key in ("generator", "annotator")},
+    )
+
+
+def annotator_like(name):
+    """Return the settings of an annotator of the miniature, with those of the images that it is trained on."""
+    settings = config["miniature"]["annotators"][name]
+    dataset = settings["dataset"]
+    return settings | {"render": config["render"][dataset], "resize": config["datasets"][dataset].get("resize")}
+
+
 def starting_weights(wildcards):
     """Return the annotator that this one starts from, if there is one."""
     start = config["miniature"]["annotators"][wildcards.name].get("start")

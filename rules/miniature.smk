@@ -136,10 +136,9 @@ rule train_diffusion:
 
 
 rule train_annotator:
-    """Train a narrowed heavyweight network on crowds of the corpus."""
+    """Train a narrowed heavyweight network on images rendered like those of a dataset."""
     input:
-        corpus=rules.render_corpus.output.index,
-        start=starting_weights,
+        starting_weights,
     output:
         "<results>/models/{name}.safetensors",
     log:
@@ -154,7 +153,7 @@ rule train_annotator:
         mem_mb=8000,
         runtime=120,
     params:
-        settings=lambda wildcards: as_text(config["miniature"]["annotators"][wildcards.name]),
+        settings=lambda wildcards: as_text(annotator_like(wildcards.name)),
         sigma=config["training"]["default"]["sigma"],
         kernel=config["training"]["default"]["kernel"],
         seed=config["miniature"]["corpus"]["seed"],

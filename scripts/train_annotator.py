@@ -1,4 +1,4 @@
-"""Train an annotator of the miniature on crowds of the corpus."""
+"""Train an annotator of the miniature on images rendered like those of a dataset."""
 
 import json
 
@@ -24,6 +24,9 @@ with job.start(snakemake) as device:
         sigma=params.sigma,
         kernel=params.kernel,
     )
-    index = annotators.select(Path(snakemake.input.corpus), chosen["locations"], chosen["images"])
-    start = Path(snakemake.input.start[0]) if snakemake.input.start else None
-    annotators.train_annotator(index, settings, out.with_suffix(""), out, device, start)
+    folder = out.with_suffix("")
+    index = annotators.render_images(
+        folder, chosen["render"], chosen["resize"], chosen["images"], params.seed, snakemake.threads
+    )
+    start = Path(snakemake.input[0]) if snakemake.input else None
+    annotators.train_annotator(index, settings, folder, out, device, start)

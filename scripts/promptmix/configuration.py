@@ -484,6 +484,8 @@ class _References:
     def _miniature(self) -> Iterator[str]:
         annotators = self._entries("miniature").get("annotators", {})
         starts = {name: entry["start"] for name, entry in annotators.items() if "start" in entry}
+        for name, entry in annotators.items():
+            yield from self._unknown("render", entry["dataset"], f"miniature.annotators.{name}.dataset")
         for name, start in starts.items():
             where = f"miniature.annotators.{name}.start"
             if start not in annotators:

@@ -96,7 +96,7 @@ miniature:
   diffusion: {steps: 1}
   annotators:
     first:
-      {network: sasnet, width: 0.25, locations: [airport], images: 9, epochs: 1, learning_rate: "2e-3", decay: 0.75}
+      {network: sasnet, width: 0.25, dataset: panda, images: 9, epochs: 1, learning_rate: "2e-3", decay: 0.75}
 """)
 
 GONE = object()

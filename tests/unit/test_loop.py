@@ -59,6 +59,16 @@ def test_a_resumed_run_goes_on_from_where_it_was(tmp_path):
     assert asked == list(range(7, STEPS))
 
 
+def test_a_state_of_other_steps_is_not_gone_on_from(tmp_path):
+    module = network()
+    with pytest.raises(KeyboardInterrupt):
+        fit(module, loss_of(module, 7), 2 * STEPS, 0.05, tmp_path / "a.state", save_seconds=-1)
+    found, _ = trained(tmp_path / "a.state")
+    whole, _ = trained(tmp_path / "b.state")
+    for key, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, found.state_dict()[key]), key
+
+
 def test_a_finished_run_leaves_no_state_and_an_evaluating_module_that_has_learned(tmp_path):
     module, history = trained(tmp_path / "a.state", save_seconds=-1)
     assert not list(tmp_path.iterdir())

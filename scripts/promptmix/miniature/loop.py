@@ -29,7 +29,7 @@ def fit(
     """Train `module` by AdamW for a number of steps and leave the average of its weights in it.
 
     The rate rises linearly over the first 3 % of the steps (100 at most) and falls to zero as half a cosine. A state is
-    saved every `save_seconds`; a run that finds one goes on from it, and removes it at the end.
+    saved every `save_seconds`; a run that finds one of the same steps and rates goes on from it. In the end it is gone.
 
     Args:
         loss: the loss of a step, given the step's number; all randomness must come from that number.
@@ -43,8 +43,11 @@ def fit(
     optimiser = AdamW(parameters, learning_rate, weight_decay=decay, betas=(0.9, 0.99))
     average = [p.detach().clone() for p in parameters]
     step, history, recent = 0, [], []
-    if state.exists():
-        saved = torch.load(state, weights_only=True, map_location=parameters[0].device)
+    settings = [steps, learning_rate, decay, ema]
+    saved = torch.load(state, weights_only=True, map_location=parameters[0].device) if state.exists() else None
+    if saved and saved.get("settings", settings) != settings:
+        log.info("%s is of a run with other steps or rates; starting anew", state)
+    elif saved:
         module.load_state_dict(saved["module"])
         optimiser.load_state_dict(saved["optimiser"])
         average, step, history = saved["average"], saved["step"], saved["history"]
@@ -71,7 +74,7 @@ def fit(
             left = (time.monotonic() - start) / (step - begun) * (steps - step)
             log.info("step %d of %d, loss %.4f, %.0f s left", step, steps, history[-1][1], left)
         if time.monotonic() - saved_at > save_seconds:
-            _save(state, module, optimiser, average, step, history)
+            _save(state, module, optimiser, average, step, history, settings)
             saved_at = time.monotonic()
     with torch.no_grad():
         for parameter, value in zip(parameters, average, strict=True):
@@ -86,9 +89,11 @@ def state_of(out: Path) -> Path:
     return out.with_name(f"{out.name}.state")
 
 
-def _save(state: Path, module: nn.Module, optimiser, average: list[Tensor], step: int, history: list) -> None:
+def _save(
+    state: Path, module: nn.Module, optimiser, average: list[Tensor], step: int, history: list, settings: list
+) -> None:
     state.parent.mkdir(parents=True, exist_ok=True)
     new = state.with_name(f"{state.name}.new")
     content = {"module": module.state_dict(), "optimiser": optimiser.state_dict(), "average": average}
-    torch.save(content | {"step": step, "history": history}, new)
+    torch.save(content | {"step": step, "history": history, "settings": settings}, new)
     os.replace(new, state)
