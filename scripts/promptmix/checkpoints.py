@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from promptmix import networks
+from promptmix.errors import InputError
 
 PICKLED = (".pt", ".pth", ".pth.tar")
 """Endings of files in PyTorch's format."""
@@ -78,7 +79,7 @@ def load_weights(module: nn.Module, path: str | Path) -> None:
         path: .safetensors, or .pt, .pth, .pth.tar with tensors by key.
 
     Raises:
-        FileNotFoundError: no such file.
+        InputError: no such file.
         ValueError: the file is damaged, holds something else, or does not fit the network.
     """
     given = read_tensors(path)
@@ -105,7 +106,7 @@ def load_weights(module: nn.Module, path: str | Path) -> None:
     if problems:
         name = type(module).__name__
         settings = ", ".join(networks.settings_of(type(module)))
-        raise ValueError(
+        raise InputError(
             f"{path} does not fit {name}.\n"
             f"Of the network's {len(own)} tensors and the file's {len(given)}:\n  " + "\n  ".join(problems) + "\n"
             f"Is this file a checkpoint of {name}?"
@@ -123,7 +124,7 @@ def load_network(name: str, path: str | Path, **settings) -> nn.Module:
         settings: those the weights were trained with, as in `networks.build`.
 
     Raises:
-        FileNotFoundError: no such file.
+        InputError: no such file.
         ValueError: an unknown network or setting, or weights that do not fit.
     """
     network = networks.build(name, **settings)
@@ -135,7 +136,7 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     """Return the tensors of a file of weights by key, on the CPU, as they stand there.
 
     Raises:
-        FileNotFoundError: no such file.
+        InputError: no such file.
         ValueError: another ending, the file is damaged, or holds something else than tensors by key.
     """
     path = _existing(path)
@@ -143,15 +144,15 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
         try:
             return load_file(path)
         except SafetensorError as error:
-            raise ValueError(f"{path} is damaged or no safetensors file ({error}); fetch or make it again") from error
+            raise InputError(f"{path} is damaged or no safetensors file ({error}); fetch or make it again") from error
     if not path.name.endswith(PICKLED):
-        raise ValueError(f"{path}: weights end in .safetensors, {', '.join(PICKLED)}, and this does not")
+        raise InputError(f"{path}: weights end in .safetensors, {', '.join(PICKLED)}, and this does not")
     with path.open("rb") as file:
         try:
             content = torch.load(file, weights_only=True, map_location="cpu")
         except Exception as error:  # a damaged file can fail anywhere in the reader
             reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise ValueError(
+            raise InputError(
                 f"{path} is damaged, or holds more than tensors and plain values, which is not loaded for safety; "
                 f"fetch it again ({reason})"
             ) from error
@@ -168,14 +169,14 @@ def _state_dict(content: object, path: Path) -> dict[str, Tensor]:
     """Return the tensors by key of what a checkpoint in PyTorch's format holds; here its nesting would be undone."""
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         found = f"a dict of {', '.join(map(str, content))}" if isinstance(content, Mapping) else type(content).__name__
-        raise ValueError(f"{path} should hold tensors by key; it holds {found}")
+        raise InputError(f"{path} should hold tensors by key; it holds {found}")
     return dict(content)
 
 
 def _existing(path: str | Path) -> Path:
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(
+        raise InputError(
             f"No weights at {path} (expected at {path.absolute()}). Weights shipped with the repository lie under "
             f"resources/, published ones are fetched by the rules of rules/retrieve.smk, others are made by training: "
             f"let Snakemake make the file, or put it there and check the path in the config."

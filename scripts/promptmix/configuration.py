@@ -484,8 +484,11 @@ class _References:
     def _miniature(self) -> Iterator[str]:
         annotators = self._entries("miniature").get("annotators", {})
         starts = {name: entry["start"] for name, entry in annotators.items() if "start" in entry}
+        rendered = self._entries("render")
         for name, entry in annotators.items():
-            yield from self._unknown("render", entry["dataset"], f"miniature.annotators.{name}.dataset")
+            if entry["dataset"] not in rendered:
+                known = f"Known: {_list(rendered)}.{did_you_mean(entry['dataset'], rendered)}"
+                yield f"miniature.annotators.{name}.dataset: '{entry['dataset']}' is not rendered. {known}"
         for name, start in starts.items():
             where = f"miniature.annotators.{name}.start"
             if start not in annotators:

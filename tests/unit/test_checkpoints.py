@@ -6,6 +6,7 @@ import torch
 
 from promptmix import networks
 from promptmix.checkpoints import load_network, load_weights, read_metadata, read_tensors, save_weights
+from promptmix.errors import InputError
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def test_another_width_is_an_error_that_names_the_setting(network, tmp_path):
 
 def test_a_missing_file_says_where_it_should_be_and_what_to_do(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(FileNotFoundError) as error:
+    with pytest.raises(InputError) as error:
         load_network("rescsrnet", "models/rescsrnet.safetensors", width=0.1)
     message = str(error.value)
     assert (
