@@ -1,9 +1,9 @@
-"""Time an epoch's reading from the prepared index against reading the authors' files, side by side.
+"""Time loading training images from the prepared index against decoding the authors' files anew, side by side.
 
     PYTHONPATH=scripts python benchmarks/loading.py
 
-Images are smooth noise at the sizes of the datasets; both ways end with the RGB array at training size, the heads, and
-the target at stride 8. PANDA-Crowd stands in at a quarter of its side lengths.
+Images are smooth noise at the sizes of the datasets; both ways end with an RGB array of its own at training size.
+PANDA-Crowd stands in at a quarter of its side lengths. What the target costs is benchmarks/density.py's matter.
 """
 
 import tempfile
@@ -17,7 +17,6 @@ from PIL import Image
 from promptmix.datasets import Sample, read_dataset
 from promptmix.datasets.index import Index, prepare
 from promptmix.datasets.splits import split
-from promptmix.density import density_at_stride
 from promptmix.images import read_image, training_size
 from promptmix.miniature.formats import write_panda, write_shanghaitech, write_ucf_qnrf
 
@@ -45,22 +44,15 @@ def scene(seed: int, width: int, height: int, people: int) -> Scene:
 
 
 def from_the_files(sample: Sample, resize: dict | None) -> None:
-    """Decode the whole image, resize it, make the target."""
+    """Decode the whole image and resize it."""
     width, height = training_size(sample.width, sample.height, resize)
     image = read_image(sample.image)
     if resize:
-        image = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
-    density_at_stride(sample.points * [width / sample.width, height / sample.height], height, width, 8)
-
-
-def from_the_index(index: Index, i: int) -> None:
-    """Copy the image from the map, make the target."""
-    height, width, _ = index.image(i).shape
-    density_at_stride(index.heads(i)[:, :2], height, width, 8)
+        np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
 
 
 def measure(name: str, samples: list[Sample], folder: Path, resize: dict | None, epochs: int = 3) -> None:
-    """Print the time per image of both ways, taking turns, the fastest epoch of each."""
+    """Print the time per image of both ways, taking turns, the fastest round of each."""
     start = time.perf_counter()
     prepare(samples, folder, resize)
     preparation = (time.perf_counter() - start) / len(samples)
@@ -72,7 +64,7 @@ def measure(name: str, samples: list[Sample], folder: Path, resize: dict | None,
             from_the_files(sample, resize)
         middle = time.perf_counter()
         for i in range(len(index)):
-            from_the_index(index, i)
+            index.image(i)
         files.append(middle - start)
         mapped.append(time.perf_counter() - middle)
     before, after = min(files) / len(samples), min(mapped) / len(samples)

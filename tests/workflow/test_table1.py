@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -82,6 +83,14 @@ def test_the_learning_rate_is_the_validation_error_s_choice(finished):
     choice = json.loads((finished / f"{RUN}/selection.json").read_text())
     history = pd.read_csv(finished / f"{RUN}/lr-1e-3/repeat-1/history.csv")
     assert choice["candidates"]["1e-3"]["repeats"][1]["val_mae"] == pytest.approx(history["val_mae"].min())
+
+
+def test_jobs_that_run_together_share_the_cores(finished):
+    threads = {
+        int(re.search(r"(\d+) threads", log.read_text())[1])
+        for log in (finished / "results/tiny/logs/train_network").rglob("*.log")
+    }
+    assert threads == {max(1, len(os.sched_getaffinity(0)) // 2)}
 
 
 def test_nothing_is_left_to_do(finished):
