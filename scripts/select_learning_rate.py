@@ -3,7 +3,7 @@
 from promptmix import job
 
 with job.start(snakemake):
-    from promptmix.evaluation import select_learning_rate
+    from promptmix.selection import select_learning_rate
 
     rates, repeats = snakemake.params.learning_rates, snakemake.params.repeats
     files = [snakemake.input[i : i + repeats] for i in range(0, len(snakemake.input), repeats)]

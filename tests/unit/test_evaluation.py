@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from promptmix.errors import InputError
-from promptmix.evaluation import mae, predict, rmse, select_learning_rate
+from promptmix.evaluation import mae, predict, rmse
 from promptmix.networks import build
+from promptmix.selection import select_learning_rate
 
 
 class ThreeImages:
