@@ -128,7 +128,13 @@ def load_network(name: str, path: str | Path, **settings) -> nn.Module:
         ValueError: an unknown network or setting, or weights that do not fit.
     """
     network = networks.build(name, **settings)
-    load_weights(network, path)
+    try:
+        load_weights(network, path)
+    except InputError as error:
+        if Path(path).is_file():
+            raise
+        published = getattr(network, "published", None)
+        raise InputError(f"{error} Published weights: {published}." if published else str(error)) from None
     return network.eval()
 
 
@@ -177,9 +183,8 @@ def _existing(path: str | Path) -> Path:
     path = Path(path)
     if not path.is_file():
         raise InputError(
-            f"No weights at {path} (expected at {path.absolute()}). Weights shipped with the repository lie under "
-            f"resources/, published ones are fetched by the rules of rules/retrieve.smk, others are made by training: "
-            f"let Snakemake make the file, or put it there and check the path in the config."
+            f"No weights at {path} (expected at {path.absolute()}). Put the file there, or correct the path in the "
+            f"config; the miniature's own lie in resources/models."
         )
     return path
 

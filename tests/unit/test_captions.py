@@ -113,5 +113,5 @@ def test_an_unknown_decoding_is_refused():
 
 
 def test_missing_weights_are_named():
-    with pytest.raises(FileNotFoundError, match=r"No weights at none\.safetensors"):
+    with pytest.raises(InputError, match=r"No weights at none\.safetensors"):
         captioner(weights="none.safetensors")

@@ -120,8 +120,9 @@ def test_a_missing_file_says_where_it_should_be_and_what_to_do(tmp_path, monkeyp
     assert (
         f"No weights at models/rescsrnet.safetensors (expected at {tmp_path}/models/rescsrnet.safetensors)" in message
     )
-    assert "rules/retrieve.smk" in message
-    assert "config" in message
+    assert "config" in message and "resources/models" in message
+    with pytest.raises(InputError, match="SHHA.pth and SHHB.pth are in the Google Drive folder"):
+        load_network("sasnet", "SHHA.pth", width=0.1)
 
 
 @pytest.mark.parametrize("name", ["a.safetensors", "a.pth"])

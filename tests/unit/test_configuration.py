@@ -639,7 +639,7 @@ def test_the_plan_of_the_shipped_config():
         **{"shta": 40, "shtb": 40, "qnrf": 40, "panda": 30},
     }
     assert plan.split_of("shta") == {"val": 10, "test": 40, "train": 40}
-    assert plan.images_of("shta-captions", "stable-diffusion") == 200
+    assert plan.images_of("shta-captions", "stable-diffusion") == 80
     assert plan.images_of("panda-captions", "stable-diffusion") == 90
     rows = plan.rows_of_table("table1")
     assert [row["experiment"] for row in rows] == [

@@ -65,6 +65,7 @@ def test_a_missing_checkpoint(workflow):
     workflow.config["annotators"]["sasnet-shtb"]["weights"] = "checkpoints/SHHB.pth"
     text = failed(workflow, "results/tiny/annotations/shtb-captions/stable-diffusion/sasnet-shtb/block-000.h5")
     assert "checkpoints/SHHB.pth" in text and "annotate_images failed" in text
+    assert "Google Drive folder" in text
 
 
 def test_a_checkpoint_of_another_width(workflow):

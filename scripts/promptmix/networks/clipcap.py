@@ -41,6 +41,11 @@ class ClipCap(nn.Module):
         ValueError: an unknown mapping, or a key of `gpt` that is none of `GPT_SETTINGS`.
     """
 
+    published = (
+        "coco_weights.pt and conceptual_weights.pt are on Google Drive, as 1IdaBtMSvtyzF0ByVaBHtvM0JYSXRExRX and "
+        "14pXWwB4Zm82rsDdvbGguLfx9F8aM7ovT (github.com/rmokady/CLIP_prefix_caption)"
+    )
+
     legacy_keys = (r"gpt\.transformer\.h\.\d+\.attn\.bias", r"gpt\.transformer\.h\.\d+\.attn\.masked_bias")
     """Constants that the published checkpoints hold besides, as transformers 4.10 saved them; to be dropped."""
 

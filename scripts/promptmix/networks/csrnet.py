@@ -24,6 +24,10 @@ class CSRNet(CrowdNetwork):
     """
 
     stride = 8
+    published = (
+        "PartAmodel_best.pth.tar and partBmodel_best.pth.tar are on Google Drive, as 1Z-atzS5Y2pOd-nEWqZRVBDMYJDreGWHH "
+        "and 1zKn6YlLW3Z9ocgPbP99oz7r2nC7_TBXK (github.com/leeyeehoo/CSRNet-pytorch)"
+    )
 
     def __init__(self, width: float = 1.0):
         super().__init__()

@@ -25,6 +25,10 @@ class DMCount(CrowdNetwork):
     """
 
     stride = 8
+    published = (
+        "model_qnrf.pth and others are in the Google Drive folder 10U7F4iW_aPICM5-qJq21SXLLkzlum9tX "
+        "(github.com/cvlab-stonybrook/DM-Count)"
+    )
 
     def __init__(self, width: float = 1.0):
         super().__init__()

@@ -28,6 +28,10 @@ class SASNet(CrowdNetwork):
     """
 
     stride = 1
+    published = (
+        "SHHA.pth and SHHB.pth are in the Google Drive folder 17WobgYjekLTq3QIRW3wPyNByq9NJTmZ9 "
+        "(github.com/TencentYoutuResearch/CrowdCounting-SASNet)"
+    )
 
     def __init__(self, width: float = 1.0, block_size: int = 32):
         super().__init__()
