@@ -2,7 +2,8 @@
 
     PYTHONPATH=scripts python benchmarks/loading.py
 
-Images are smooth noise at the sizes of the datasets; both ways end with an RGB array of its own at training size.
+Images are smooth noise at the sizes of the datasets. Both ways end with an RGB array at training size, and then again
+with that array copied into a batch, as training does with either.
 PANDA-Crowd stands in at a quarter of its side lengths. What the target costs is benchmarks/density.py's matter.
 """
 
@@ -43,12 +44,13 @@ def scene(seed: int, width: int, height: int, people: int) -> Scene:
     return Scene(np.asarray(Image.blend(shapes, details, 0.3)), points, boxes, "marathon", False)
 
 
-def from_the_files(sample: Sample, resize: dict | None) -> None:
+def from_the_files(sample: Sample, resize: dict | None) -> np.ndarray:
     """Decode the whole image and resize it."""
     width, height = training_size(sample.width, sample.height, resize)
     image = read_image(sample.image)
     if resize:
-        np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
+        image = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
+    return image
 
 
 def measure(name: str, samples: list[Sample], folder: Path, resize: dict | None, epochs: int = 3) -> None:
@@ -57,21 +59,26 @@ def measure(name: str, samples: list[Sample], folder: Path, resize: dict | None,
     prepare(samples, folder, resize)
     preparation = (time.perf_counter() - start) / len(samples)
     index = Index.open(folder / "index.csv")
-    files, mapped = [], []
+    ways = {
+        "files": lambda i: from_the_files(samples[i], resize),
+        "index": index.image,
+        "files, batched": lambda i: np.stack([from_the_files(samples[i], resize)]),
+        "index, batched": lambda i: np.stack([index.image(i)]),
+    }
+    times = {way: [] for way in ways}
     for _ in range(epochs):
-        start = time.perf_counter()
-        for sample in samples:
-            from_the_files(sample, resize)
-        middle = time.perf_counter()
-        for i in range(len(index)):
-            index.image(i)
-        files.append(middle - start)
-        mapped.append(time.perf_counter() - middle)
-    before, after = min(files) / len(samples), min(mapped) / len(samples)
-    print(
-        f"{name:26} files {before * 1e3:8.1f} ms   index {after * 1e3:6.2f} ms   {before / after:6.1f} times faster"
-        f"   (preparing {preparation * 1e3:.0f} ms, once)"
-    )
+        for way, load in ways.items():
+            start = time.perf_counter()
+            for i in range(len(index)):
+                load(i)
+            times[way].append((time.perf_counter() - start) / len(index))
+    best = {way: min(seconds) for way, seconds in times.items()}
+    print(f"{name} (preparing {preparation * 1e3:.0f} ms, once)")
+    for files, mapped in (("files", "index"), ("files, batched", "index, batched")):
+        ratio = best[files] / best[mapped]
+        print(
+            f"  {files:16}{best[files] * 1e3:8.2f} ms   {mapped:16}{best[mapped] * 1e3:8.3f} ms   {ratio:8.1f} times faster"
+        )
 
 
 def main() -> None:

@@ -45,7 +45,7 @@ def test_images_and_heads_come_back(samples, tmp_path):
     for i, sample in enumerate(samples):
         image, heads = index.image(i), index.heads(i)
         np.testing.assert_array_equal(image, read_image(sample.image))
-        assert image.flags.writeable and heads.dtype == np.float32
+        assert not image.flags.writeable and heads.dtype == np.float32
         np.testing.assert_allclose(heads[:, :2], sample.points, rtol=1e-6)
     assert index.frame["image"].tolist() == ["train/IMG_0.jpg", "val/IMG_1.jpg", "test/IMG_2.jpg"]
     assert index.frame["count"].tolist() == [3, 0, 5]

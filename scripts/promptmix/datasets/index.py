@@ -165,9 +165,9 @@ class Index:
             raise InputError(f"{file}: truncated or damaged ({error}). Remove it and make it again") from error
 
     def image(self, i: int) -> np.ndarray:
-        """Return image `i` at training size, (H, W, 3) uint8 RGB; a copy, that is, writable."""
+        """Return image `i` at training size, (H, W, 3) uint8 RGB; a view of the file, that is, not to be written."""
         offset, height, width = self._spans[i, :3]
-        return np.array(self._pixels[offset : offset + height * width * 3]).reshape(height, width, 3)
+        return np.asarray(self._pixels[offset : offset + height * width * 3]).reshape(height, width, 3)
 
     def heads(self, i: int) -> np.ndarray:
         """Return the heads of image `i`, (n, 4) float32: x, y, width and height of the box (0, 0 without boxes)."""
