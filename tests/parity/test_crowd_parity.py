@@ -46,7 +46,8 @@ def test_a_narrow_network_returns_maps_of_the_documented_size(name, size):
     with torch.no_grad():
         density = network.density(torch.cat([image(*size)] * 2))
     assert density.shape == (2, 1, *network.output_size(*size))
-    assert density[0].equal(density[1])
+    # The two are one image; threads may round them differently.
+    torch.testing.assert_close(density[0], density[1])
 
 
 def test_documented_sizes():
