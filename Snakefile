@@ -23,7 +23,17 @@ rule all:
     """All tables and figures."""
     input:
         "tables/table1.md",
+        "tables/table2.md",
+        "tables/table3.md",
+        "tables/table4.md",
+        "tables/table5.md",
+        "tables/table6.md",
+        "tables/table7.md",
+        "tables/roundtrip.md",
         "figures/examples.png",
+        "figures/figure2.png",
+        "figures/figure3.png",
+        "figures/figure4.png",
 
 
 include: "rules/datasets.smk"
@@ -31,6 +41,7 @@ include: "rules/captions.smk"
 include: "rules/prompts.smk"
 include: "rules/images.smk"
 include: "rules/annotations.smk"
+include: "rules/filtering.smk"
 include: "rules/mixing.smk"
 include: "rules/training.smk"
 include: "rules/tables.smk"

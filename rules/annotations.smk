@@ -4,6 +4,7 @@ Annotate generated images with heavyweight networks (paper, section III, third s
     takes   images/{pool}/{generator}/block-{block}.csv        manifest of generated images
             a heavyweight network: shipped, published, or fine-tuned here
     gives   annotators/{annotator}.safetensors                 a fine-tuned network
+            annotators/{annotator}/{dataset}.csv               its predictions of a dataset's test split
             annotations/{pool}/{generator}/{annotator}/block-{block}.h5
 """
 
@@ -37,9 +38,9 @@ rule fine_tune_annotator:
 
 
 rule annotate_images:
-    """Predict {wildcards.annotator}'s density map of each image of a block."""
+    """Predict {wildcards.annotator}'s density or depth map of each image of a block."""
     input:
-        manifest=rules.generate_images.output.manifest,
+        manifest="<results>/images/{pool}/{generator}/block-{block}.csv",
         weights=lambda wildcards: annotator_weights(wildcards.annotator),
     output:
         "<results>/annotations/{pool}/{generator}/{annotator}/block-{block}.h5",
@@ -54,13 +55,42 @@ rule annotate_images:
         runtime=60,
     params:
         weights=lambda wildcards: config["annotators"][wildcards.annotator].get("weights", ""),
-        network=lambda wildcards: config["annotators"][wildcards.annotator]["network"],
+        network=lambda wildcards: network_of_annotator(wildcards.annotator),
         settings=lambda wildcards: as_text(config["annotators"][wildcards.annotator].get("settings", {})),
-        stride=STRIDE,
+        stride=lambda wildcards: stride_of_annotator(wildcards.annotator),
         code=lambda wildcards: fingerprint(
-            "annotate_images", f"promptmix.networks.{config['annotators'][wildcards.annotator]['network']}"
+            "annotate_images", f"promptmix.networks.{network_of_annotator(wildcards.annotator)}"
         ),
     message:
         "Annotating images {wildcards.block}00 to {wildcards.block}99 of {wildcards.pool} with {wildcards.annotator}"
     script:
         "../scripts/annotate_images.py"
+
+
+rule evaluate_annotator:
+    """Predict the test split of {wildcards.dataset} with {wildcards.annotator}, for comparison."""
+    input:
+        index=rules.prepare_dataset.output.index,
+        weights=lambda wildcards: annotator_weights(wildcards.annotator),
+    output:
+        "<results>/annotators/{annotator}/{dataset}.csv",
+    log:
+        "<logs>/evaluate_annotator/{annotator}/{dataset}.log",
+    conda:
+        "../envs/promptmix.yaml"
+    threads: GPU_THREADS
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=60,
+    params:
+        weights=lambda wildcards: config["annotators"][wildcards.annotator].get("weights", ""),
+        network=lambda wildcards: network_of_annotator(wildcards.annotator),
+        settings=lambda wildcards: as_text(config["annotators"][wildcards.annotator].get("settings", {})),
+        code=lambda wildcards: fingerprint(
+            "evaluate_annotator", f"promptmix.networks.{network_of_annotator(wildcards.annotator)}"
+        ),
+    message:
+        "Evaluating {wildcards.annotator} on {wildcards.dataset}"
+    script:
+        "../scripts/evaluate_annotator.py"

@@ -5,9 +5,11 @@ import sys
 
 sys.path.insert(0, os.path.join(workflow.basedir, "scripts"))
 
-from promptmix.configuration import Plan, as_text, check
+from promptmix.configuration import as_text, check
 from promptmix.errors import InputError
 from promptmix.fingerprint import fingerprint
+from promptmix.networks import task_of
+from promptmix.plan import Plan
 
 try:
     check(config, os.path.relpath((workflow.overwrite_configfiles or ["config/config.yaml"])[-1]))
@@ -20,8 +22,8 @@ plan = Plan(config)
 # names. Not above 126: Snakemake keeps the records of 128 outputs of a job in memory.
 BLOCK_SIZE = 100
 
-# Image pixels per cell of a density map, along a side, of every lightweight network.
-STRIDE = 8
+# Image pixels per cell of an annotation, along a side: that of every lightweight network of a task.
+STRIDE = {"counting": 8, "depth": 1}
 
 
 wildcard_constraints:
@@ -30,7 +32,9 @@ wildcard_constraints:
     pool="|".join(config["pools"]),
     generator="|".join(config["generators"]),
     annotator="|".join(config["annotators"]),
-    experiment="|".join(config["experiments"]),
+    annotators=r"[a-z0-9+-]+",
+    experiment="|".join(plan.experiments),
+    network="[a-z]+",
     block=r"\d{3}",
     lr=r"[0-9.e-]+",
     repeat=r"\d+",
@@ -86,63 +90,163 @@ def annotator_weights(annotator):
     return [f"results/{config['scale']}/annotators/{annotator}.safetensors"]
 
 
-def images_of_pools(experiment):
-    """Return how many images an experiment takes of each of its pools: k per prompt."""
-    fake = config["experiments"][experiment]["fake"]
-    return [fake["images_per_prompt"] * plan.prompts_of(pool) for pool in fake["pools"]]
+def network_of_annotator(annotator):
+    """Return the name of an annotator's network."""
+    return config["annotators"][annotator]["network"]
 
 
-def blocks_of_experiment(wildcards, pattern):
-    """Return the blocks, of images or of annotations, that an experiment's pools hold, in order."""
-    fake = config["experiments"][wildcards.experiment]["fake"]
+def stride_of_annotator(annotator):
+    """Return the stride of an annotator's annotations."""
+    return STRIDE[task_of(network_of_annotator(annotator))]
+
+
+def fake_settings(experiment):
+    """Return what the config says of an experiment's generated images, with their number by pool: k per prompt."""
+    fake = plan.experiments[experiment]["fake"]
+    prompts = [plan.prompts_of(pool) for pool in fake["pools"]]
+    return fake | {"prompts": prompts, "images": [fake["images_per_prompt"] * number for number in prompts]}
+
+
+def blocks_of_experiment(experiment, pattern, **wildcards):
+    """Return the blocks, of images, annotations or scores, that an experiment's pools hold, in order."""
+    fake = fake_settings(experiment)
     return [
         path
-        for pool, images in zip(fake["pools"], images_of_pools(wildcards.experiment))
+        for pool, images in zip(fake["pools"], fake["images"])
         for path in expand(
             pattern,
             pool=pool,
             generator=fake["generator"],
-            annotator=fake["annotator"],
             block=plan.blocks_of(images, BLOCK_SIZE),
+            **{"annotator": fake["annotator"]} | wildcards,
         )
     ]
 
 
+def scores_of_experiment(wildcards):
+    """Return the scores of an experiment's images, or nothing where all images are kept."""
+    fake = plan.experiments[wildcards.experiment]["fake"]
+    if fake["r_img"] == 100:
+        return []
+    return blocks_of_experiment(
+        wildcards.experiment, rules.score_images.output[0], annotators="+".join(sorted(fake["scored_by"]))
+    )
+
+
+def kept_prompts_of_experiment(wildcards):
+    """Return which prompts an experiment's filter keeps, or nothing without a filter."""
+    filtered = "prompt_filter" in plan.experiments[wildcards.experiment]["fake"]
+    return expand(rules.filter_prompts.output, experiment=wildcards.experiment) if filtered else []
+
+
+def selections_of_prompts(wildcards):
+    """Return the selections of the trainings that tell an experiment's prompts apart, one per prompt."""
+    return expand(rules.select_learning_rate.output, experiment=plan.of_single_prompts(wildcards.experiment))
+
+
+def selection_of_baseline(wildcards):
+    """Return the selection of the baseline that an experiment's prompts are compared with."""
+    baseline = plan.experiments[wildcards.experiment]["fake"]["prompt_filter"]["baseline"]
+    return expand(rules.select_learning_rate.output, experiment=plan.canonical(baseline))
+
+
 def index_of_experiment(wildcards):
     """Return the index of the dataset that an experiment trains and tests on."""
-    return expand(rules.prepare_dataset.output.index, dataset=config["experiments"][wildcards.experiment]["dataset"])
+    return expand(rules.prepare_dataset.output.index, dataset=plan.experiments[wildcards.experiment]["dataset"])
 
 
 def fake_of_experiment(wildcards):
     """Return D_fake of an experiment, or nothing for a baseline."""
-    fake = config["experiments"][wildcards.experiment].get("fake")
+    fake = plan.experiments[wildcards.experiment].get("fake")
     return expand(rules.mix_dataset.output, experiment=wildcards.experiment) if fake else []
 
 
 def network_of(wildcards):
     """Return the name of an experiment's network."""
-    return config["experiments"][wildcards.experiment]["network"]
+    return plan.experiments[wildcards.experiment]["network"]
 
 
-def histories_of_experiment(wildcards):
+def histories_of(experiment):
     """Return the histories of all runs of an experiment: for each learning rate, all repeats."""
-    training = plan.training_of(wildcards.experiment)
+    training = plan.training_of(experiment)
     return expand(
         rules.train_network.output.history,
-        experiment=wildcards.experiment,
+        experiment=experiment,
         lr=training["learning_rates"],
         repeat=range(training["repeats"]),
     )
 
 
-def checkpoints_of_experiment(wildcards):
+def checkpoints_of(experiment):
     """Return the checkpoints of all runs of an experiment, in the order of their histories."""
-    return [path.replace("history.csv", "checkpoint.safetensors") for path in histories_of_experiment(wildcards)]
+    return [path.replace("history.csv", "checkpoint.safetensors") for path in histories_of(experiment)]
+
+
+def selection_of(experiment):
+    """Return the selection of an experiment's learning rate."""
+    return expand(rules.select_learning_rate.output, experiment=experiment)
 
 
 def runs_of_table(table, output):
     """Return an output of each experiment of a table; equal experiments are one."""
     return expand(output, experiment=[row["experiment"] for row in plan.rows_of_table(table)])
+
+
+def fakes_of_table(table):
+    """Return D_fake of each experiment of a table that has one."""
+    names = [row["experiment"] for row in plan.rows_of_table(table)]
+    return expand(rules.mix_dataset.output, experiment=[name for name in names if "fake" in plan.experiments[name]])
+
+
+def rows_of_costs():
+    """Return the rows of Table III."""
+    return plan.rows_of_costs(f"results/{config['scale']}")
+
+
+def roundtrip_pools():
+    """Return the pools whose images are captioned again."""
+    return config["tables"]["roundtrip"]["pools"] if "roundtrip" in config["tables"] else []
+
+
+def images_of_roundtrip(pattern):
+    """Return the blocks that hold the first image of each prompt of the pools whose images are captioned again."""
+    return [
+        path
+        for pool in roundtrip_pools()
+        for path in expand(
+            pattern,
+            pool=pool,
+            generator=config["tables"]["roundtrip"]["generator"],
+            captioner=config["tables"]["roundtrip"]["captioner"],
+            block=plan.blocks_of(plan.prompts_of(pool), BLOCK_SIZE),
+        )
+    ]
+
+
+def images_of_figure2(wildcards):
+    """Return the first block of grey and of coloured images."""
+    chosen = config["figures"]["figure2"]
+    pattern = "<results>/images/{pool}/{generator}/block-000.csv"
+    return {name: expand(pattern, pool=chosen[name], generator=chosen["generator"])[0] for name in ("grey", "colour")}
+
+
+def indexes_of_figure(figure):
+    """Return the indexes of the datasets of a figure's comparisons."""
+    names = [plan.experiments[pair["baseline"]]["dataset"] for pair in config["figures"][figure]]
+    return [path for name in names for path in expand(rules.prepare_dataset.output.index, dataset=name)]
+
+
+def of_figure(figure, output_of):
+    """Return outputs of the experiments of a figure's comparisons: of each baseline, then of its PromptMix twin."""
+    pairs = config["figures"][figure]
+    return [
+        path for pair in pairs for role in ("baseline", "promptmix") for path in output_of(plan.canonical(pair[role]))
+    ]
+
+
+def networks_of_figure(n):
+    """Return the names of the networks in a figure's comparisons."""
+    return sorted({plan.experiments[pair["baseline"]]["network"] for pair in config["figures"][f"figure{n}"]})
 
 
 def example_of(output):
@@ -168,3 +272,16 @@ def starting_weights(wildcards):
     """Return the annotator that this one starts from, if there is one."""
     start = config["miniature"]["annotators"][wildcards.name].get("start")
     return [f"results/{config['scale']}/models/{start}.safetensors"] if start else []
+
+
+def images_to_restore(wildcards):
+    """Return the block of images in which a generator's restorer restores faces: another generator's."""
+    source = config["generators"][wildcards.generator]["generator"]
+    pattern = rules.generate_images.output.manifest
+    return {"manifest": expand(pattern, pool=wildcards.pool, generator=source, block=wildcards.block)[0]}
+
+
+def weights_of_restorer(wildcards):
+    """Return the checkpoints of a generator's restorer: detector, parser and restorer."""
+    settings = config["restorers"][config["generators"][wildcards.generator]["restorer"]]
+    return {name: there_or_made(settings[name]["weights"]) for name in ("detector", "parser", "restorer")}

@@ -5,12 +5,13 @@ Bring every dataset into one form.
     gives   rendered/{dataset}/                  a rendered dataset
             datasets/{dataset}/index.csv         image, split, size, grey, JPEG quality, count
             datasets/{dataset}/pixels.npy        the images at training size, one after the other
-            datasets/{dataset}/heads.npy         x, y, box width, box height
+            datasets/{dataset}/heads.npy         x, y, box width, box height; of depth datasets none
+            datasets/{dataset}/depths.npy        metres in each pixel; of crowd datasets none
 """
 
 
 rule render_dataset:
-    """Render a crowd dataset with known heads, in the format of the dataset whose part it plays."""
+    """Render crowds with known heads, or rooms with known depth, in the format of the dataset whose part they play."""
     output:
         directory("<results>/rendered/{dataset}"),
     log:
@@ -39,6 +40,7 @@ rule prepare_dataset:
         index="<results>/datasets/{dataset}/index.csv",
         pixels="<results>/datasets/{dataset}/pixels.npy",
         heads="<results>/datasets/{dataset}/heads.npy",
+        depths="<results>/datasets/{dataset}/depths.npy",
     log:
         "<logs>/prepare_dataset/{dataset}.log",
     conda:

@@ -15,6 +15,7 @@ rule render_corpus:
         index="<results>/corpus/index.csv",
         pixels="<results>/corpus/pixels.npy",
         heads="<results>/corpus/heads.npy",
+        depths="<results>/corpus/depths.npy",
     log:
         "<logs>/render_corpus.log",
     conda:
@@ -109,13 +110,13 @@ rule train_autoencoder:
 
 
 rule train_diffusion:
-    """Train the second stage of the latent diffusion model on the corpus, and save a Stable Diffusion pipeline."""
+    """Train the second stage of the latent diffusion model on the corpus."""
     input:
         corpus=rules.render_corpus.output.index,
         clip=rules.train_clip.output,
         autoencoder=rules.train_autoencoder.output,
     output:
-        directory("<results>/models/stable-diffusion"),
+        directory("<results>/models/diffusion"),
     log:
         "<logs>/train_diffusion.log",
     conda:
@@ -133,6 +134,34 @@ rule train_diffusion:
         "Training the diffusion model"
     script:
         "../scripts/train_diffusion.py"
+
+
+rule refine_diffusion:
+    """Train it further with more rooms and a prefix that says little, and save a Stable Diffusion pipeline."""
+    input:
+        corpus=rules.render_corpus.output.index,
+        clip=rules.train_clip.output,
+        start=rules.train_diffusion.output,
+    output:
+        directory("<results>/models/stable-diffusion"),
+    log:
+        "<logs>/refine_diffusion.log",
+    conda:
+        "../envs/promptmix.yaml"
+    threads: GPU_THREADS
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=360,
+    params:
+        steps=config["miniature"]["diffusion"]["further"],
+        rooms=config["miniature"]["diffusion"]["rooms"],
+        seed=config["miniature"]["corpus"]["seed"],
+        code=fingerprint("refine_diffusion"),
+    message:
+        "Training the diffusion model further"
+    script:
+        "../scripts/refine_diffusion.py"
 
 
 rule train_annotator:
@@ -157,7 +186,9 @@ rule train_annotator:
         sigma=config["training"]["default"]["sigma"],
         kernel=config["training"]["default"]["kernel"],
         seed=config["miniature"]["corpus"]["seed"],
-        code=fingerprint("train_annotator", "promptmix.networks.sasnet", "promptmix.networks.dmcount"),
+        code=lambda wildcards: fingerprint(
+            "train_annotator", f"promptmix.networks.{config['miniature']['annotators'][wildcards.name]['network']}"
+        ),
     message:
         "Training {wildcards.name}"
     script:
@@ -168,5 +199,5 @@ rule models:
     """All models of the miniature, trained anew."""
     input:
         rules.train_captioner.output,
-        rules.train_diffusion.output,
+        rules.refine_diffusion.output,
         expand(rules.train_annotator.output, name=config["miniature"]["annotators"]),

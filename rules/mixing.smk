@@ -2,6 +2,7 @@
 Choose the generated images of an experiment (paper, section III, fourth stage).
 
     takes   images/.../block-{block}.csv, annotations/.../block-{block}.h5
+            quality/.../block-{block}.csv, filters/{experiment}.csv, for experiments that filter
     gives   fake/{experiment}.csv                D_fake: image, annotation, count
 """
 
@@ -9,8 +10,12 @@ Choose the generated images of an experiment (paper, section III, fourth stage).
 rule mix_dataset:
     """List the generated images of {wildcards.experiment} with the annotation that each is trained on."""
     input:
-        manifests=lambda wildcards: blocks_of_experiment(wildcards, rules.generate_images.output.manifest),
-        annotations=lambda wildcards: blocks_of_experiment(wildcards, rules.annotate_images.output[0]),
+        manifests=lambda wildcards: blocks_of_experiment(
+            wildcards.experiment, "<results>/images/{pool}/{generator}/block-{block}.csv"
+        ),
+        annotations=lambda wildcards: blocks_of_experiment(wildcards.experiment, rules.annotate_images.output[0]),
+        scores=scores_of_experiment,
+        kept_prompts=kept_prompts_of_experiment,
     output:
         "<results>/fake/{experiment}.csv",
     log:
@@ -21,10 +26,11 @@ rule mix_dataset:
         mem_mb=1000,
         runtime=10,
     params:
-        images=lambda wildcards: images_of_pools(wildcards.experiment),
-        blocks=lambda wildcards: [
-            len(plan.blocks_of(images, BLOCK_SIZE)) for images in images_of_pools(wildcards.experiment)
-        ],
+        prompts=lambda wildcards: fake_settings(wildcards.experiment)["prompts"],
+        images=lambda wildcards: fake_settings(wildcards.experiment)["images"],
+        prompt=lambda wildcards: fake_settings(wildcards.experiment).get("prompt"),
+        r_img=lambda wildcards: fake_settings(wildcards.experiment)["r_img"],
+        block_size=BLOCK_SIZE,
         code=fingerprint("mix_dataset"),
     message:
         "Mixing the generated images of {wildcards.experiment}"

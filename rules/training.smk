@@ -5,7 +5,7 @@ Train the lightweight networks, choose the learning rate, evaluate (paper, secti
     gives   runs/{experiment}/lr-{lr}/repeat-{repeat}/checkpoint.safetensors   weights of the best epoch by validation
             runs/{experiment}/lr-{lr}/repeat-{repeat}/history.csv              loss and validation error by epoch
             runs/{experiment}/selection.json                                   the learning rate, by validation error
-            runs/{experiment}/predictions.csv                                  count and prediction of each test image
+            runs/{experiment}/predictions.csv                                  what each test image's errors follow from
 """
 
 
@@ -40,7 +40,7 @@ rule train_network:
 rule select_learning_rate:
     """Choose the learning rate with the lowest validation error, averaged over repeats; the test split is not read."""
     input:
-        histories_of_experiment,
+        lambda wildcards: histories_of(wildcards.experiment),
     output:
         "<results>/runs/{experiment}/selection.json",
     log:
@@ -61,11 +61,11 @@ rule select_learning_rate:
 
 
 rule evaluate_network:
-    """Count the people in each test image with the chosen learning rate's networks, one per repeat."""
+    """Predict each test image with the chosen learning rate's networks, one per repeat."""
     input:
         index=index_of_experiment,
         selection=rules.select_learning_rate.output,
-        checkpoints=checkpoints_of_experiment,
+        checkpoints=lambda wildcards: checkpoints_of(wildcards.experiment),
     output:
         "<results>/runs/{experiment}/predictions.csv",
     log:

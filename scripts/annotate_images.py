@@ -14,4 +14,4 @@ with job.start(snakemake) as device:
     weights = snakemake.input.weights[0] if snakemake.input.weights else params.weights
     network = load_network(params.network, weights, **json.loads(params.settings)).to(device)
     annotations = annotate(network, read_images(snakemake.input.manifest), device, stride=params.stride)
-    write_maps(snakemake.output[0], annotations, params.stride, snakemake.wildcards.annotator)
+    write_maps(snakemake.output[0], annotations, params.stride, snakemake.wildcards.annotator, network.task)

@@ -5,12 +5,26 @@ from promptmix import job
 with job.start(snakemake):
     import pandas as pd
 
+    from promptmix.filtering import keep_images
     from promptmix.mixing import mix, write_fake
 
-    source, blocks = snakemake.input, snakemake.params.blocks
-    parts, first = [], 0
-    for count, images in zip(blocks, snakemake.params.images, strict=True):
-        pool = slice(first, first + count)
-        parts.append(mix(source.manifests[pool], source.annotations[pool], limit=images))
-        first += count
-    write_fake(snakemake.output[0], pd.concat(parts, ignore_index=True))
+    source, params = snakemake.input, snakemake.params
+    parts, first, prompts_before = [], 0, 0
+    for prompts, images in zip(params.prompts, params.images, strict=True):
+        blocks = -(-images // params.block_size)
+        pool = slice(first, first + blocks)
+        part = mix(source.manifests[pool], source.annotations[pool], limit=images, prompts=prompts)
+        if source.scores:
+            scores = pd.concat([pd.read_csv(file, dtype={"image": str}) for file in source.scores[pool]])
+            part = part.assign(q=scores.set_index("image")["q"].reindex(part["stem"]).to_numpy())
+        parts.append(part.assign(prompt_number=part["prompt_number"] + prompts_before))
+        first, prompts_before = first + blocks, prompts_before + prompts
+    fake = pd.concat(parts, ignore_index=True)
+    if params.prompt is not None:
+        fake = fake[fake["prompt_number"] == params.prompt]
+    if source.kept_prompts:
+        filtered = pd.read_csv(source.kept_prompts[0])
+        fake = fake[fake["prompt_number"].isin(filtered["prompt_number"][filtered["kept"] == 1])]
+    if source.scores:
+        fake = fake.iloc[keep_images(fake["q"], params.r_img)]
+    write_fake(snakemake.output[0], fake.reset_index(drop=True))

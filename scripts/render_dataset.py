@@ -1,4 +1,4 @@
-"""Render a crowd dataset in the format of the dataset whose part it plays."""
+"""Render a dataset in the format of the dataset whose part it plays."""
 
 import json
 

@@ -14,7 +14,7 @@ with job.start(snakemake) as device:
     chosen = json.loads(params.settings)
     settings = TrainingSettings(
         network=chosen["network"],
-        network_settings={"width": chosen["width"]},
+        network_settings=chosen["settings"],
         learning_rate=float(chosen["learning_rate"]),
         epochs=chosen["epochs"],
         decay=chosen["decay"],

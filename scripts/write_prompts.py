@@ -14,7 +14,8 @@ with job.start(snakemake):
     params, source = snakemake.params, snakemake.input
     pool = json.loads(params.pool)
     if "prompts" in pool:
-        found = prompts.by_hand(pool["prompts"], pool["width"], pool["height"], pool["quality"])
+        texts = prompts.expand(pool["prompts"], pool.get("locations", []))
+        found = prompts.by_hand(texts, pool["width"], pool["height"], pool["quality"])
     else:
         captions = pd.read_csv(source.captions[0], dtype=str, keep_default_na=False)
         images = Index.open(source.index[0]).frame

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from promptmix.batching import BATCH_PIXELS, density
+from promptmix.batching import BATCH_PIXELS, density, depth
 from promptmix.checkpoints import load_network
 from promptmix.datasets.index import Index
 from promptmix.maps import Annotation, map_shape, reduce_map
@@ -27,13 +27,14 @@ def annotate(
 ) -> Iterator[Annotation]:
     """Yield an annotation of each image, not always in the order of the images.
 
-    The network's map is summed over blocks to the stride of the network that will be trained on it, which keeps the
-    count (choice 4: the paper does not name a resolution). Images of equal size go through the network together.
+    A density map is summed over blocks to the stride of the network that will be trained on it, which keeps the count
+    (choice 4: the paper does not name a resolution). Depth is as the network gives it, in each pixel. Images of equal
+    size go through the network together.
 
     Args:
         network: one of `promptmix.networks`, on the device.
         images: file stem and (H, W, 3) uint8 RGB of each image; read one after the other.
-        stride: image pixels per cell of the annotations, along a side.
+        stride: image pixels per cell of the annotations, along a side; 1 for depth.
         batch_pixels: image pixels to predict at once; an image that has more goes alone.
 
     Raises:
@@ -41,15 +42,17 @@ def annotate(
     """
     if stride % network.stride:
         raise ValueError(f"maps at stride {network.stride} cannot be summed to stride {stride}")
+    predict = {"counting": density, "depth": depth}[network.task]
     network.eval()
     done = 0
     for batch in _batches(images, batch_pixels):
         with torch.inference_mode():
-            maps = density(network, [image for _, image in batch], device).float().cpu().numpy()
+            maps = predict(network, [image for _, image in batch], device).float().cpu().numpy()
         for (stem, image), full in zip(batch, maps, strict=True):
             height, width = image.shape[:2]
-            reduced = reduce_map(full, stride // network.stride, map_shape(height, width, stride))
-            yield Annotation(stem, reduced, height, width)
+            if stride > network.stride:
+                full = reduce_map(full, stride // network.stride, map_shape(height, width, stride))
+            yield Annotation(stem, full, height, width)
         done += len(batch)
         log.debug("%d images annotated", done)
     log.info("%d images annotated", done)

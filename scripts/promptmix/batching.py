@@ -1,8 +1,8 @@
-"""From images to batches and from batches to density maps: the one place where sizes meet a network's demands.
+"""From images to batches and from batches to maps: the one place where sizes meet a network's demands.
 
 Images keep their size. Where a network's map would not cover the image (CSRNet rounds an odd side down to 8 pixels,
-DM-Count to 16), the image is padded on the right and below with zeros after the normalisation, that is with ImageNet's
-mean colour, by as little as will do; cells outside the image are cut off again. Training, validation, testing and
+DM-Count to 16, AdaBins to 32), the image is padded on the right and below with zeros after the normalisation, that is
+with the mean colour, by as little as will do; cells outside the image are cut off again. Training, validation, testing and
 annotating all come through here. The paper does not say what it does with such sizes; this is our choice. The count
 that a prediction is compared with is the number of points in the whole image.
 """
@@ -34,22 +34,23 @@ def padded_size(network: nn.Module, height: int, width: int) -> tuple[int, int]:
     return height, width
 
 
-def to_batch(images: Sequence[np.ndarray], size: tuple[int, int], device: torch.device | str) -> Tensor:
-    """Return images of one size as a normalised batch on the device.
+def network_input(network: nn.Module, images: Sequence[np.ndarray], device: torch.device | str) -> Tensor:
+    """Return images of one size as a batch for a network: normalised, and padded where it must be.
 
     Args:
+        network: may have a `mean` and a `std` of RGB in [0, 1]; else they are ImageNet's.
         images: (H, W, 3) uint8 RGB each.
-        size: height and width to pad to, from `padded_size`.
         device: where the batch is wanted; the images travel as bytes.
 
     Returns:
-        (N, 3, *size) float32, channels last in memory.
+        (N, 3, H', W') float32, channels last in memory; H' and W' from `padded_size`.
     """
     batch = torch.from_numpy(np.stack(images)).to(device, non_blocking=True)
-    mean = torch.tensor([255 * m for m in MEAN], device=device)
-    deviation = torch.tensor([255 * s for s in STD], device=device)
+    mean = torch.tensor([255 * m for m in getattr(network, "mean", MEAN)], device=device)
+    deviation = torch.tensor([255 * s for s in getattr(network, "std", STD)], device=device)
     batch = ((batch - mean) / deviation).permute(0, 3, 1, 2)
     height, width = images[0].shape[:2]
+    size = padded_size(network, height, width)
     if size != (height, width):
         batch = F.pad(batch, (0, size[1] - width, 0, size[0] - height))
     return batch
@@ -67,8 +68,13 @@ def density(network: nn.Module, images: Sequence[np.ndarray], device: torch.devi
     """
     height, width = images[0].shape[:2]
     rows, columns = map_shape(height, width, network.stride)
-    batch = to_batch(images, padded_size(network, height, width), device)
-    return network.density(batch)[:, 0, :rows, :columns]
+    return network.density(network_input(network, images, device))[:, 0, :rows, :columns]
+
+
+def depth(network: nn.Module, images: Sequence[np.ndarray], device: torch.device | str) -> Tensor:
+    """Return the network's depth maps, (N, H, W) metres, of images of one size, (H, W, 3) uint8 RGB each."""
+    height, width = images[0].shape[:2]
+    return network.depth(network_input(network, images, device))[:, 0, :height, :width]
 
 
 def by_size(sizes: Iterable[tuple[int, int]], batch_size: int) -> list[list[int]]:

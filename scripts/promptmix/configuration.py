@@ -1,4 +1,4 @@
-"""The configuration: is it right (`check`), and what does it ask for (`Plan`).
+"""The configuration: is it right?
 
 Snakemake imports this at every start, so it imports little: no torch, and the networks' settings are read from their
 source.
@@ -17,8 +17,9 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
 
 from promptmix import networks
-from promptmix.datasets.splits import numbers
 from promptmix.errors import InputError, did_you_mean
+from promptmix.plan import COLUMNS, ROLES, Plan
+from promptmix.prompts import expand
 
 SCHEMA = Path(__file__).resolve().parents[2] / "config" / "schemas" / "config.schema.yaml"
 
@@ -30,6 +31,7 @@ NOUNS = {
     "captioners": "a captioner",
     "pools": "a pool",
     "generators": "a generator",
+    "restorers": "a restorer",
     "annotators": "an annotator",
     "networks": "a network",
     "experiments": "an experiment",
@@ -66,134 +68,6 @@ def check(config: dict, source: str = "config/config.yaml") -> None:
 def as_text(value: Any) -> str:
     """Return JSON with sorted keys: equal values are equal texts, so that a rule's parameter only changes with them."""
     return json.dumps(value, sort_keys=True)
-
-
-class Plan:
-    """What a checked config asks for, as the rules need to know it before anything is made."""
-
-    def __init__(self, config: dict):
-        self._config = config
-
-    def prompts_of(self, pool: str) -> int:
-        """Return the number of prompts in a pool: the texts, or one per training image of its dataset."""
-        entry = self._config["pools"][pool]
-        return len(entry["prompts"]) if "prompts" in entry else self.split_of(entry["dataset"])["train"]
-
-    def split_of(self, dataset: str) -> dict[str, int]:
-        """Return the number of "train", "val" and "test" images of a dataset.
-
-        Raises:
-            InputError: an impossible split, see `promptmix.datasets.splits.split`.
-        """
-        entry = self._config["datasets"][dataset]
-        images, shares = entry["images"], entry["split"]
-        if "all" in images:
-            if "test" not in shares:
-                raise InputError("split: the dataset comes without a test split; give 'test' beside 'val'")
-            dealt = numbers(shares, images["all"])
-        else:
-            if "test" in shares:
-                raise InputError("split: 'test' is given, but the dataset comes with a test split; give 'val' only")
-            dealt = numbers(shares, images["train"]) | {"test": images["test"]}
-        if empty := [name for name, number in dealt.items() if number < 1]:
-            raise InputError(f"split: {_show(shares)} leaves no image in '{empty[0]}'; expected one or more")
-        return dealt
-
-    def images_of(self, pool: str, generator: str) -> int:
-        """Return the number of images that all experiments together need of a pool by a generator."""
-        fakes = [entry["fake"] for entry in self._config["experiments"].values() if "fake" in entry]
-        factors = [f["images_per_prompt"] for f in fakes if pool in f["pools"] and f["generator"] == generator]
-        return max(factors, default=0) * self.prompts_of(pool)
-
-    def blocks_of(self, images: int, block_size: int) -> list[str]:
-        """Return the names of the blocks that hold so many images: "000", "001" and so on; the last may hold more.
-
-        Raises:
-            InputError: more than three digits can number.
-        """
-        blocks = math.ceil(images / block_size)
-        if blocks > 1000:
-            raise InputError(
-                f"{images} images of one pool are asked for; there can be {1000 * block_size}. "
-                "Lower images_per_prompt, or divide the pool"
-            )
-        return [f"{block:03d}" for block in range(blocks)]
-
-    def training_of(self, experiment: str) -> dict[str, Any]:
-        """Return an experiment's training settings: its own, else those for its dataset, else the default."""
-        entry = self._config["experiments"][experiment]
-        return self._training_on(entry["dataset"]) | entry.get("training", {})
-
-    def settings_of_run(self, experiment: str, learning_rate: str, repeat: int) -> dict[str, Any]:
-        """Return the arguments of `promptmix.training.TrainingSettings` for a run.
-
-        A baseline and its PromptMix twin have equal seeds in equal repeats.
-        """
-        entry = self._config["experiments"][experiment]
-        settings = {
-            "network": entry["network"],
-            "network_settings": self._config["networks"][entry["network"]],
-            "r_mix": entry["fake"]["r_mix"] if "fake" in entry else 0,
-        }
-        return self._run(self.training_of(experiment), learning_rate, repeat) | settings
-
-    def fine_tuning_of(self, annotator: str) -> dict[str, Any]:
-        """Return how an annotator is fine-tuned.
-
-        Returns:
-            `training`: the arguments of `promptmix.training.TrainingSettings`. What `fine_tune` does not say is as in
-            the training of lightweight networks on that dataset. `weights`: the file to start from; "" if that is
-            fine-tuned too.
-        """
-        entry = self._config["annotators"][annotator]
-        given = entry["fine_tune"]
-        training = self._training_on(given["dataset"])
-        training |= {"epochs": given["epochs"], "batch_size": given["batch_size"], "density_scale": 1.0}
-        settings = {"network": entry["network"], "network_settings": entry.get("settings", {}), "r_mix": 0}
-        return {
-            "training": self._run(training, given["learning_rate"], 0) | settings,
-            "weights": self._config["annotators"][given["annotator"]].get("weights", ""),
-        }
-
-    def canonical(self, experiment: str) -> str:
-        """Return the first experiment that has the same settings as this one: their work is done once."""
-        settings = self._resolved(experiment)
-        return next(name for name in self._config["experiments"] if self._resolved(name) == settings)
-
-    def rows_of_table(self, table: str) -> list[dict[str, Any]]:
-        """Return the experiments of a table, each once, in order: what `promptmix.tables.Result.read` takes as names.
-
-        `dataset` is the dataset's title.
-        """
-        rows = {}
-        for row in self._config["tables"][table]:
-            for role, method in (("baseline", "baseline"), ("promptmix", "PromptMix")):
-                name = self.canonical(row[role])
-                entry = self._config["experiments"][name]
-                rows.setdefault(
-                    name,
-                    {
-                        "experiment": name,
-                        "dataset": self._config["datasets"][entry["dataset"]]["title"],
-                        "network": entry["network"],
-                        "method": method,
-                        "k": entry["fake"]["images_per_prompt"] if "fake" in entry else None,
-                        "r_mix": entry["fake"]["r_mix"] if "fake" in entry else 0,
-                        "paper_mae": row.get("paper", {}).get(role),
-                    },
-                )
-        return list(rows.values())
-
-    def _training_on(self, dataset: str) -> dict[str, Any]:
-        training = self._config["training"]
-        return training["default"] | training.get(dataset, {})
-
-    def _run(self, training: dict[str, Any], learning_rate: str, repeat: int) -> dict[str, Any]:
-        common = {key: value for key, value in training.items() if key not in ("learning_rates", "repeats")}
-        return common | {"learning_rate": float(learning_rate), "seed": self._config["seed"] + repeat}
-
-    def _resolved(self, experiment: str) -> dict[str, Any]:
-        return self._config["experiments"][experiment] | {"training": self.training_of(experiment)}
 
 
 # --- Does it fit the schema? ---
@@ -341,7 +215,7 @@ class _References:
     """
 
     def __init__(self, config: dict, broken: set[tuple]):
-        self._config, self._broken, self._plan = config, broken, Plan(config)
+        self._config, self._broken, self._plan = config, broken, Plan(config | {"experiments": {}})
 
     def problems(self) -> Iterator[str]:
         sections = (*NOUNS, "training", "tables")
@@ -349,11 +223,13 @@ class _References:
             yield from self._datasets()
             yield from self._render()
             yield from self._pools()
+            yield from self._generators()
             yield from self._annotators()
             yield from self._networks()
             yield from self._training()
             yield from self._experiments()
             yield from self._tables()
+            yield from self._figures()
             yield from self._miniature()
 
     def _entries(self, section: str) -> dict[str, Any]:
@@ -401,7 +277,7 @@ class _References:
         datasets = self._entries("datasets")
         for name, entry in self._entries("render").items():
             yield from self._unknown("datasets", name, f"render.{name}")
-            for key in ("people", "quality"):
+            for key in {"people", "quality"} & entry.keys():
                 lowest, highest = entry[key]
                 if lowest > highest:
                     yield f"render.{name}.{key}: {_show(entry[key])}: the first number is the lowest; swap them"
@@ -411,9 +287,25 @@ class _References:
 
     def _pools(self) -> Iterator[str]:
         for name, entry in self._entries("pools").items():
-            if "prompts" not in entry:
+            if "prompts" in entry:
+                try:
+                    expand(entry["prompts"], entry.get("locations", []))
+                except InputError as error:
+                    yield f"pools.{name}: {error}"
+            else:
                 yield from self._unknown("datasets", entry["dataset"], f"pools.{name}.dataset")
                 yield from self._unknown("captioners", entry["captioner"], f"pools.{name}.captioner")
+
+    def _generators(self) -> Iterator[str]:
+        generators = self._entries("generators")
+        for name, entry in generators.items():
+            if "restorer" not in entry:
+                continue
+            where = f"generators.{name}"
+            yield from self._unknown("restorers", entry["restorer"], f"{where}.restorer")
+            yield from self._unknown("generators", entry["generator"], f"{where}.generator")
+            if "restorer" in generators.get(entry["generator"], {}):
+                yield f"{where}.generator: the faces of '{entry['generator']}' are restored already; name a diffusion model"
 
     def _networks(self) -> Iterator[str]:
         for name, entry in self._entries("networks").items():
@@ -445,21 +337,54 @@ class _References:
             where = f"experiments.{name}"
             yield from self._unknown("datasets", entry["dataset"], f"{where}.dataset")
             yield from self._unknown("networks", entry["network"], f"{where}.network")
+            yield from self._of_one_task(entry["dataset"], "network", entry["network"], entry["network"], where)
             if "fake" in entry:
-                yield from self._fake(entry["fake"], f"{where}.fake")
+                yield from self._fake(entry, where)
 
-    def _fake(self, fake: dict, where: str) -> Iterator[str]:
+    def _fake(self, entry: dict, where: str) -> Iterator[str]:
+        fake, where = entry["fake"], f"{where}.fake"
         for i, pool in enumerate(fake["pools"]):
             yield from self._unknown("pools", pool, f"{where}.pools[{i}]")
         yield from self._unknown("generators", fake["generator"], f"{where}.generator")
-        yield from self._unknown("annotators", fake["annotator"], f"{where}.annotator")
+        scorers = fake.get("scored_by", [])
+        named = {"annotator": fake["annotator"]} | {f"scored_by[{i}]": scorer for i, scorer in enumerate(scorers)}
+        for key, annotator in named.items():
+            yield from self._unknown("annotators", annotator, f"{where}.{key}")
+            network = self._entries("annotators").get(annotator, {}).get("network")
+            yield from self._of_one_task(entry["dataset"], key, annotator, network, where)
+        share = fake.get("r_img", 100)
+        if share < 100 and len(scorers) < 2:
+            yield f"{where}.r_img: {share} % of the images are kept by how far annotators disagree; name two in scored_by"
         prompts = sum(map(self._prompts, fake["pools"]))
         made = fake["images_per_prompt"] * prompts
-        if fake["r_mix"] > made:
+        left = made if made == math.inf else math.ceil(made * share / 100)
+        if fake["r_mix"] > left:
+            kept = f", of which r_img keeps {left}" if left < made else ""
             yield (
                 f"{where}.r_mix: {fake['r_mix']} images per epoch, but {made} are made: images_per_prompt "
-                f"({fake['images_per_prompt']}) x {prompts} prompts. Lower r_mix or raise images_per_prompt"
+                f"({fake['images_per_prompt']}) x {prompts} prompts{kept}. Lower r_mix or raise images_per_prompt"
             )
+        if "prompt_filter" in fake:
+            yield from self._prompt_filter(entry, f"{where}.prompt_filter.baseline")
+
+    def _prompt_filter(self, entry: dict, where: str) -> Iterator[str]:
+        name = entry["fake"]["prompt_filter"]["baseline"]
+        yield from self._unknown("experiments", name, where)
+        baseline = self._entries("experiments").get(name)
+        if baseline is None:
+            return
+        if "fake" in baseline:
+            yield f"{where}: '{name}' has generated images (fake); expected the experiment without"
+        ours, theirs = (f"{e['network']} on {e['dataset']}" for e in (entry, baseline))
+        if ours != theirs:
+            yield f"{where}: '{name}' is {theirs}, this is {ours}; expected the same"
+
+    def _of_one_task(self, dataset: str, key: str, name: str, network: str | None, where: str) -> Iterator[str]:
+        """Yield a problem if a network, or the one of an annotator, does not do what a dataset is for."""
+        if dataset in self._entries("datasets") and network in networks.TASKS:
+            task, other = self._plan.task_of(dataset), networks.TASKS[network]
+            if task != other:
+                yield f"{where}.{key}: '{name}' is for {other}, and the dataset {dataset} is for {task}"
 
     def _prompts(self, pool: str) -> float:
         """Return the number of prompts in a pool, infinity if something is wrong with the pool or its dataset."""
@@ -473,13 +398,57 @@ class _References:
 
     def _tables(self) -> Iterator[str]:
         experiments = self._entries("experiments")
-        for table, rows in self._entries("tables").items():
-            for i, row in enumerate(rows):
+        for table, entry in self._entries("tables").items():
+            if table in COLUMNS:
+                baseline = entry["baseline"]
+                rows = {f"rows[{i}]": name for i, name in enumerate(entry["rows"])}
+                for where, name in ({"baseline": baseline} | rows).items():
+                    yield from self._unknown("experiments", name, f"tables.{table}.{where}")
+                if "fake" in experiments.get(baseline, {}):
+                    yield f"tables.{table}.baseline: '{baseline}' has generated images (fake); expected one without"
+                continue
+            if table not in ("table1", "table2"):
+                continue
+            for i, row in enumerate(entry):
                 where = f"tables.{table}[{i}]"
-                for role in ("baseline", "promptmix"):
+                roles = [role for role in ROLES if role in row]
+                for role in roles:
                     yield from self._unknown("experiments", row[role], f"{where}.{role}")
-                if row["baseline"] in experiments and row["promptmix"] in experiments:
-                    yield from _pair(row, experiments, where)
+                if all(row[role] in experiments for role in roles):
+                    yield from _comparison(row, experiments, where)
+
+        for i, row in enumerate(self._entries("tables").get("table3", [])):
+            for method, names in row.get("runs", {}).items():
+                for j, name in enumerate(names):
+                    yield from self._unknown("experiments", name, f"tables.table3[{i}].runs.{method}[{j}]")
+            for dataset, name in row.get("annotators", {}).items():
+                yield from self._unknown("datasets", dataset, f"tables.table3[{i}].annotators")
+                yield from self._unknown("annotators", name, f"tables.table3[{i}].annotators.{dataset}")
+        yield from self._pictured("tables", "roundtrip", generators="generator", captioners="captioner")
+
+    def _figures(self) -> Iterator[str]:
+        yield from self._pictured("figures", "figure2", generators="generator", pools=("grey", "colour"))
+        experiments = self._entries("experiments")
+        for figure, task in {"figure3": "counting", "figure4": "depth"}.items():
+            for i, pair in enumerate(self._entries("figures").get(figure, [])):
+                where = f"figures.{figure}[{i}]"
+                for role, name in pair.items():
+                    yield from self._unknown("experiments", name, f"{where}.{role}")
+                if all(name in experiments for name in pair.values()):
+                    yield from _comparison(pair, experiments, where)
+                    dataset = experiments[pair["baseline"]]["dataset"]
+                    if dataset in self._entries("datasets") and self._plan.task_of(dataset) != task:
+                        yield f"{where}: {dataset} is for {self._plan.task_of(dataset)}; expected a dataset for {task}"
+
+    def _pictured(self, section: str, name: str, **keys: str | tuple) -> Iterator[str]:
+        """Yield a problem for each name, under the keys of each kind, that is unknown."""
+        entry = self._entries(section).get(name, {})
+        for kind, names in keys.items():
+            for key in (names,) if isinstance(names, str) else names:
+                if key in entry:
+                    yield from self._unknown(kind, entry[key], f"{section}.{name}.{key}")
+        for i, pool in enumerate(entry.get("pools", [])):
+            yield from self._unknown("pools", pool, f"{section}.{name}.pools[{i}]")
 
     def _miniature(self) -> Iterator[str]:
         annotators = self._entries("miniature").get("annotators", {})
@@ -498,16 +467,21 @@ class _References:
                 yield f"{where}: {circle}"
 
 
-def _pair(row: dict, experiments: dict, where: str) -> Iterator[str]:
-    """Yield what is wrong with a row of a table."""
-    baseline, promptmix = experiments[row["baseline"]], experiments[row["promptmix"]]
-    if "fake" in baseline:
-        yield f"{where}.baseline: '{row['baseline']}' has generated images (fake); expected an experiment without"
-    if "fake" not in promptmix:
-        yield f"{where}.promptmix: '{row['promptmix']}' has no generated images (fake); expected an experiment with"
-    ours, theirs = (f"{entry['network']} on {entry['dataset']}" for entry in (promptmix, baseline))
-    if ours != theirs:
-        yield f"{where}: '{row['promptmix']}' is {ours}, '{row['baseline']}' is {theirs}; expected the same"
+def _comparison(row: dict, experiments: dict, where: str) -> Iterator[str]:
+    """Yield what is wrong with a comparison of a baseline, a control and PromptMix."""
+    roles = [role for role in ROLES if role in row]
+    for role in roles:
+        entry, name = experiments[row[role]], row[role]
+        if role == "promptmix" and "fake" not in entry:
+            yield f"{where}.{role}: '{name}' has no generated images (fake); expected an experiment with"
+        if role != "promptmix" and "fake" in entry:
+            yield f"{where}.{role}: '{name}' has generated images (fake); expected an experiment without"
+        if role == "control" and "repeated" not in entry:
+            yield f"{where}.{role}: '{name}' sees no real images again (repeated), so it is no control"
+    kinds = {role: f"{experiments[row[role]]['network']} on {experiments[row[role]]['dataset']}" for role in roles}
+    for role, kind in kinds.items():
+        if kind != kinds["baseline"]:
+            yield (f"{where}: '{row[role]}' is {kind}, '{row['baseline']}' is {kinds['baseline']}; expected the same")
 
 
 def _kind(annotator: dict) -> tuple:

@@ -1,4 +1,4 @@
-"""Count the people in the images of a split, and score the counts."""
+"""Predict the images of a split, and score the predictions."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pandas as pd
 import torch
 from torch import nn
 
-from promptmix.batching import BATCH_PIXELS, by_size, density
 from promptmix.errors import InputError
+from promptmix.tasks import TASKS
 
 if TYPE_CHECKING:
     from promptmix.datasets.index import Index
@@ -36,48 +36,19 @@ class Split:
     def image(self, i: int) -> np.ndarray:
         return self._index.image(self._rows[i])
 
-
-def mae(errors) -> float:
-    """Return the mean absolute error of counts, given the differences of predicted and true counts."""
-    return float(np.abs(np.asarray(errors, dtype=np.float64)).mean())
-
-
-def rmse(errors) -> float:
-    """Return the root of the mean squared error of counts (crowd counting papers print it as "MSE")."""
-    return float(np.sqrt(np.square(np.asarray(errors, dtype=np.float64)).mean()))
-
-
-def predict_counts(network: nn.Module, images: Images, device: torch.device | str) -> np.ndarray:
-    """Return the predicted number of people in each image, (N,) float64: the sum over its map.
-
-    The network is left in evaluation mode. Images of one size go through it together, in float32.
-    """
-    network.eval()
-    counts = np.zeros(len(images.sizes))
-    at_once = max(1, BATCH_PIXELS // max((h * w for h, w in images.sizes), default=1))
-    with torch.inference_mode():
-        for batch in by_size(images.sizes, at_once):
-            maps = density(network, [images.image(i) for i in batch], device)
-            counts[batch] = maps.double().sum(dim=(1, 2)).cpu().numpy()
-    return counts
+    def depth(self, i: int) -> np.ndarray:
+        return self._index.depth(self._rows[i])
 
 
 def predict(network: nn.Module, index: Index, split: str, device: torch.device | str) -> pd.DataFrame:
-    """Return each image's `count` (of its points), `predicted` count and `error` (predicted minus true).
+    """Return a row per image of a split, with what its task's metrics are computed from.
+
+    Counts: `image`, `count`, `predicted`, `error`. Depth: `image` and the sums of `promptmix.depth_metrics.image_sums`.
 
     Raises:
         InputError: the split has no images.
     """
     images = Split(index, split)
     if not images.sizes:
-        raise InputError(f"the dataset has no image in the split {split!r}; see `shares` in its configuration")
-    count = images.frame["count"].to_numpy(dtype=np.float64)
-    predicted = predict_counts(network, images, device)
-    columns = {"image": images.frame["image"].to_numpy(), "count": count, "predicted": predicted}
-    return pd.DataFrame(columns | {"error": predicted - count})
-
-
-def metrics(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return `mae` and `rmse` of each repeat, given `predictions.csv`: the columns `repeat` and `error` are used."""
-    errors = predictions.groupby("repeat")["error"]
-    return pd.DataFrame({"mae": errors.apply(mae), "rmse": errors.apply(rmse)})
+        raise InputError(f"the dataset has no image in the split {split!r}; see `split` in its configuration")
+    return TASKS[network.task].predictions(network, images, device)

@@ -2,13 +2,16 @@
 
 An image is a function of its prompt, its seed and the generator's settings. All randomness is the noise it starts
 from, drawn on the CPU by a generator of its own, and the sampler adds none. So neither the batch nor the block nor the
-device changes what an image shows; its pixels can differ by rounding.
+device nor the precision changes what an image shows; its pixels can differ by rounding.
+
+A text encoder reads a prompt up to a length. What goes beyond it is cut off: the image is made from what remains, and
+the log says what that was.
 """
 
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +20,7 @@ import pandas as pd
 import torch
 from diffusers import StableDiffusionPipeline
 from diffusers.utils import logging as diffusers_logging
+from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from promptmix.errors import InputError
@@ -41,7 +45,7 @@ class GeneratorSettings:
         steps: of the sampler.
         guidance: scale of the classifier-free guidance; 1 is none.
         negative_prompt: what to be guided away from.
-        precision: "float32" or "float16"; float16 needs a GPU.
+        precision: of the networks, "float32" or "float16", on a GPU as on a CPU.
     """
 
     steps: int
@@ -52,14 +56,14 @@ class GeneratorSettings:
 
 def load_pipeline(model: str, settings: GeneratorSettings, device: str) -> StableDiffusionPipeline:
     """Return a Stable Diffusion pipeline on a device, from a folder in diffusers' format or by its name on the Hub."""
-    half = settings.precision == "float16" and device == "cuda"
-    if settings.precision == "float16" and not half:
-        log.info("float16 is for GPUs; generating in float32 on the CPU")
     diffusers_logging.disable_progress_bar()
     transformers_logging.disable_progress_bar()
+    # They warn of prompts that are too long, batch by batch; `check_prompts` says which they are and what is cut off.
+    for name in (StableDiffusionPipeline.__module__, "transformers.tokenization_utils_base"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         pipeline = StableDiffusionPipeline.from_pretrained(
-            model, dtype=torch.float16 if half else torch.float32, safety_checker=None, local_files_only=True
+            model, dtype=getattr(torch, settings.precision), safety_checker=None, local_files_only=True
         )
     except (OSError, ValueError) as error:
         where = "the folder holds no such pipeline" if Path(model).is_dir() else "there is no such folder"
@@ -69,7 +73,7 @@ def load_pipeline(model: str, settings: GeneratorSettings, device: str) -> Stabl
             f"resources/models/stable-diffusion, or the name of one in the Hub's cache. ({error})"
         ) from error
     pipeline.set_progress_bar_config(disable=True)
-    pipeline.to(device)
+    pipeline.to(device, silence_dtype_warnings=True)  # half precision runs on CPUs, and differs by rounding there too
     pipeline.unet.to(memory_format=torch.channels_last)
     return pipeline
 
@@ -93,7 +97,14 @@ def generate(
     Args:
         images: columns `prompt`, `seed`, `width`, `height`.
         batch_pixels: pixels to generate at once, by default what suits the device.
+
+    Raises:
+        InputError: an empty prompt, or an image that came out as no numbers.
     """
+    empty = images.loc[images["prompt"].str.strip() == "", "seed"]
+    if len(empty):
+        raise InputError(f"the prompt of image {empty.iloc[0]} is empty; write what the image shall show")
+    check_prompts(pipeline.tokenizer, [*images["prompt"], settings.negative_prompt])
     batch_pixels = batch_pixels or BATCH_PIXELS[pipeline.device.type]
     done, start = 0, time.monotonic()
     for (width, height), group in images.groupby(["width", "height"], sort=False):
@@ -102,6 +113,7 @@ def generate(
         at_once = max(1, batch_pixels // (inner[0] * inner[1]))
         for begin in range(0, len(group), at_once):
             batch = group.iloc[begin : begin + at_once]
+            generators = [torch.Generator("cpu").manual_seed(int(seed)) for seed in batch["seed"]]
             found = pipeline(
                 prompt=batch["prompt"].tolist(),
                 negative_prompt=[settings.negative_prompt] * len(batch),
@@ -109,14 +121,48 @@ def generate(
                 height=inner[1],
                 num_inference_steps=settings.steps,
                 guidance_scale=settings.guidance,
-                generator=[torch.Generator("cpu").manual_seed(int(seed)) for seed in batch["seed"]],
+                latents=noise(pipeline, generators, *inner),
+                generator=generators,
                 output_type="np",
             ).images
+            if not np.isfinite(found).all():
+                raise InputError(
+                    f"images {', '.join(map(str, batch['seed']))}: pixels that are no numbers came out of the generator "
+                    f"in {settings.precision}. Set its `precision` to float32, or take another model"
+                )
             pixels = (found * 255).round().astype(np.uint8)[:, top : top + height, left : left + width]
             yield from zip(batch.index, pixels, strict=True)
             done += len(batch)
             left_over = (time.monotonic() - start) / done * (len(images) - done)
             log.info("%d of %d images, %.0f s left", done, len(images), left_over)
+
+
+def noise(
+    pipeline: StableDiffusionPipeline, generators: Sequence[torch.Generator], width: int, height: int
+) -> torch.Tensor:
+    """Return the latents that images start from, (N, channels, height / 8, width / 8) for a published autoencoder.
+
+    They are drawn in float32 and then rounded: in half precision, torch draws other numbers for some sizes.
+    """
+    factor = pipeline.vae_scale_factor
+    shape = (1, pipeline.unet.config.in_channels, height // factor, width // factor)
+    return torch.cat([torch.randn(shape, generator=generator) for generator in generators]).to(pipeline.unet.dtype)
+
+
+def check_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Iterable[str]) -> None:
+    """Log a warning for each different prompt that is too long for the text encoder, with the words that are cut off."""
+    limit = tokenizer.model_max_length
+    for prompt in dict.fromkeys(prompts):
+        encoded = tokenizer(prompt, verbose=False)
+        if len(encoded.input_ids) <= limit:
+            continue
+        # The last token that fits is the end's; a word of which only the beginning fits counts as cut off.
+        start = encoded.word_to_chars(encoded.word_ids()[limit - 1]).start
+        log.warning(
+            "a prompt has %d tokens, start and end included, and the text encoder reads %d: '%s'. "
+            "The image is made without '%s'; shorten the prompt",
+            *(len(encoded.input_ids), limit, prompt, prompt[start:].strip()),
+        )
 
 
 def write_block(

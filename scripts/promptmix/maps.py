@@ -1,8 +1,9 @@
-"""Annotations of generated images: one HDF5 file of density maps per block, pool, generator and annotator.
+"""Annotations of generated images: one HDF5 file of maps per block, pool, generator and annotator.
 
-A file holds one float32 dataset per image, `map/<file stem of the image>`, with the attributes `count` (the map's sum),
-`height` and `width` (of the image, in pixels); the file has the attributes `stride` (image pixels per cell, along a
-side) and `annotator`.
+A file holds one dataset per image, `map/<file stem of the image>`, with the attributes `height` and `width` (of the
+image, in pixels) and, of a density map, `count` (its sum). The file has the attributes `task` ("counting" or "depth"),
+`stride` (image pixels per cell, along a side) and `annotator`. Density is float32, in people per cell. Depth is float16,
+in metres: at 10 m its steps are 8 mm, far below any annotator's error, and full-size maps are many bytes.
 """
 
 from collections.abc import Iterable
@@ -16,9 +17,12 @@ import pandas as pd
 from promptmix.errors import InputError
 from promptmix.files import replacing
 
+DTYPES = {"counting": np.float32, "depth": np.float16}
+"""How a task's maps are stored."""
+
 
 class Annotation(NamedTuple):
-    """One image's map, in people per cell, (h, w) float32, and the image's size in pixels."""
+    """One image's map, (h, w) float32, in people per cell or in metres, and the image's size in pixels."""
 
     stem: str
     map: np.ndarray
@@ -50,7 +54,9 @@ def reduce_map(density: np.ndarray, stride: int, shape: tuple[int, int]) -> np.n
     return padded.reshape(shape[0], stride, shape[1], stride).sum(axis=(1, 3)).astype(np.float32)
 
 
-def write_maps(path: str | Path, annotations: Iterable[Annotation], stride: int, annotator: str) -> None:
+def write_maps(
+    path: str | Path, annotations: Iterable[Annotation], stride: int, annotator: str, task: str = "counting"
+) -> None:
     """Write annotations as they come; the file appears when it is complete.
 
     Raises:
@@ -59,17 +65,19 @@ def write_maps(path: str | Path, annotations: Iterable[Annotation], stride: int,
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["stride"] = stride
         file.attrs["annotator"] = annotator
+        file.attrs["task"] = task
         maps = file.create_group("map")
-        for stem, density, height, width in annotations:
-            if density.shape != map_shape(height, width, stride):
+        for stem, found, height, width in annotations:
+            if found.shape != map_shape(height, width, stride):
                 raise ValueError(
-                    f"{path}: {stem}: a map of {density.shape[0]}x{density.shape[1]} cells of {stride} pixels for an "
+                    f"{path}: {stem}: a map of {found.shape[0]}x{found.shape[1]} cells of {stride} pixels for an "
                     f"image of {height}x{width} pixels"
                 )
             if stem in maps:
                 raise ValueError(f"{path}: two images are called {stem}")
-            dataset = maps.create_dataset(stem, data=np.asarray(density, dtype=np.float32))
-            dataset.attrs["count"] = float(density.sum(dtype=np.float64))
+            dataset = maps.create_dataset(stem, data=np.asarray(found, dtype=DTYPES[task]))
+            if task == "counting":
+                dataset.attrs["count"] = float(found.sum(dtype=np.float64))
             dataset.attrs["height"] = height
             dataset.attrs["width"] = width
 
@@ -94,7 +102,7 @@ def open_maps(path: str | Path) -> h5py.File:
 
 
 def read_map(file: str | Path | h5py.File, stem: str) -> np.ndarray:
-    """Return the map of one image, (h, w) float32, from a path or an opened file.
+    """Return the map of one image, (h, w), float32 for density and float16 for depth, from a path or an opened file.
 
     Raises:
         InputError: the file holds no map of this image.
@@ -108,7 +116,7 @@ def read_map(file: str | Path | h5py.File, stem: str) -> np.ndarray:
 
 
 def read_counts(path: str | Path) -> pd.DataFrame:
-    """Return `count`, `height` and `width` of all maps in a file, indexed by the images' stems."""
+    """Return `count` (NaN for depth), `height` and `width` of all maps in a file, indexed by the images' stems."""
     with open_maps(path) as file:
         attributes = {stem: dict(dataset.attrs) for stem, dataset in file["map"].items()}
     return pd.DataFrame.from_dict(attributes, orient="index", columns=["count", "height", "width"]).rename_axis("stem")

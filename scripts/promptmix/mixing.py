@@ -1,7 +1,7 @@
 """D_fake, generated images with annotations, and what each epoch draws from it (paper, section III, fourth stage)."""
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +12,14 @@ from promptmix.files import replacing
 from promptmix.manifest import read_manifest
 from promptmix.maps import _missing, read_counts
 
-COLUMNS = ["image", "sha256", "width", "height", "maps", "stem", "count", "prompt"]
+COLUMNS = ["image", "sha256", "width", "height", "maps", "stem", "count", "prompt_number", "prompt", "faces"]
 
 
 def mix(
     manifests: Sequence[str | Path],
     annotations: Sequence[str | Path],
     limit: int | None = None,
-    keep: Collection[str] | None = None,
+    prompts: int | None = None,
 ) -> pd.DataFrame:
     """Return D_fake of one pool of prompts: its images with the annotation that each is trained on.
 
@@ -29,10 +29,11 @@ def mix(
         manifests: the blocks of the pool's images, in order.
         annotations: the annotations of each block, as many and in the same order.
         limit: number of images to take, from the first on: k times the number of prompts. Blocks may hold more.
-        keep: file stems of the images that filters have kept; applied after `limit`. None keeps all.
+        prompts: number of prompts in the pool, M: image g is of prompt g mod M. None: as many as images.
 
     Returns:
-        one row per image with the columns `COLUMNS`; `image` and `maps` are absolute paths, `count` the annotation's.
+        one row per image with the columns `COLUMNS`; `image` and `maps` are absolute paths, `count` the annotation's
+        (NaN for depth), `prompt_number` counts the pool's prompts from 0, `faces` says how many were restored.
 
     Raises:
         InputError: an image without annotation, an annotation of another image size, blocks and annotations that
@@ -60,15 +61,15 @@ def mix(
                 f"{maps}: {images['stem'][i]} was annotated at {seen} pixels, and {manifest} says {said}. "
                 f"Delete the annotations and run `snakemake {maps}`"
             )
+        images["faces"] = images.get("faces", 0)
         blocks.append(images.assign(maps=str(Path(maps).resolve()), count=annotated["count"]))
-    fake = pd.concat(blocks, ignore_index=True)[COLUMNS] if blocks else pd.DataFrame(columns=COLUMNS)
+    fake = pd.concat(blocks, ignore_index=True) if blocks else pd.DataFrame(columns=COLUMNS)
+    fake["prompt_number"] = np.arange(len(fake)) % (prompts or max(1, len(fake)))
     if limit is not None:
         if len(fake) < limit:
             raise InputError(f"{limit} generated images are asked for and {_listed(manifests)} hold {len(fake)}")
         fake = fake.iloc[:limit]
-    if keep is not None:
-        fake = fake[fake["stem"].isin(set(keep))]
-    return fake.reset_index(drop=True)
+    return fake[COLUMNS].reset_index(drop=True)
 
 
 def write_fake(path: str | Path, fake: pd.DataFrame) -> None:

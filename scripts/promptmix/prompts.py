@@ -1,18 +1,65 @@
-"""From captions to prompts (paper, section III, second stage)."""
+"""From captions to prompts (paper, section III, second stage).
 
-from collections.abc import Iterable, Mapping
+The configuration counts prompts with this at every start of Snakemake, so pandas is imported where it is used.
+"""
 
-import pandas as pd
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from promptmix.errors import InputError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 COLUMNS = ["prompt", "width", "height", "quality", "grey", "source"]
+
+LOCATION = "[location]"
+"""What each of a pool's locations takes the place of."""
 
 
 def prompt(caption: str, prefix: str, suffix: str) -> str:
     """Return prefix, caption without its full stop, and suffix, joined by commas; empty parts are left out."""
-    parts = (part.strip().removesuffix(".").strip() for part in (prefix, caption, suffix))
-    return ", ".join(part for part in parts if part)
+    return ", ".join(part for part in map(_part, (prefix, caption, suffix)) if part)
+
+
+def caption_of(text: str, prefix: str, suffixes: Iterable[str]) -> str:
+    """Return the caption in a prompt, without its full stop: what `prompt` has put around it is taken away.
+
+    Args:
+        text: the prompt.
+        prefix: as for `prompt`.
+        suffixes: those it may end with; the longest that fits is taken away.
+    """
+    text = f", {text}, "
+    if (first := _part(prefix)) and text.startswith(f", {first}, "):
+        text = text[len(first) + 2 :]
+    lasts = sorted((last for last in map(_part, suffixes) if last), key=len, reverse=True)
+    if last := next((last for last in lasts if text.endswith(f", {last}, ")), ""):
+        text = text[: -len(last) - 2]
+    return text.strip(", ")
+
+
+def expand(texts: Sequence[str], locations: Sequence[str] = ()) -> list[str]:
+    """Return the prompts of a pool that is written by hand: a text with "[location]" once for each location.
+
+    ["large crowd, [location]", "a street"] at ["stadium", "beach"] are three: "large crowd, stadium", "large crowd,
+    beach", "a street".
+
+    Raises:
+        InputError: "[location]" without locations, locations that no text has a place for, or an empty one.
+    """
+    with_place = [text for text in texts if LOCATION in text]
+    if with_place and not locations:
+        raise InputError(f"prompts: '{with_place[0]}' has a {LOCATION}, and there are no `locations` to put there")
+    if locations and not with_place:
+        raise InputError(f"locations: none of the prompts says where they belong; write {LOCATION} in one, or more")
+    for i, location in enumerate(locations):
+        if not location.strip():
+            raise InputError(f"locations[{i}] is empty; expected words, such as 'stadium'")
+    # A text without a place is the same at all locations, and stands once.
+    return [found for text in texts for found in dict.fromkeys(text.replace(LOCATION, p) for p in locations or [""])]
 
 
 def from_captions(captions: pd.DataFrame, images: pd.DataFrame, prefix: str, suffix: Mapping[str, str]) -> pd.DataFrame:
@@ -36,17 +83,22 @@ def from_captions(captions: pd.DataFrame, images: pd.DataFrame, prefix: str, suf
         source = training.loc[image]
         text = prompt(caption, prefix, suffix["grey" if source["grey"] else "colour"])
         rows.append([text, source["width"], source["height"], source["quality"], source["grey"], image])
-    return _checked(pd.DataFrame(rows, columns=COLUMNS))
+    return _checked(rows)
 
 
 def by_hand(texts: Iterable[str], width: int, height: int, quality: int) -> pd.DataFrame:
-    """Return prompts that were written by hand, for images of one size and JPEG quality."""
-    rows = [[text, width, height, quality, 0, ""] for text in texts]
-    return _checked(pd.DataFrame(rows, columns=COLUMNS))
+    """Return prompts that were written by hand, for images of one size and JPEG quality; `grey` is 0."""
+    return _checked([[text, width, height, quality, 0, ""] for text in texts])
 
 
-def _checked(prompts: pd.DataFrame) -> pd.DataFrame:
-    empty = prompts.index[prompts["prompt"].str.strip() == ""]
-    if len(empty):
-        raise InputError(f"prompt {empty[0] + 1} of {len(prompts)} is empty; give a prefix, a caption or a suffix")
-    return prompts
+def _part(text: str) -> str:
+    return text.strip().removesuffix(".").strip()
+
+
+def _checked(rows: list[list]) -> pd.DataFrame:
+    import pandas as pd
+
+    for i, (text, *_) in enumerate(rows):
+        if not text.strip():
+            raise InputError(f"prompt {i + 1} of {len(rows)} is empty; give a prefix, a caption or a suffix")
+    return pd.DataFrame(rows, columns=COLUMNS)

@@ -21,9 +21,9 @@ def select_learning_rate(histories: Mapping[str, Sequence[str | Path]], path: st
         path: where to write the choice as JSON.
 
     Returns:
-        `learning_rate`, the chosen one as it was spelled; `val_mae`, its error; and `candidates`, for each learning
-        rate the best `val_mae` of each repeat with its `epoch`, and their `mean` (null for a run that diverged). The
-        first of equals is chosen.
+        `learning_rate`, the chosen one as it was spelled; `val_error`, its error (MAE of the counts, or RMSE in metres
+        for depth); and `candidates`, for each learning rate the best `val_error` of each repeat with its `epoch`, and
+        their `mean` (null for a run that diverged). The first of equals is chosen.
 
     Raises:
         InputError: no history, or no learning rate with a finite error in all repeats.
@@ -33,13 +33,13 @@ def select_learning_rate(histories: Mapping[str, Sequence[str | Path]], path: st
         if not files:
             raise InputError(f"no history of learning rate {rate}; expected one `history.csv` per repeat")
         runs = [_best_epoch(file) for file in files]
-        mean = float(np.mean([run["val_mae"] for run in runs]))
+        mean = float(np.mean([run["val_error"] for run in runs]))
         candidates[rate] = {"mean": mean, "repeats": runs}
     finite = {rate: c["mean"] for rate, c in candidates.items() if math.isfinite(c["mean"])}
     if not finite:
         raise InputError(f"training diverged with each of the learning rates {', '.join(candidates)}; try lower ones")
     chosen = min(finite, key=finite.get)
-    choice = {"learning_rate": chosen, "val_mae": finite[chosen], "candidates": candidates}
+    choice = {"learning_rate": chosen, "val_error": finite[chosen], "candidates": candidates}
     choice = json.loads(json.dumps(choice), parse_constant=lambda _: None)  # JSON knows no infinity
     if path is not None:
         with replacing(path) as temporary:
@@ -49,8 +49,8 @@ def select_learning_rate(histories: Mapping[str, Sequence[str | Path]], path: st
 
 def _best_epoch(file: str | Path) -> dict:
     history = pd.read_csv(file)
-    errors = history["val_mae"].astype(float)
+    errors = history["val_error"].astype(float)
     errors = errors[np.isfinite(errors)]
     if errors.empty:
-        return {"val_mae": math.inf, "epoch": 0}
-    return {"val_mae": float(errors.min()), "epoch": int(history["epoch"][errors.idxmin()])}
+        return {"val_error": math.inf, "epoch": 0}
+    return {"val_error": float(errors.min()), "epoch": int(history["epoch"][errors.idxmin()])}

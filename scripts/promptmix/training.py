@@ -3,16 +3,19 @@
 From the paper: D_epoch = all real training images and r_mix of D_fake, drawn afresh; AdamW with a decay of 1e-4; the
 learning rate times 0.99 after each epoch; whole images without augmentation. Our choices, where the paper is silent:
 
-- The loss is the squared error summed over the cells of the map, averaged over the images of the batch (CSRNet's).
-- The map has the network's stride; a cell's target is the number of people in it.
+- For counting, the loss is the squared error summed over the cells of the map, averaged over the images of the batch
+  (CSRNet's). The map has the network's stride; a cell's target is the number of people in it.
+- For depth, the loss is GuideDepth's, on 10/depth.
 - Images of one size share a batch; sizes that are rare make small batches, odd sizes batches of one. There batch
-  normalisation takes its statistics from one image, as it would in the authors' batches of one.
+  normalisation takes its statistics from one image, as it would in the authors' batches of one. A single image that
+  is left over of a size joins another batch of that size.
 - The best epoch by the error on the validation split is kept; the first of equals.
 - float16 is CUDA's automatic mixed precision with a scaled loss; on a CPU it is not emulated, and float32 is used.
 
 What an epoch sees (its order, its draw of generated images, its flips) is a function of the seed and the epoch alone,
 and so is the state of torch's generator at its start. Real images come in the same order whether or not generated ones
-come between them, so a baseline and its PromptMix twin with the same seed are a pair. A run that is killed goes on
+come between them, so a baseline and its PromptMix twin with the same seed are a pair. The control of such a pair sees
+as many images in each epoch as the twin: real ones take the place of the generated ones (`repeated`). A run that is killed goes on
 from its last saved epoch and, on the same machine with as many threads, ends with the same bits.
 """
 
@@ -34,20 +37,22 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from promptmix.batching import density, group
+from promptmix.batching import group
 from promptmix.checkpoints import save_weights
-from promptmix.density import density_at_stride
 from promptmix.errors import InputError
-from promptmix.evaluation import mae, predict_counts, rmse
 from promptmix.files import replacing, write_csv
 from promptmix.manifest import read_verified
 from promptmix.maps import map_shape, open_maps, read_map
 from promptmix.mixing import check_ratio, draw_epoch
 from promptmix.networks import build
 from promptmix.optimiser import AdamW
+from promptmix.tasks import TASKS
 
 if TYPE_CHECKING:
     from promptmix.datasets.index import Index
+    from promptmix.tasks import Counting, Depth
+
+    Task = Counting | Depth
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +72,8 @@ class TrainingSettings:
         seed: first weights and order of the images.
         network_settings: such as `{"width": 0.5}`.
         r_mix: generated images per epoch.
+        repeated: real images per epoch that are seen once more than the others, drawn like the generated ones.
+        real_images: False to train on generated images alone.
         flip: mirror each image with a chance of one half (the paper names no augmentation).
         density_scale: the network learns density times this number (C-3-Framework: 100); the weights that are saved
             give density itself. For networks whose last layer is a convolution named `output_layer`.
@@ -83,6 +90,8 @@ class TrainingSettings:
     seed: int
     network_settings: dict = field(default_factory=dict)
     r_mix: int = 0
+    repeated: int = 0
+    real_images: bool = True
     flip: bool = False
     density_scale: float = 1.0
     sigma: float = 4.0
@@ -98,6 +107,8 @@ class TrainingSettings:
         for name in ("epochs", "batch_size", "validate_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; expected 1 or more")
+        if not (self.real_images or self.r_mix):
+            raise InputError("real_images is false and r_mix is 0: there is nothing to train on. Raise r_mix")
 
 
 def train(
@@ -133,7 +144,7 @@ def train(
     network = build(settings.network, **settings.network_settings)
     if weights is not None:
         _start_from(network, weights)
-    _check_scale(network, settings.density_scale)
+    task = TASKS[network.task](settings, network)
     network = network.to(device, memory_format=torch.channels_last)
     optimiser = AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
     half = settings.precision == "float16" and device.type == "cuda"
@@ -144,8 +155,8 @@ def train(
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
 
-    real = RealImages(index, "train", network.stride, settings.sigma, settings.kernel)
-    validation = RealImages(index, "val", network.stride, settings.sigma, settings.kernel)
+    real = RealImages(index, "train", task)
+    validation = RealImages(index, "val", task)
     generated = FakeImages(fake, network.stride)
     check_ratio(len(generated), settings.r_mix)
     log.info("%d real images, %d of %d generated ones per epoch", len(real), settings.r_mix, len(generated))
@@ -153,7 +164,7 @@ def train(
     # Where a killed run of the same settings and data has come to.
     name = _fingerprint(settings, weights, real, validation, generated)
     first, history = 1, []
-    best = {"epoch": 0, "val_mae": math.inf, "weights": _copy(network)}
+    best = {"epoch": 0, "val_error": math.inf, "weights": _copy(network)}
     saved = _load_state(folder / "state.pt", name)
     if saved is not None:
         network.load_state_dict(saved["network"])
@@ -175,10 +186,10 @@ def train(
         total = torch.zeros((), dtype=torch.float64, device=device)
         seen = 0
         for images, targets in _prepared(batches, real, generated, ahead=device.type == "cuda"):
-            targets = torch.from_numpy(targets).to(device, non_blocking=True) * settings.density_scale
+            targets = torch.from_numpy(targets).to(device, non_blocking=True).float()
             with torch.autocast(device.type, dtype=torch.float16, enabled=half):
-                predicted = density(network, images, device)
-            loss = (predicted.float() - targets).square().sum(dim=(1, 2)).mean()
+                predicted = task.forward(network, images, device)
+            loss = task.loss(predicted, targets)
             optimiser.zero_grad(set_to_none=True)
             scaler.scale(loss).backward()
             scaler.step(optimiser)
@@ -188,14 +199,13 @@ def train(
         loss = float(total) / seen
         seconds = time.monotonic() - started
 
-        row = {"epoch": epoch, "lr": rate, "loss": loss, "val_mae": math.nan, "val_rmse": math.nan}
+        row = {"epoch": epoch, "lr": rate, "loss": loss, "val_error": math.nan}
         row |= {"images": seen, "updates": len(batches), "seconds": round(seconds, 3)}
         if epoch % settings.validate_every == 0 or epoch == settings.epochs:
-            errors = predict_counts(network, validation, device) / settings.density_scale - validation.counts
-            row |= {"val_mae": mae(errors), "val_rmse": rmse(errors)}
+            row["val_error"] = task.error(network, validation, device)
         history.append(row)
-        if row["val_mae"] < best["val_mae"]:
-            best = {"epoch": epoch, "val_mae": row["val_mae"], "weights": _copy(network)}
+        if row["val_error"] < best["val_error"]:
+            best = {"epoch": epoch, "val_error": row["val_error"], "weights": _copy(network)}
         if not math.isfinite(loss):
             log.warning("The loss of epoch %d is %s: the learning rate is too high; stopping here", epoch, loss)
             break
@@ -209,15 +219,15 @@ def train(
             last_saved = now
         if epoch in (1, settings.epochs) or now - last_logged >= 10:
             left = (now - begun) / (epoch - first + 1) * (settings.epochs - epoch)
-            progress = (epoch, settings.epochs, loss, row["val_mae"], best["val_mae"], best["epoch"], left)
-            log.info("epoch %d of %d: loss %.4g, val MAE %.2f (best %.2f, epoch %d), %.0f s left", *progress)
+            progress = (epoch, settings.epochs, loss, row["val_error"], best["val_error"], best["epoch"], left)
+            log.info("epoch %d of %d: loss %.4g, validation error %.4g (best %.4g, epoch %d), %.0f s left", *progress)
             last_logged = now
 
     write_csv(folder / "history.csv", history)
     checkpoint = folder / "checkpoint.safetensors"
     metadata = {"network": settings.network, "settings": json.dumps(settings.network_settings, sort_keys=True)}
-    metadata |= {"epoch": str(best["epoch"]), "val_mae": repr(best["val_mae"])}
-    save_weights(checkpoint, _descaled(best["weights"], settings.density_scale), metadata)
+    metadata |= {"epoch": str(best["epoch"]), "val_error": repr(best["val_error"])}
+    save_weights(checkpoint, task.weights(best["weights"]), metadata)
     (folder / "state.pt").unlink(missing_ok=True)
     return checkpoint
 
@@ -229,36 +239,62 @@ def plan_epoch(
 
     Every image draws a number and comes in the order of the numbers. An image is (generated, position, mirrored).
     """
-    draw = np.random.default_rng([settings.seed, epoch, 0]).random((len(real), 2))
-    items = [(rank, (False, i, flip < 0.5 and settings.flip)) for i, (rank, flip) in enumerate(draw)]
+
+    def drawn(stream: int, is_generated: bool, positions) -> list[tuple[float, tuple[bool, int, bool]]]:
+        draw = np.random.default_rng([settings.seed, epoch, stream]).random((len(positions), 2)).tolist()
+        return [
+            (rank, (is_generated, i, flip < 0.5 and settings.flip))
+            for i, (rank, flip) in zip(positions, draw, strict=True)
+        ]
+
+    items = drawn(0, False, range(len(real))) if settings.real_images else []
+    if settings.repeated:
+        whole, rest = divmod(settings.repeated, len(real))
+        again = [*range(len(real))] * whole + draw_epoch(len(real), rest, settings.seed, epoch).tolist()
+        items += drawn(2, False, again)
     if settings.r_mix:
-        chosen = draw_epoch(len(generated), settings.r_mix, settings.seed, epoch)
-        draw = np.random.default_rng([settings.seed, epoch, 2]).random((len(chosen), 2))
-        chosen = zip(chosen.tolist(), draw, strict=True)
-        items += [(rank, (True, i, flip < 0.5 and settings.flip)) for i, (rank, flip) in chosen]
+        items += drawn(2, True, draw_epoch(len(generated), settings.r_mix, settings.seed, epoch).tolist())
     items.sort()
     ordered = (item for _, item in items)
-    batches = list(group(ordered, settings.batch_size, lambda item: (generated if item[0] else real)[item[1]]))
+
+    def size_of(item: tuple[bool, int, bool]) -> tuple[int, int]:
+        return (generated if item[0] else real)[item[1]]
+
+    batches = _joined(list(group(ordered, settings.batch_size, size_of)), size_of)
     # Sizes that do not fill a batch are left for the end; here they find a place among the others.
     order = np.random.default_rng([settings.seed, epoch, 3]).permutation(len(batches))
     return [batches[i] for i in order]
 
 
+def _joined(batches: list[list], size_of) -> list[list]:
+    """Return the batches with each of a single image put into the fullest other one of its size, if there is one.
+
+    Batch normalisation has little to learn from one image, and where a network pools over all of it, nothing.
+    """
+    full = {size_of(batch[0]): batch for batch in reversed(batches) if len(batch) > 1}
+    kept = []
+    for batch in batches:
+        other = full.get(size_of(batch[0]))
+        if len(batch) == 1 and other is not None:
+            other.extend(batch)
+        else:
+            kept.append(batch)
+    return kept
+
+
 class RealImages:
     """The images of the training or the validation split with their targets, and of no other split."""
 
-    def __init__(self, index: Index, split: str, stride: int, sigma: float, kernel: int):
+    def __init__(self, index: Index, split: str, task: Task):
         if split not in ("train", "val"):
             raise ValueError(f"training reads the splits 'train' and 'val', not {split!r}")
         self._index = index
         self._rows = np.asarray(index.split(split))
         if not len(self._rows):
-            raise InputError(f"the dataset has no image in the split {split!r}; see `shares` in its configuration")
+            raise InputError(f"the dataset has no image in the split {split!r}; see `split` in its configuration")
         self.frame = index.frame.iloc[self._rows]
         self.sizes = list(zip(self.frame["height"].tolist(), self.frame["width"].tolist(), strict=True))
-        self.counts = self.frame["count"].to_numpy(dtype=np.float64)
-        self._stride, self._sigma, self._kernel = stride, sigma, kernel
-        self._targets = Cache(self._target, CACHE_BYTES)
+        self._targets = Cache(lambda i: task.target(index, self._rows[i]), CACHE_BYTES)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -267,20 +303,13 @@ class RealImages:
         """Return (H, W, 3) uint8 RGB; the index is a memory map, so the file system keeps it at hand."""
         return self._index.image(self._rows[i])
 
-    def heads(self, i: int) -> np.ndarray:
-        """Return (n, 4): x, y, box width, box height."""
-        return self._index.heads(self._rows[i])
+    def depth(self, i: int) -> np.ndarray:
+        """Return (H, W) float32 metres, 0 where they are unknown."""
+        return self._index.depth(self._rows[i])
 
     def target(self, i: int) -> np.ndarray:
-        """Return people per cell of the network's output, (h, w) float32."""
+        """Return what the network should give, (h, w) float32."""
         return self._targets[i]
-
-    def _target(self, i: int) -> np.ndarray:
-        heads = self.heads(i)
-        # A head without a box has sides of 0, and density takes the fixed kernel for it.
-        return density_at_stride(
-            heads[:, :2], *self.sizes[i], self._stride, sigma=self._sigma, kernel=self._kernel, boxes=heads[:, 2:]
-        )
 
 
 class FakeImages:
@@ -302,7 +331,7 @@ class FakeImages:
         return self._images[i]
 
     def target(self, i: int) -> np.ndarray:
-        """Return people per cell of the network's output, (h, w) float32."""
+        """Return the annotation, (h, w): people per cell of the network's output, or metres."""
         return self._targets[i]
 
     def _image(self, i: int) -> np.ndarray:
@@ -389,22 +418,10 @@ def _start_from(network: nn.Module, weights: dict[str, Tensor]) -> None:
     log.info("%d of %d tensors start from given weights", len(weights), len(network.state_dict()))
 
 
-def _check_scale(network: nn.Module, scale: float) -> None:
-    if scale != 1 and not isinstance(getattr(network, "output_layer", None), nn.Conv2d):
-        raise InputError(
-            f"density_scale is {scale}; {type(network).__name__} has no `output_layer` to divide by it, so it must be 1"
-        )
-
-
-def _descaled(weights: dict[str, Tensor], scale: float) -> dict[str, Tensor]:
-    """Return weights that give density, of weights that give density times `scale`."""
-    return {n: t / scale if n.startswith("output_layer.") and scale != 1 else t for n, t in weights.items()}
-
-
 def _fingerprint(settings, weights, real: RealImages, validation: RealImages, generated: FakeImages) -> str:
     """Return a name of settings and data: a run goes on from a state of the same name only.
 
-    Of each image one row of pixels stands for all.
+    Of each image and each target one row stands for all.
     """
     name = hashlib.sha256(json.dumps(asdict(settings), sort_keys=True, default=str).encode())
     for tensor in (weights or {}).values():
@@ -413,7 +430,9 @@ def _fingerprint(settings, weights, real: RealImages, validation: RealImages, ge
         name.update(part.frame.drop(columns=["offset", "first_head"], errors="ignore").to_csv(index=False).encode())
         for i in range(len(part)):
             name.update(np.ascontiguousarray(part.image(i)[part.sizes[i][0] // 2]))
-            name.update(np.ascontiguousarray(part.heads(i)))
+            target = part.target(i)
+            name.update(np.ascontiguousarray(target[len(target) // 2]))
+            name.update(repr(float(target.sum(dtype=np.float64))).encode())
     columns = [column for column in ("sha256", "stem", "count") if column in generated.frame]
     name.update(generated.frame[columns].to_csv(index=False).encode())
     return name.hexdigest()

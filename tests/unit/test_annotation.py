@@ -1,5 +1,7 @@
 """Batches, annotations and their files: whatever the size of the image, no one gets lost."""
 
+from types import SimpleNamespace
+
 import h5py
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import torch
 from torch import nn
 
 from promptmix.annotation import annotate
-from promptmix.batching import MEAN, STD, by_size, density, padded_size, to_batch
+from promptmix.batching import MEAN, STD, by_size, density, network_input, padded_size
 from promptmix.errors import InputError
 from promptmix.files import sha256
 from promptmix.maps import Annotation, open_maps, read_counts, read_map, read_stride, reduce_map, write_maps
@@ -16,6 +18,8 @@ from promptmix.networks import build
 
 class Brightness(nn.Module):
     """A network that sees one person per pixel of value 255, none where 0; its sides are multiples of `multiple`."""
+
+    task = "counting"
 
     def __init__(self, stride=1, multiple=1):
         super().__init__()
@@ -61,7 +65,8 @@ def test_the_map_has_a_cell_for_every_pixel(name):
 
 
 def test_a_batch_is_normalised_and_padded_with_the_mean():
-    batch = to_batch([image(4, 5, 20)], (8, 6), "cpu")
+    network = SimpleNamespace(stride=1, output_size=lambda height, width: (height // 8 * 8, width // 6 * 6))
+    batch = network_input(network, [image(4, 5, 20)], "cpu")
     assert batch.shape == (1, 3, 8, 6)
     expected = (1 - torch.tensor(MEAN)) / torch.tensor(STD)
     torch.testing.assert_close(batch[0, :, 0, 0], expected)

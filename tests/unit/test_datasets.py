@@ -186,7 +186,7 @@ def test_natural_order():
 
 def test_unknown_format():
     with pytest.raises(
-        InputError, match="'shanghai' is not a format.*Known: panda, shanghaitech, .*mean 'shanghaitech'"
+        InputError, match="'shanghai' is not a format.*Known: nyu, panda, shanghaitech, .*mean 'shanghaitech'"
     ):
         read_dataset("shanghai", "data")
 

@@ -1,7 +1,12 @@
 """Images are a function of prompt, seed and settings, come out at the size asked for, and stand in a manifest."""
 
+import copy
+import logging
+import math
 import warnings
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,11 +16,12 @@ from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusio
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from promptmix.errors import InputError
-from promptmix.generation import GeneratorSettings, generate, load_pipeline, plan, write_block
+from promptmix.generation import GeneratorSettings, check_prompts, generate, load_pipeline, noise, plan, write_block
 from promptmix.images import encode_jpeg, jpeg_quality
 from promptmix.manifest import read_manifest, read_verified
 
-CLIP = Path(__file__).parents[2] / "resources" / "models" / "clip"
+MODELS = Path(__file__).parents[2] / "resources" / "models"
+CLIP, TOKENIZER = MODELS / "clip", MODELS / "stable-diffusion" / "tokenizer"
 SETTINGS = GeneratorSettings(steps=2, guidance=3.0)
 ROUNDING = 2
 
@@ -203,8 +209,102 @@ def test_a_folder_that_holds_something_else_is_told_from_a_missing_one(tmp_path)
         load_pipeline(str(tmp_path), SETTINGS, "cpu")
 
 
-def test_half_precision_is_for_gpus(folder, caplog):
-    with caplog.at_level("INFO"):
-        pipeline = load_pipeline(str(folder), GeneratorSettings(2, 1.0, precision="float16"), "cpu")
-    assert pipeline.unet.dtype == torch.float32
-    assert "float16 is for GPUs" in caplog.text
+# --- Prompts ---
+
+
+@pytest.fixture
+def warned(caplog):
+    """Return a function that gives all warnings, those of the libraries too, which have handlers of their own."""
+    libraries = [logging.getLogger(name) for name in ("diffusers", "transformers")]
+    for library in libraries:
+        library.addHandler(caplog.handler)
+    yield lambda: [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    for library in libraries:
+        library.removeHandler(caplog.handler)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    """The shipped one, which reads 32 tokens with start and end."""
+    return CLIPTokenizer.from_pretrained(TOKENIZER)
+
+
+def test_a_prompt_that_fits_is_no_warning(tokenizer, warned):
+    check_prompts(tokenizer, ["a crowd", "", "crowd " * 30])
+    assert warned() == []
+
+
+def test_a_prompt_that_is_too_long_is_named_with_the_words_that_are_cut_off(tokenizer, warned):
+    long = "Crowd " * 29 + "Beach, Stadium at night"
+    check_prompts(tokenizer, [long, "a crowd", long])
+    (message,) = warned()
+    assert f"36 tokens, start and end included, and the text encoder reads 32: '{long}'" in message
+    assert "made without ', Stadium at night'" in message
+
+
+def test_a_word_that_fits_in_part_is_cut_off_whole(tokenizer, warned):
+    pieces = len(tokenizer.tokenize("xylophonists"))
+    assert pieces > 2
+    check_prompts(tokenizer, ["crowd " * 29 + "xylophonists play"])
+    assert "made without 'xylophonists play'" in warned()[0]
+
+
+def test_an_image_of_a_long_prompt_is_made_from_what_fits(pipeline, warned):
+    fits = "crowd " * (pipeline.tokenizer.model_max_length - 2)
+    images = plan(prompts((16, 16)), 0, 1)
+    a, b, c = (
+        pixels(pipeline, images.assign(prompt=text)) for text in (fits, fits + "beach", fits + "stadium at night")
+    )
+    assert difference(a, b) == difference(a, c) == 0
+    assert difference(a, pixels(pipeline, images)) > 0
+    assert ["made without 'beach'" in m or "made without 'stadium at night'" in m for m in warned()] == [True, True]
+
+
+def test_a_negative_prompt_that_is_too_long_is_named(pipeline, warned):
+    settings = GeneratorSettings(2, 3.0, negative_prompt="crowd " * 60)
+    list(generate(pipeline, plan(prompts((16, 16)), 0, 1), settings))
+    assert len(warned()) == 1 and "'crowd crowd" in warned()[0]
+
+
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_an_empty_prompt_is_an_error(pipeline, empty):
+    images = plan(prompts((16, 16), (16, 16)), 6, 2)
+    images.loc[1, "prompt"] = empty
+    with pytest.raises(InputError, match="the prompt of image 7 is empty"):
+        list(generate(pipeline, images, SETTINGS))
+
+
+# --- Precision ---
+
+
+def test_half_precision_is_real_on_a_cpu_and_differs_by_rounding(folder, pipeline, warned):
+    settings = replace(SETTINGS, precision="float16")
+    half = load_pipeline(str(folder), settings, "cpu")
+    for part in (half.unet, half.vae, half.text_encoder):
+        assert {p.dtype for p in part.parameters()} == {torch.float16}
+    images = plan(prompts((24, 16), (21, 13)), 0, 4)
+    assert 0 < difference(pixels(half, images), pixels(pipeline, images)) <= 4 * ROUNDING
+    assert warned() == []
+
+
+@pytest.mark.parametrize("size", [(8, 8), (40, 56), (72, 8), (1024, 768)])
+def test_the_noise_is_that_of_the_seed_in_every_precision_and_batch(size):
+    """In half precision torch draws other numbers where their number is no multiple of 16, as at 40x56."""
+
+    def of(dtype, *seeds):
+        unet = SimpleNamespace(config=SimpleNamespace(in_channels=4), dtype=dtype)
+        generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
+        return noise(SimpleNamespace(vae_scale_factor=8, unet=unet), generators, *size)
+
+    two = of(torch.float32, 3, 4)
+    assert two.shape == (2, 4, size[1] // 8, size[0] // 8)
+    assert torch.equal(two[1:], of(torch.float32, 4))
+    assert torch.equal(two[1], torch.randn(two.shape[1:], generator=torch.Generator("cpu").manual_seed(4)))
+    assert torch.equal(of(torch.float16, 3, 4), two.half())
+
+
+def test_pixels_that_are_no_numbers_are_an_error(pipeline):
+    broken = copy.deepcopy(pipeline)
+    torch.nn.init.constant_(broken.vae.decoder.conv_out.bias, math.nan)
+    with pytest.raises(InputError, match="images 5, 6: pixels that are no numbers .* in float32. Set its `precision`"):
+        list(generate(broken, plan(prompts((16, 16)), 5, 2), SETTINGS))

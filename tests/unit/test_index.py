@@ -54,7 +54,8 @@ def test_images_and_heads_come_back(samples, tmp_path):
     assert index.heads(0)[:, 2:].tolist() == [[0, 0]] * 3
     np.testing.assert_allclose(index.heads(2)[:, 2:], [[4, 6]] * 5, rtol=1e-5)
     assert index.heads(1).shape == (0, 4)
-    assert sorted(os.listdir(tmp_path / "index")) == ["heads.npy", "index.csv", "pixels.npy"]
+    assert sorted(os.listdir(tmp_path / "index")) == ["depths.npy", "heads.npy", "index.csv", "pixels.npy"]
+    assert np.load(tmp_path / "index" / "depths.npy").shape == (0,)
 
 
 def test_heads_are_resized_with_their_image(samples, tmp_path):
@@ -74,7 +75,7 @@ def test_fitting_shrinks_and_keeps_the_aspect_ratio(samples, tmp_path):
 def test_workers_make_no_difference(samples, tmp_path):
     prepare(samples, tmp_path / "one", {"fit": [40, 40]})
     prepare(samples, tmp_path / "three", {"fit": [40, 40]}, workers=3)
-    for name in ("index.csv", "heads.npy", "pixels.npy"):
+    for name in ("index.csv", "heads.npy", "pixels.npy", "depths.npy"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "three" / name).read_bytes()
 
 

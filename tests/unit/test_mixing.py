@@ -44,9 +44,8 @@ def test_each_image_stands_beside_its_annotation(blocks):
         assert read_map(row.maps, row.stem).sum() == row.count
 
 
-def test_limit_takes_the_first_and_keep_some_of_those(blocks):
+def test_limit_takes_the_first(blocks):
     assert mix(*blocks, limit=4)["stem"].tolist() == ["seed-000", "seed-001", "seed-002", "seed-100"]
-    assert mix(*blocks, limit=4, keep={"seed-001", "seed-102"})["stem"].tolist() == ["seed-001"]
 
 
 def test_a_written_list_moves_with_the_results(blocks, tmp_path):
@@ -121,3 +120,8 @@ def test_more_than_there_are_cannot_be_drawn(r_mix):
 def test_all_or_none_can_be_drawn():
     assert sorted(draw_epoch(10, 10, 0, 1)) == list(range(10))
     assert len(draw_epoch(0, 0, 0, 1)) == 0
+
+
+def test_image_g_is_of_prompt_g_mod_m(blocks):
+    assert mix(*blocks, limit=4, prompts=3)["prompt_number"].tolist() == [0, 1, 2, 0]
+    assert mix(*blocks, limit=4)["prompt_number"].tolist() == [0, 1, 2, 3]

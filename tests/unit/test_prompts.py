@@ -1,10 +1,14 @@
 """Prompts from captions, and by hand."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
 from promptmix.errors import InputError
-from promptmix.prompts import COLUMNS, by_hand, from_captions, prompt
+from promptmix.prompts import COLUMNS, by_hand, caption_of, expand, from_captions, prompt
 
 SUFFIX = {"grey": "grey photo", "colour": "colour photo"}
 
@@ -42,6 +46,24 @@ def test_a_prompt_is_prefix_caption_and_suffix(caption, prefix, suffix, expected
     assert prompt(caption, prefix, suffix) == expected
 
 
+@pytest.mark.parametrize("prefix", ["large crowd", " large crowd. ", ""])
+@pytest.mark.parametrize("suffix", ["grey photo", "photo", ""])
+@pytest.mark.parametrize("caption", ["a street", "a street, a market", "photo", "grey photo of a large crowd", ""])
+def test_the_caption_of_a_prompt_is_found_again(caption, prefix, suffix):
+    text = prompt(f"{caption}.", prefix, suffix)
+    assert caption_of(text, prefix, [suffix, "colour photo"]) == caption
+
+
+def test_of_two_suffixes_that_fit_the_longer_is_taken_away():
+    assert caption_of("a street, sunny, photo", "", ["photo", "sunny, photo"]) == "a street"
+
+
+def test_a_prompt_without_prefix_and_suffix_is_its_own_caption():
+    assert caption_of("large crowds, a street, grey photograph", "large crowd", ["grey photo"]) == (
+        "large crowds, a street, grey photograph"
+    )
+
+
 def test_each_caption_becomes_a_prompt_with_its_images_colour_size_and_quality(images):
     found = from_captions(captions(b="a concert.", a="a street."), images, "large crowd", SUFFIX)
     assert list(found.columns) == COLUMNS
@@ -76,3 +98,42 @@ def test_prompts_by_hand_stay_as_they_are():
         ["A crowd. In grey.", 96, 64, 85, 0, ""],
         ["a street", 96, 64, 85, 0, ""],
     ]
+
+
+def test_prompts_by_hand_can_be_of_grey_photos():
+    assert by_hand(["a grey street"], 96, 64, 85, grey=True).to_numpy().tolist() == [
+        ["a grey street", 96, 64, 85, 1, ""]
+    ]
+
+
+# --- Locations ---
+
+
+def test_a_prompt_with_a_location_stands_once_for_each():
+    texts = ["large crowd, [location]", "a street", "[location], [location] at night"]
+    assert expand(texts, ["stadium", "beach"]) == [
+        "large crowd, stadium",
+        "large crowd, beach",
+        "a street",
+        "stadium, stadium at night",
+        "beach, beach at night",
+    ]
+    assert expand(["a street", "a [place]"]) == ["a street", "a [place]"]
+
+
+def test_locations_and_their_place_need_each_other():
+    with pytest.raises(
+        InputError, match=r"'large crowd, \[location\]' has a \[location\], and there are no `locations`"
+    ):
+        expand(["a street", "large crowd, [location]"])
+    with pytest.raises(InputError, match=r"none of the prompts says where they belong; write \[location\] in one"):
+        expand(["a street", "at [locations]"], ["stadium"])
+    with pytest.raises(InputError, match=r"locations\[1\] is empty"):
+        expand(["at [location]"], ["stadium", " "])
+
+
+def test_counting_prompts_imports_little():
+    """The config does at every start of Snakemake."""
+    code = "import sys, promptmix.prompts; print({'pandas', 'numpy', 'torch'} & set(sys.modules))"
+    scripts = Path(__file__).parents[2] / "scripts"
+    assert subprocess.run([sys.executable, "-c", code], cwd=scripts, text=True, capture_output=True).stdout == "set()\n"

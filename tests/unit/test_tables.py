@@ -1,115 +1,444 @@
-"""Tables: means, deviations and paired changes, and the runs that they can be computed from."""
+"""Tables: means, paired changes and what is bold, and the runs that all of them can be computed from."""
 
 import json
+import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from promptmix.depth_metrics import CROPS
 from promptmix.errors import InputError
-from promptmix.evaluation import metrics
-from promptmix.tables import change_cell, mean_cell, paper_change, signed, table1
+from promptmix.statistics import interval
+from promptmix.tables import bold_if, brackets, mean_and_deviation, signed, write_cost_table, write_table
+
+CHANGE, IMAGES = "Change of MAE [95 % over repeats]", "[95 % over images]"
+CONTROL = "Against the control [95 % over repeats]"
 
 
-def experiment(folder: Path, name, errors, method, **names):
-    """Write predictions and selection of an experiment; `errors` holds those of each repeat."""
+def write(folder: Path, name: str, predictions: pd.DataFrame, task: str, **facts) -> dict:
+    """Write predictions and selection of an experiment, and return its row."""
     folder.mkdir(exist_ok=True)
+    repeats = predictions["repeat"].nunique()
+    predictions.to_csv(folder / f"{name}.csv", index=False)
+    candidates = {"1e-3": {"mean": 4.0, "repeats": [{"val_error": 4.0 + r, "epoch": 2} for r in range(repeats)]}}
+    choice = {"learning_rate": "1e-3", "val_error": 4.0, "candidates": candidates}
+    (folder / f"{name}.json").write_text(json.dumps(choice))
+    row = {"experiment": name, "task": task, "labels": {"Network": "rescsrnet", "Method": name}}
+    row |= {
+        "baseline": None,
+        "control": None,
+        "k": None,
+        "r_mix": 0,
+        "repeated": 0,
+        "paper": {},
+        "paper_direction": None,
+    }
+    return row | {"predictions": folder / f"{name}.csv", "selection": folder / f"{name}.json"} | facts
+
+
+def counting(folder: Path, name: str, errors, **facts) -> dict:
+    """Return the row of an experiment; `errors` holds those of each repeat's images."""
     rows = [
         {"repeat": repeat, "image": f"i{i}", "count": 50, "predicted": 50 + error, "error": error}
-        for repeat, errors_of_repeat in enumerate(errors, 1)
+        for repeat, errors_of_repeat in enumerate(errors)
         for i, error in enumerate(errors_of_repeat)
     ]
-    pd.DataFrame(rows).to_csv(folder / f"{name}.csv", index=False)
-    candidates = {"1e-3": {"mean": 4.0, "repeats": [{"val_mae": 4.0, "epoch": 2}] * len(errors)}}
-    choice = {"learning_rate": "1e-3", "val_mae": 4.0, "candidates": candidates}
-    (folder / f"{name}.json").write_text(json.dumps(choice))
-    files = {"predictions": folder / f"{name}.csv", "selection": folder / f"{name}.json"}
-    return files | {"experiment": name, "dataset": "shtb", "network": "rescsrnet", "method": method} | names
+    return write(folder, name, pd.DataFrame(rows), "counting", **facts)
+
+
+def maes(folder: Path, name: str, values, **facts) -> dict:
+    """Return the row of an experiment whose repeats have these MAEs, each on two images."""
+    return counting(folder, name, [[value, -value] for value in values], **facts)
+
+
+def depth(folder: Path, name: str, rmse, share=0.5, **facts) -> dict:
+    """Return the row of a depth experiment: repeats with these RMSEs, thresholds kept by a share of the pixels."""
+    rows = []
+    for repeat, value in enumerate(rmse):
+        for i in range(2):
+            row = {"repeat": repeat, "image": f"i{i}"}
+            for c, crop in enumerate(CROPS):
+                row |= {f"pixels_{crop}": 100, f"squared_{crop}": 100 * (value + c) ** 2}
+                row |= {f"{delta}_{crop}": 100 * (share + repeat / 100) for delta in ("d1", "d2", "d3")}
+            rows.append(row)
+    return write(folder, name, pd.DataFrame(rows), "depth", **facts)
+
+
+def make(rows, folder, **arguments):
+    """Return the table, and its files' contents by ending."""
+    files = [folder / "tables" / f"table1.{ending}" for ending in ("md", "csv", "tex")]
+    table = write_table(rows, *files, scale="miniature", **arguments)
+    return table, {file.suffix: file.read_text() for file in files}
 
 
 @pytest.fixture
-def experiments(tmp_path):
+def rows(tmp_path):
+    """A baseline, its control and PromptMix in three repeats of two images."""
     return [
-        experiment(tmp_path, "base", [[10, -10], [12, -12]], "baseline", paper_mae=10.6),
-        experiment(tmp_path, "mixed", [[6, -10], [13, -9]], "PromptMix", k=100, r_mix=50),
+        counting(tmp_path, "base", [[10, -10], [12, -12], [11, -11]], paper={"mae": 68.2}),
+        maes(tmp_path, "control", [10, 11, 11], baseline="base", repeated=50),
+        counting(
+            tmp_path,
+            "mixed",
+            [[8, -9], [10, -11], [9, -9]],
+            baseline="base",
+            control="control",
+            k=100,
+            r_mix=50,
+            paper={"mae": 66},
+        ),
     ]
 
 
-def make(experiments, folder):
-    files = [folder / "tables" / f"table1.{ending}" for ending in ("md", "csv", "tex")]
-    return table1(experiments, *files, scale="miniature"), *files
+# --- Cells ---
 
 
-def test_table1_compares_runs_of_the_same_seed(experiments, tmp_path):
-    table, *_ = make(experiments, tmp_path)
-    assert table["Method"].tolist() == ["baseline", "PromptMix", "change"]
-    assert table["MAE"].tolist() == ["11.00 ± 1.41 (2)", "9.50 ± 2.12 (2)", "−1.50 ± 0.71, −13.6 % (2)"]
-    assert table["MAE in the paper"].tolist() == ["10.60", "—", "—"]
+def test_cells_are_means_with_deviations(rows, tmp_path):
+    table, _ = make(rows, tmp_path)
+    assert table["Method"].tolist() == ["base", "control", "mixed"]
+    assert table["MAE"].tolist() == [
+        "11.00 ± 1.00",
+        "10.67 ± 0.58",
+        "9.33 ± 1.04",
+    ]  # not certainly better than the control
+    # roots of 100, 144, 121; of the means of 64 and 81, 100 and 121, 81 and 81
+    assert table["RMSE"].tolist()[0] == "11.00 ± 1.00"
+    root = pd.Series([72.5, 110.5, 81]).pow(0.5)
+    assert table["RMSE"].tolist()[2] == f"{root.mean():.2f} ± {root.std():.2f}"
 
 
-def test_table1_says_what_was_run(experiments, tmp_path):
-    _, markdown, _, tex = make(experiments, tmp_path)
-    text = markdown.read_text()
-    assert text.startswith("| Dataset   | Network   | Method")
-    assert "Scale: miniature." in text
-    assert "rescsrnet on shtb, PromptMix: k 100, r_mix 50, learning rate 1e-3, 2 repeats." in text
-    assert r"11.00 $\pm$ 1.41 (2)" in tex.read_text()
-    assert r"r\_mix 50" in tex.read_text()
-    assert r"$-$13.6 \%" in tex.read_text()
+def test_changes_are_paired_by_seed_and_have_intervals(rows, tmp_path):
+    table, _ = make(rows, tmp_path)
+    # control: 0, -1, 0: mean -0.333, deviation 0.577, so ± 4.302653 / 3
+    assert table[CHANGE].tolist()[:2] == ["—", "−0.33, −3.0 % [−1.77, +1.10]"]
+    # PromptMix: -1.5, -1.5, -2: mean -1.667, deviation 0.289, so ± 4.302653 x 0.289 / sqrt(3)
+    assert table[CHANGE].tolist()[2] == "**−1.67, −15.2 % [−2.38, −0.95]**"
+    # against the control: -1.5, -0.5, -2
+    assert table[CONTROL].tolist() == ["—", "—", "−1.33, −12.5 % [−3.23, +0.56]"]
 
 
-def test_the_csv_holds_what_the_cells_are_computed_from(experiments, tmp_path):
-    table, _, csv, _ = make(experiments, tmp_path)
-    runs = pd.read_csv(csv)
-    assert len(runs) == 4
-    assert runs["images"].tolist() == [2] * 4
-    by_method = runs.groupby("method")
-    assert [mean_cell(by_method.get_group(m)["rmse"]) for m in ("baseline", "PromptMix")] == table["RMSE"].tolist()[:2]
-    pairs = runs.pivot(index="repeat", columns="method", values="mae")
-    assert (pairs["PromptMix"] - pairs["baseline"]).mean() == pytest.approx(-1.5)
-
-
-def test_a_baseline_alone_has_no_change(experiments, tmp_path):
-    assert make(experiments[:1], tmp_path)[0]["Method"].tolist() == ["baseline"]
-    assert make(experiments[1:], tmp_path)[0]["Method"].tolist() == ["PromptMix"]
-
-
-def test_one_repeat_has_no_deviation(tmp_path):
-    one = [experiment(tmp_path, m, [[e]], m) for m, e in (("baseline", 8), ("PromptMix", 6))]
-    assert make(one, tmp_path)[0]["MAE"].tolist() == ["8.00 ± — (1)", "6.00 ± — (1)", "−2.00 ± —, −25.0 % (1)"]
+def test_the_bootstrap_draws_test_images(rows, tmp_path):
+    # Two images: a draw is both, or one of them twice. PromptMix's first image gains 5/3 in the mean, its second 4/3.
+    rows[2] = counting(tmp_path, "mixed", [[8, -9], [10, -11], [10, -9]], baseline="base", k=1, r_mix=5)
+    table, _ = make(rows, tmp_path)
+    assert table[IMAGES].tolist()[2] == "[−1.67, −1.33]"
 
 
 def test_only_common_repeats_are_compared(tmp_path):
-    from promptmix.tables import Result
-
-    few = Result.read(**experiment(tmp_path, "a", [[8], [10]], "baseline"))
-    many = Result.read(**experiment(tmp_path, "b", [[7], [9], [100]], "PromptMix"))
-    assert change_cell(few, many, "mae") == "−1.00 ± 0.00, −11.1 % (2)"
+    rows = [maes(tmp_path, "a", [8, 10]), maes(tmp_path, "b", [7, 9.5, 100], baseline="a")]
+    assert make(rows, tmp_path)[0][CHANGE][1].startswith("−0.75, −8.3 %")
 
 
-def test_two_baselines_are_an_error(experiments, tmp_path):
-    with pytest.raises(InputError, match="base and base are both baselines"):
-        make([experiments[0], experiments[0]], tmp_path)
+def test_one_repeat_has_no_deviation_no_interval_and_nothing_bold(tmp_path):
+    rows = [maes(tmp_path, "a", [8]), maes(tmp_path, "b", [2], baseline="a", paper_direction="lower")]
+    table, files = make(rows, tmp_path)
+    assert table["MAE"].tolist() == ["8.00", "2.00"]
+    assert table[CHANGE].tolist() == ["—", "−6.00, −75.0 %"]
+    assert table[IMAGES][1] == "[−6.00, −6.00]"
+    assert table["Same way"][1] == "unresolved"
+    assert "**" not in files[".md"]
+    assert "One run each." in files[".md"]
+    assert "One repeat could have resolved no difference" in files[".md"]
 
 
-def test_an_unknown_method_is_an_error(experiments, tmp_path):
-    with pytest.raises(InputError, match="'promptmix'"):
-        make([experiments[0] | {"method": "promptmix"}], tmp_path)
+# --- Bold ---
 
 
-def test_predictions_without_repeats_are_an_error(experiments, tmp_path):
-    experiments[0]["predictions"].write_text("image,error\na,1\n")
-    with pytest.raises(InputError, match="base.csv.*repeat"):
-        make(experiments, tmp_path)
+def test_a_change_for_the_worse_is_bold_too(tmp_path):
+    rows = [maes(tmp_path, "a", [8, 9, 8]), maes(tmp_path, "b", [10, 11, 10.1], baseline="a")]
+    table, _ = make(rows, tmp_path)
+    assert table[CHANGE][1].startswith("**+2.03")
+    assert table["MAE"].str.startswith("**").tolist() == [True, False]
+
+
+def test_the_best_is_bold_only_if_it_certainly_beats_the_runner_up(tmp_path):
+    base = maes(tmp_path, "base", [20, 21, 22])
+    first = maes(tmp_path, "first", [10, 11, 12], baseline="base")
+    close = maes(tmp_path, "close", [10.5, 11, 12.1], baseline="base")
+    behind = maes(tmp_path, "behind", [11, 12.1, 13], baseline="base")
+    bold = lambda *rows: make(rows, tmp_path)[0]["MAE"].str.startswith("**").tolist()  # noqa: E731
+    assert bold(base, first, behind) == [False, True, False]
+    assert bold(base, first, close, behind) == [False] * 4
+    assert bold(first | {"baseline": None}) == [False]
+    # A lower mean that is due to a repeat without a partner: in pairs it is the worse.
+    assert bold(base, first, maes(tmp_path, "lucky", [10.5, 11.6, 12.5, 2], baseline="base")) == [False] * 3
+
+
+def test_a_tie_is_not_bold(tmp_path):
+    rows = [maes(tmp_path, name, [10, 11, 12], baseline=b) for name, b in (("a", None), ("b", "a"))]
+    table, _ = make(rows, tmp_path)
+    assert table[CHANGE][1] == "0.00, 0.0 % [0.00, 0.00]"
+    assert not table["MAE"].str.startswith("**").any()
+
+
+def test_groups_have_winners_of_their_own(tmp_path):
+    rows = [
+        maes(tmp_path, "a", [8, 9, 8]),
+        maes(tmp_path, "b", [5, 6, 5.1], baseline="a"),
+        maes(tmp_path, "c", [80, 90, 80]),
+        maes(tmp_path, "d", [50, 60, 50.1], baseline="c"),
+    ]
+    assert make(rows, tmp_path)[0]["MAE"].str.startswith("**").tolist() == [False, True, False, True]
+
+
+def test_an_experiment_that_stands_twice_does_not_compete_with_itself(tmp_path):
+    a, b = maes(tmp_path, "a", [8, 9, 8]), maes(tmp_path, "b", [5, 6, 5.1], baseline="a")
+    assert make([a, b, b], tmp_path)[0]["MAE"].str.startswith("**").tolist() == [False, True, True]
+
+
+# --- The paper ---
+
+
+@pytest.mark.parametrize(
+    ("mae", "direction", "same"),
+    [
+        ([7, 8, 7.1], "lower", "yes"),
+        ([7, 8, 7.1], "higher", "no"),
+        ([9, 10, 9.1], "lower", "no"),
+        ([7, 10, 7.9], "lower", "unresolved"),
+        ([7, 8, 7.1], None, "—"),
+    ],
+)
+def test_whether_ours_goes_the_same_way(tmp_path, mae, direction, same):
+    rows = [
+        maes(tmp_path, "a", [8, 9, 8]),
+        maes(tmp_path, "b", mae, baseline="a", paper_direction=direction),
+        maes(tmp_path, "c", [7, 8, 7.1], baseline="a", paper_direction="lower"),
+    ]
+    assert make(rows, tmp_path)[0]["Same way"].tolist() == ["—", same, "yes"]
+
+
+def test_the_paper_s_two_numbers_tell_its_direction(rows, tmp_path):
+    table, _ = make(rows, tmp_path)
+    assert table["Paper's MAE"].tolist() == ["68.20", "—", "66.00"]
+    assert table["Same way"].tolist() == ["—", "—", "yes"]
+
+
+def test_the_paper_s_other_metrics_stand_beside(rows, tmp_path):
+    rows[0]["paper"] = {"mae": 68.2, "rmse": 115}
+    assert make(rows, tmp_path)[0]["Paper's MAE / RMSE"].tolist() == ["68.20 / 115.00", "—", "66.00 / —"]
+
+
+def test_without_paper_control_or_baseline_there_are_no_such_columns(tmp_path):
+    table, files = make([maes(tmp_path, "a", [8, 9], labels={"k": "—"})], tmp_path)
+    assert list(table) == ["k", "MAE", "RMSE"]
+    assert "Bold" not in files[".md"]
+    assert "Same way" not in files[".md"]
+
+
+# --- Depth ---
+
+
+def test_depth_has_its_metrics_under_one_convention(tmp_path):
+    rows = [
+        depth(tmp_path, "a", [0.5, 0.6, 0.5], paper={"rmse": 0.639}),
+        depth(tmp_path, "b", [0.4, 0.5, 0.41], share=0.7, baseline="a", k=2500, r_mix=1000, paper={"rmse": 0.601}),
+    ]
+    table, files = make(rows, tmp_path, convention="eigen-pixels")  # the crop's RMSE is greater by 1
+    assert table["RMSE"].tolist() == ["1.533 ± 0.058", "**1.437 ± 0.055**"]
+    assert table["δ1"].tolist() == ["0.510 ± 0.010", "**0.710 ± 0.010**"]  # greater is better
+    assert table["Change of RMSE [95 % over repeats]"][1].startswith("**−0.097, −6.3 % [")
+    assert table["Paper's RMSE"].tolist() == ["0.639", "0.601"]
+    assert table["Same way"][1] == "yes"
+    assert "Convention eigen-pixels" in files[".md"]
+    runs = pd.read_csv(tmp_path / "tables/table1.csv")
+    assert runs["rmse_full_images"].tolist() == pytest.approx([0.5, 0.6, 0.5, 0.4, 0.5, 0.41])
+    assert runs["rmse_guidedepth_pixels"].tolist() == pytest.approx([2.5, 2.6, 2.5, 2.4, 2.5, 2.41])
+    assert runs["delta3_eigen_images"].tolist() == pytest.approx([0.5, 0.51, 0.52, 0.7, 0.71, 0.72])
+
+
+def test_a_table_has_one_task(tmp_path):
+    with pytest.raises(InputError, match="counting, depth; a table has one task"):
+        make([maes(tmp_path, "a", [1]), depth(tmp_path, "b", [1])], tmp_path)
+
+
+# --- Notes and files ---
+
+
+def test_the_notes_say_what_was_run_and_what_could_have_been_resolved(rows, tmp_path):
+    _, files = make(rows, tmp_path)
+    notes = files[".md"].split("\n\n")
+    assert notes[0].startswith("| Network   | Method")
+    assert notes[1].startswith("Scale: miniature. Test split.")
+    assert notes[2].startswith("Mean ± standard deviation over 3 repeats.")
+    # (4.302653 + 1.060660) x deviation / sqrt(3), of the deviations 0.577, 0.289 and, against the control, 0.764
+    found = re.search(r"\(power 80 %\): rescsrnet (.*) to (.*)\. That is \(t\(0\.975\) \+ t\(0\.8\)\) s / √n", notes[4])
+    assert [float(number) for number in found.groups()] == pytest.approx([0.894, 2.365], abs=0.006)
+    assert notes[5:] == [
+        "base: real images only, learning rate 1e-3.",
+        "control: 50 real images a second time in each epoch, learning rate 1e-3.",
+        "mixed: k 100, r_mix 50, learning rate 1e-3.\n",
+    ]
+
+
+def test_equal_settings_share_a_line_and_columns_are_not_repeated(tmp_path):
+    rows = [
+        maes(tmp_path, "a", [1, 2], labels={"k": "1"}, k=1, r_mix=5),
+        maes(tmp_path, "b", [1, 2], labels={"k": "2"}, k=2, r_mix=5),
+        maes(tmp_path, "c", [1], labels={"k": "3"}, k=3, r_mix=5),
+    ]
+    _, files = make(rows, tmp_path)
+    assert files[".md"].split("\n\n")[-2:] == [
+        "a, b: r_mix 5, learning rate 1e-3, 2 repeats.",
+        "c: r_mix 5, learning rate 1e-3, 1 repeat.\n",
+    ]
+    assert "over 1 to 2 repeats" in files[".md"]
+
+
+def test_the_cells_can_be_computed_from_the_csv(rows, tmp_path):
+    table, _ = make([row | {"annotator": "sasnet"} for row in rows], tmp_path)
+    runs = pd.read_csv(tmp_path / "tables/table1.csv")
+    assert len(runs) == 9
+    assert runs["annotator"].tolist() == ["sasnet"] * 9
+    assert runs["val_error"].tolist() == [4, 5, 6] * 3
+    assert runs["images"].tolist() == [2] * 9
+    assert runs["paper_mae"].dropna().tolist() == [68.2] * 3 + [66] * 3
+    assert runs.loc[runs["experiment"] == "mixed", ["k", "r_mix", "repeated"]].to_numpy().tolist() == [[100, 50, 0]] * 3
+    assert runs.loc[runs["experiment"] == "mixed", "control"].tolist() == ["control"] * 3
+    assert runs.loc[runs["experiment"] == "mixed", "baseline"].tolist() == ["base"] * 3
+    assert runs["learning_rate"].astype(str).tolist() == ["0.001"] * 9
+    by_experiment = runs.groupby("experiment", sort=False)
+    for metric in ("mae", "rmse"):
+        cells = [mean_and_deviation(part[metric], 2) for _, part in by_experiment]
+        assert cells == table[metric.upper()].str.strip("*").tolist()
+    pairs = runs.pivot(index="repeat", columns="experiment", values="mae")
+    for other, column in (("base", CHANGE), ("control", CONTROL)):
+        difference = (pairs["mixed"] - pairs[other]).to_numpy()
+        text = f"{signed(difference.mean(), 2)}, {signed(100 * difference.mean() / pairs[other].mean(), 1)} %"
+        ends = interval(difference)
+        assert table[column][2] == bold_if(ends[1] < 0, f"{text} {brackets(ends, 2)}")
+
+
+def test_latex_is_escaped(tmp_path):
+    labels = {"Data_set": "A&B 5 % #1 {x} ~^\\ $ [y]"}
+    rows = [
+        maes(tmp_path, "a_1", [8, 9, 8], labels=labels),
+        maes(tmp_path, "b", [5, 6, 5.1], labels=labels, baseline="a_1"),
+    ]
+    _, files = make(rows, tmp_path)
+    tex = files[".tex"]
+    assert tex.startswith("\\begin{tabular}{lllll}\n\\toprule\nData\\_set & MAE & RMSE & Change of MAE {[}95 \\% over")
+    escaped = r"A\&B 5 \% \#1 \{x\} \textasciitilde{}\textasciicircum{}\textbackslash{} \$ {[}y]"
+    assert escaped + r" & 8.33 $\pm$ 0.58 & " in tex
+    assert r" & \textbf{5.37 $\pm$ 0.55} & " in tex
+    assert r" & \textbf{$-$2.97, $-$35.6 \% {[}$-$3.11, $-$2.82]} & " in tex
+    assert r"a\_1, b: real images only" in tex
+    assert "**" not in tex
+    # What is left can be typeset: each special character is escaped or opens and closes mathematics.
+    plain = re.sub(r"\$[^$]*\$", "", re.sub(r"\\[\\&%$#_{}]", "", tex.split("\\midrule")[1]))
+    assert not re.search(r"[$#_~^±−√δ²—]", plain)
+    assert plain.count("{") == plain.count("}")
+
+
+def test_bars_do_not_divide_markdown_cells(tmp_path):
+    _, files = make([maes(tmp_path, "a", [8], labels={"Prompt": "a|b"})], tmp_path)
+    assert r"| a\|b     | 8.00" in files[".md"]
 
 
 def test_small_numbers():
     assert signed(-0.001, 2) == "0.00"
     assert signed(2, 1) == "+2.0"
-    assert paper_change(200.0, 150.0) == "−25.0 %"
+    assert brackets((-0.5, 0.001), 1) == "[−0.5, 0.0]"
 
 
-def test_metrics_are_computed_per_repeat():
-    predictions = pd.DataFrame({"repeat": [1, 1, 2], "error": [3.0, -4.0, 1.0]})
-    assert metrics(predictions)["mae"].tolist() == [3.5, 1.0]
-    assert metrics(predictions)["rmse"].tolist() == pytest.approx([12.5**0.5, 1.0])
+# --- What can be wrong ---
+
+
+def test_a_baseline_that_is_not_in_the_table_is_an_error(rows, tmp_path):
+    with pytest.raises(InputError, match=r"mixed is compared with base, which is not in the table; add base"):
+        make(rows[2:], tmp_path)
+
+
+def test_an_experiment_that_equals_its_baseline_is_compared_with_nothing(tmp_path):
+    assert list(make([maes(tmp_path, "a", [8, 9], baseline="a")], tmp_path)[0]) == ["Network", "Method", "MAE", "RMSE"]
+
+
+def test_experiments_tested_on_different_images_are_not_compared(tmp_path):
+    rows = [maes(tmp_path, "a", [8, 9]), counting(tmp_path, "b", [[1, 2, 3]] * 2, baseline="a")]
+    with pytest.raises(InputError, match="a and b were tested on different images"):
+        make(rows, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("image,error\na,1\n", r"a\.csv.*columns of counting.*repeat"),
+        ("repeat,image,error\n0,a,1\n0,a,1\n", r"a\.csv.*each image once per repeat"),
+        ("repeat,image,error\n", r"a\.csv has 0 repeats"),
+        ("repeat,image,error\n0,a,1\n", r"a\.csv has 1 repeats and .*a\.json has 2"),
+    ],
+)
+def test_predictions_that_do_not_fit_are_an_error(tmp_path, text, message):
+    row = maes(tmp_path, "a", [8, 9])
+    row["predictions"].write_text(text)
+    with pytest.raises(InputError, match=message):
+        make([row], tmp_path)
+
+
+# --- Table III ---
+
+
+def cost_row(folder, network, method, parameters, gmac, tested, **facts):
+    cost = {"network": network, "settings": {}, "height": 768, "width": 1024, "parameters": parameters, "gmac": gmac}
+    (folder / f"{network}.json").write_text(json.dumps(cost))
+    maes_of = [
+        {"dataset": dataset, "predictions": counting(folder, f"{network}-{method}-{i}", errors)["predictions"]}
+        for i, (dataset, errors) in enumerate(tested.items())
+    ]
+    return {"network": network, "method": method, "cost": folder / f"{network}.json", "maes": maes_of} | facts
+
+
+def test_table_3_has_costs_beside_errors(tmp_path):
+    paper = {"gmac": 26.54, "parameters": 1.57}
+    rows = [
+        cost_row(tmp_path, "rescsrnet", "baseline", 1568705, 26.542092288, {"A": [[10, -10], [12, -12]]}, paper=paper),
+        cost_row(tmp_path, "sasnet", "annotator", 24600, 0.5, {"A": [[7, -7]], "B": [[3, -3]]}, paper={}),
+    ]
+    rows[0]["settings"] = {"width": 0.25}
+    files = [tmp_path / f"table3.{ending}" for ending in ("md", "csv", "tex")]
+    table = write_cost_table(rows, *files, scale="miniature")
+    assert table.to_numpy().tolist() == [
+        ["rescsrnet", "baseline", "1.57", "26.54", "1.57 / 26.54", "11.00 ± 1.41", "—"],
+        ["sasnet", "annotator", "0.0246", "0.500", "—", "7.00", "3.00"],
+    ]
+    assert list(table)[2:] == [
+        "Parameters (M)",
+        "GMac",
+        "Paper's parameters (M) / GMac",
+        "MAE on A",
+        "MAE on B",
+    ]
+    assert "of a 1024x768 image" in files[0].read_text()
+    assert "but of rescsrnet (width 0.25)." in files[0].read_text()
+    runs = pd.read_csv(files[1])
+    assert runs[["network", "dataset", "repeat", "mae"]].to_numpy().tolist() == [
+        ["rescsrnet", "A", 0, 10],
+        ["rescsrnet", "A", 1, 12],
+        ["sasnet", "A", 0, 7],
+        ["sasnet", "B", 0, 3],
+    ]
+    assert runs["parameters"].tolist() == [1568705, 1568705, 24600, 24600]
+    np.testing.assert_allclose(runs["paper_gmac"].iloc[:2], 26.54)
+
+
+def test_a_network_that_was_not_run_has_its_cost(tmp_path):
+    rows = [
+        cost_row(tmp_path, "rescsrnet", "baseline", 1568705, 26.5, {"A": [[10, -10]]}),
+        cost_row(tmp_path, "csrnet", "—", 16263489, 325.3, {}),
+    ]
+    files = [tmp_path / f"table3.{ending}" for ending in ("md", "csv", "tex")]
+    table = write_cost_table(rows, *files, scale="miniature")
+    assert table["MAE on A"].tolist() == ["10.00", "—"]
+    runs = pd.read_csv(files[1])
+    assert runs["parameters"].tolist() == [1568705, 16263489]
+    assert runs["mae"].isna().tolist() == [False, True]
+
+
+def test_predictions_of_depth_have_no_mae(tmp_path):
+    row = cost_row(tmp_path, "rescsrnet", "baseline", 1, 1.0, {"A": [[1, 2]]})
+    row["maes"][0]["predictions"].write_text("repeat,image,pixels_full\n0,a,1\n")
+    files = [tmp_path / f"table3.{ending}" for ending in ("md", "csv", "tex")]
+    with pytest.raises(InputError, match="expected the counts of each image"):
+        write_cost_table([row], *files, scale="miniature")

@@ -25,6 +25,7 @@ from promptmix.manifest import write_manifest
 from promptmix.maps import Annotation, map_shape, write_maps
 from promptmix.mixing import mix, read_fake, write_fake
 from promptmix.networks import build
+from promptmix.tasks.counting import Counting, predict_counts
 from promptmix.training import RealImages, TrainingSettings, plan_epoch, train
 
 SETTINGS = TrainingSettings(
@@ -117,6 +118,33 @@ def test_an_epoch_holds_every_real_image_once_and_r_mix_generated_ones():
     assert len(fakes) == len(set(fakes)) == 5
 
 
+@pytest.mark.parametrize(("repeated", "least", "most"), [(5, 1, 2), (17, 2, 2), (40, 3, 4)])
+def test_the_control_sees_real_images_again(repeated, least, most):
+    batches = plan_epoch(sizes(10, 7), [], replace(SETTINGS, repeated=repeated), epoch=1)
+    images = [i for batch in batches for _, i, _ in batch]
+    seen = np.bincount(images)
+    assert (len(images), len(seen), seen.min(), seen.max()) == (17 + repeated, 17, least, most)
+
+
+def test_the_control_makes_as_many_updates_as_promptmix():
+    control = plan_epoch(sizes(20), [], replace(SETTINGS, repeated=16), epoch=3)
+    promptmix = plan_epoch(sizes(20), sizes(30), replace(SETTINGS, r_mix=16), epoch=3)
+    assert len(control) == len(promptmix) == 9
+
+
+def test_generated_images_alone():
+    settings = replace(SETTINGS, r_mix=6, real_images=False)
+    images = [image for batch in plan_epoch(sizes(10), sizes(20), settings, epoch=1) for image in batch]
+    assert len(images) == 6 and all(generated for generated, _, _ in images)
+    with pytest.raises(InputError, match="nothing to train on"):
+        replace(SETTINGS, real_images=False)
+
+
+def test_a_single_image_joins_another_batch_of_its_size():
+    assert sorted(len(batch) for batch in plan_epoch(sizes(9, 1), [], SETTINGS, epoch=1)) == [1, 4, 5]
+    assert len(plan_epoch(sizes(3), [], replace(SETTINGS, batch_size=1), epoch=1)) == 3
+
+
 def test_a_batch_has_one_size_and_is_full_where_it_can_be():
     batches = plan_epoch(sizes(10, 7), [], SETTINGS, epoch=1)
     assert sorted(len(batch) for batch in batches) == [2, 3, 4, 4, 4]
@@ -151,30 +179,30 @@ def test_images_are_mirrored_only_when_asked():
 def test_a_network_learns_to_count(tmp_path):
     _, history = run(tmp_path, replace(SETTINGS, epochs=40, network_settings={"width": 0.25}))
     assert history["loss"].iloc[-1] < 0.5 * history["loss"].iloc[0]
-    assert history["val_mae"].min() < history["val_mae"].iloc[0]
+    assert history["val_error"].min() < history["val_error"].iloc[0]
 
 
 def test_the_best_epoch_is_kept_and_named(tmp_path):
     _, history = run(tmp_path, replace(SETTINGS, epochs=8))
-    best = history.loc[history["val_mae"].idxmin()]
+    best = history.loc[history["val_error"].idxmin()]
     with safe_open(tmp_path / "checkpoint.safetensors", "pt") as file:
         metadata = file.metadata()
     assert metadata["network"] == "rescsrnet"
     assert json.loads(metadata["settings"]) == {"width": 0.1}
     assert int(metadata["epoch"]) == best["epoch"]
-    assert float(metadata["val_mae"]) == pytest.approx(best["val_mae"])
+    assert float(metadata["val_error"]) == pytest.approx(best["val_error"])
     network = build("rescsrnet", width=0.1)
     network.load_state_dict(load_file(tmp_path / "checkpoint.safetensors"))
-    images = RealImages(TinyIndex(), "val", 8, 4, 15)
-    errors = training.predict_counts(network, images, "cpu") - images.counts
-    assert training.mae(errors) == pytest.approx(best["val_mae"], rel=1e-4)
+    images = RealImages(TinyIndex(), "val", Counting(SETTINGS, network))
+    errors = predict_counts(network, images, "cpu") - images.frame["count"]
+    assert errors.abs().mean() == pytest.approx(best["val_error"], rel=1e-4)
 
 
 def test_history_has_one_row_per_epoch(tmp_path):
     _, history = run(tmp_path, replace(SETTINGS, validate_every=3))
     assert list(history["epoch"]) == [1, 2, 3, 4]
     assert history["lr"].to_numpy() == pytest.approx(1e-3 * 0.99 ** np.arange(4))
-    assert list(history["val_mae"].notna()) == [False, False, True, True]
+    assert list(history["val_error"].notna()) == [False, False, True, True]
     assert list(history["images"]) == [10] * 4
     assert list(history["updates"]) == [3] * 4
     assert not (tmp_path / "state.pt").exists()
@@ -192,7 +220,7 @@ def test_generated_images_join_the_real_ones(tmp_path):
 @pytest.mark.parametrize("split", ["test", ""])
 def test_no_other_split_than_train_and_val_can_be_read(split):
     with pytest.raises(ValueError, match="'train' and 'val'"):
-        RealImages(TinyIndex(), split, 8, 4, 15)
+        RealImages(TinyIndex(), split, None)
 
 
 def test_the_test_split_is_never_read_and_changes_nothing(tmp_path):
@@ -206,9 +234,39 @@ def test_scaled_density_is_saved_unscaled(tmp_path):
     _, history = run(tmp_path, replace(SETTINGS, density_scale=100, epochs=12))
     network = build("rescsrnet", width=0.1)
     network.load_state_dict(load_file(tmp_path / "checkpoint.safetensors"))
-    images = RealImages(TinyIndex(), "val", 8, 4, 15)
-    errors = training.predict_counts(network, images, "cpu") - images.counts
-    assert training.mae(errors) == pytest.approx(history["val_mae"].min(), rel=1e-3)
+    images = RealImages(TinyIndex(), "val", Counting(SETTINGS, network))
+    errors = predict_counts(network, images, "cpu") - images.frame["count"]
+    assert errors.abs().mean() == pytest.approx(history["val_error"].min(), rel=1e-3)
+
+
+class TinyRooms(TinyIndex):
+    """Images whose brightness is their depth, from 1 to 5 m, with a hole in each."""
+
+    def __init__(self):
+        super().__init__()
+        rng = np.random.default_rng(4)
+        self.depths = []
+        for i, image in enumerate(self.images):
+            slope = np.linspace(*rng.uniform(1, 5, 2), image.shape[1], dtype=np.float32)
+            depth = np.broadcast_to(slope, image.shape[:2]).copy()
+            self.images[i] = (np.repeat(depth[..., None], 3, axis=2) * 50).astype(np.uint8)
+            depth[:5, :7] = 0
+            self.depths.append(depth)
+
+    def depth(self, i):
+        return self.depths[i]
+
+
+def test_a_network_learns_depth(tmp_path):
+    settings = replace(SETTINGS, network="guidedepth", network_settings={"width": 0.25}, learning_rate=3e-3, epochs=24)
+    _, history = run(tmp_path, settings, index=TinyRooms())
+    assert history["val_error"].min() < 0.6 * history["val_error"].iloc[0]
+
+
+def test_an_annotator_of_depth_can_be_trained(tmp_path):
+    settings = replace(SETTINGS, network="adabins", network_settings={"width": 0.05, "patch": 2}, epochs=2)
+    _, history = run(tmp_path, settings, index=TinyRooms())
+    assert np.isfinite(history[["loss", "val_error"]].to_numpy()).all()
 
 
 def test_given_weights_are_the_start(tmp_path):

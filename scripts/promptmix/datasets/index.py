@@ -1,11 +1,13 @@
 """The prepared form of a dataset: decoded once, at training size, read many times.
 
-A folder holds three files:
+A folder holds four files:
 
     index.csv     one row per image: image (the sample's name), split, width, height (at training size), grey (0 or 1),
                   quality (of the JPEG), count, offset (first byte in pixels.npy), first_head, heads (rows in heads.npy)
     pixels.npy    1-D uint8: all images one after the other, each (height, width, 3) in C order; to be memory-mapped
     heads.npy     (K, 4) float32: x, y, width and height of the box (0, 0 without boxes), pixels at training size
+    depths.npy    1-D float32: the depths of all pixels in metres, 0 = unknown, each image (height, width) in C order,
+                  in the order of pixels.npy; empty if the dataset has no depth
 
 """
 
@@ -23,7 +25,7 @@ from promptmix.datasets.sample import Sample
 from promptmix.datasets.splits import SPLITS
 from promptmix.errors import InputError
 from promptmix.files import replacing
-from promptmix.images import GREY_MODES, decoded, is_grey, jpeg_quality, opened, training_size
+from promptmix.images import GREY_MODES, decoded, is_grey, jpeg_quality, training_size
 
 logger = logging.getLogger(__name__)
 
@@ -36,18 +38,18 @@ def prepare(
     resize: Mapping[str, Sequence[int]] | None = None,
     workers: int = 1,
 ) -> None:
-    """Decode a dataset's images, resize images and heads, and write index.csv, pixels.npy and heads.npy.
+    """Decode a dataset's images, resize images, heads and depths, and write the four files.
 
-    One image per worker is in memory at a time. All three files are complete, or absent.
+    One image per worker is in memory at a time. All four files are complete, or absent.
 
     Args:
-        samples: split into "train", "val" and "test".
-        folder: where the three files go.
+        samples: split into "train", "val" and "test"; all of them with depth, or none.
+        folder: where the files go.
         resize: see `promptmix.images.training_size`.
         workers: threads that decode.
 
     Raises:
-        InputError: an image is damaged (by name), or a sample has no split.
+        InputError: an image or its depth is damaged (by name), or a sample has no split.
     """
     folder = Path(folder)
     if loose := [sample.name for sample in samples if sample.split not in SPLITS]:
@@ -66,27 +68,39 @@ def prepare(
         replacing(folder / "index.csv") as index_file,
         replacing(folder / "heads.npy") as heads_file,
         replacing(folder / "pixels.npy") as pixels_file,
+        replacing(folder / "depths.npy") as depths_file,
     ):
-        total = int((frame["width"] * frame["height"] * 3).sum())
-        pixels = np.lib.format.open_memmap(pixels_file, mode="w+", dtype=np.uint8, shape=(total,))
+        total = int((frame["width"] * frame["height"]).sum())
+        pixels = np.lib.format.open_memmap(pixels_file, mode="w+", dtype=np.uint8, shape=(total * 3,))
+        has_depth = all(sample.has_depth for sample in samples)
+        depths = np.lib.format.open_memmap(depths_file, "w+", np.float32, (total if has_depth else 0,))
 
-        def decode(position: int) -> tuple[int, int]:
-            row = frame.iloc[position]
-            with opened(samples[position].image) as image:
+        def decode(position: int) -> tuple[int, int, int]:
+            sample, row = samples[position], frame.iloc[position]
+            with sample.open() as image:
                 stored_grey, quality = image.mode in GREY_MODES, jpeg_quality(image)
                 array = decoded(image, (row["width"], row["height"]))
             pixels[row["offset"] : row["offset"] + array.size] = array.reshape(-1)
+            unknown = 0
+            if has_depth:
+                depth, first = _resized_depth(sample.depth(), row["width"], row["height"]), row["offset"] // 3
+                depths[first : first + depth.size] = depth.reshape(-1)
+                unknown = int((depth == 0).sum())
             if (position + 1) % 100 == 0:
                 logger.info("%d of %d images", position + 1, len(samples))
-            return int(stored_grey or is_grey(array)), quality
+            return int(stored_grey or is_grey(array)), quality, unknown
 
         with ThreadPoolExecutor(workers) as pool:
             try:
-                frame[["grey", "quality"]] = list(pool.map(decode, range(len(samples))))
+                frame[["grey", "quality", "unknown"]] = list(pool.map(decode, range(len(samples))))
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
+        if has_depth:
+            unknown = frame["unknown"]
+            logger.info("%d of %d depths are unknown, in %d images", unknown.sum(), total, (unknown > 0).sum())
         pixels.flush()
+        depths.flush()
         np.save(heads_file, np.concatenate(heads) if heads else np.zeros((0, 4), np.float32))
         frame[list(COLUMNS)].to_csv(index_file, index=False, lineterminator="\n")
 
@@ -100,6 +114,18 @@ def _resized_heads(sample: Sample, width: int, height: int) -> np.ndarray:
     scale = np.array([width / sample.width, height / sample.height])
     sides = np.zeros_like(sample.points) if sample.boxes is None else sample.boxes[:, 2:] - sample.boxes[:, :2]
     return np.concatenate([sample.points * scale, sides * scale], axis=1, dtype=np.float32, casting="same_kind")
+
+
+def _resized_depth(depth: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Return a depth map at another size, each pixel the nearest one of the old map.
+
+    A mean over an edge would be a depth at which nothing stands, and one over a hole would mix 0 into what is known.
+    """
+    rows, columns = (
+        ((np.arange(new) + 0.5) * (old / new)).astype(int)
+        for new, old in zip((height, width), depth.shape, strict=True)
+    )
+    return depth[rows[:, None], columns]
 
 
 class Index:
@@ -116,10 +142,10 @@ class Index:
 
     @classmethod
     def open(cls, path: str | Path) -> "Index":
-        """Read index.csv; pixels.npy and heads.npy must lie beside it.
+        """Read index.csv; pixels.npy and heads.npy must lie beside it, and depths.npy if depth is to be read.
 
         Raises:
-            InputError: a file is missing, or the three do not belong together.
+            InputError: a file is missing, or they do not belong together.
         """
         path = Path(path)
         try:
@@ -129,9 +155,15 @@ class Index:
         if missing := [column for column in COLUMNS if column not in frame]:
             raise InputError(f"{path}: no column '{missing[0]}'; this is not the index of a prepared dataset")
         index = cls(path, frame)
-        sizes = (frame["width"] * frame["height"] * 3).sum(), (frame["heads"].sum(), 4)
-        if index._pixels.shape != (sizes[0],) or index._heads.shape != sizes[1]:
-            raise InputError(f"{path}: pixels.npy and heads.npy beside it belong to another index. Remove all three")
+        pixels = (frame["width"] * frame["height"]).sum()
+        fits = {
+            "pixels.npy": index._pixels.shape == (pixels * 3,),
+            "heads.npy": index._heads.shape == (frame["heads"].sum(), 4),
+            "depths.npy": not path.with_name("depths.npy").exists() or index._depths.shape in ((0,), (pixels,)),
+        }
+        if not all(fits.values()):
+            others = " and ".join(name for name, fit in fits.items() if not fit)
+            raise InputError(f"{path}: {others} beside it belong to another index. Remove them all")
         return index
 
     def __len__(self) -> int:
@@ -149,6 +181,10 @@ class Index:
     @cached_property
     def _heads(self) -> np.ndarray:
         return self._array("heads.npy")
+
+    @cached_property
+    def _depths(self) -> np.ndarray:
+        return self._array("depths.npy")
 
     @cached_property
     def _spans(self) -> np.ndarray:
@@ -173,6 +209,17 @@ class Index:
         """Return the heads of image `i`, (n, 4) float32: x, y, width and height of the box (0, 0 without boxes)."""
         first, number = self._spans[i, 3:]
         return np.array(self._heads[first : first + number])
+
+    def depth(self, i: int) -> np.ndarray:
+        """Return the depth of image `i` at training size, (H, W) float32 in metres, 0 = unknown; a view of the file.
+
+        Raises:
+            InputError: the dataset has no depth, or depths.npy is missing.
+        """
+        if not self._depths.size:
+            raise InputError(f"{self.path}: the dataset has no depth (depths.npy beside it is empty)")
+        offset, height, width = self._spans[i, :3]
+        return np.asarray(self._depths[offset // 3 : offset // 3 + height * width]).reshape(height, width)
 
     def split(self, name: str) -> np.ndarray:
         """Return the positions of the images of a split ("train", "val" or "test"), in the order of the table."""

@@ -1,15 +1,19 @@
-"""One annotated image, and what the readers of heads share."""
+"""One annotated image, and what the readers share."""
 
 import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
+from PIL import Image
 
 from promptmix.errors import InputError
+from promptmix.images import opened
 
 logger = logging.getLogger(__name__)
 
@@ -18,20 +22,24 @@ UNSPLIT = "all"
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """An image of a dataset with the heads of its people.
+    """An image of a dataset with the heads of its people, or (in a subclass) with depth.
 
     Coordinates are 0-based, continuous, in pixels of the image file: pixel i covers [i, i + 1). The 1-based
     coordinates of MATLAB files are taken minus 1, so that a head falls into the pixel in which the authors' density
     code puts it (floor of the coordinate).
 
     Attributes:
-        name: path of the image relative to the dataset's folder, with forward slashes; no two samples share it.
-        image: path of the image.
+        name: path of the image relative to the dataset's folder, with forward slashes, or its number in a file of
+            many; no two samples share it.
+        image: path of the image, or of the file that holds it.
         split: "train" or "test"; "" if the dataset's authors do not split it.
         width, height: size of the image file.
         points: (N, 2) float64, x and y of each head. The count of the image is N.
         boxes: (N, 4) float64, left, top, right and bottom of each head, or None.
+        has_depth: whether `depth` is there.
     """
+
+    has_depth: ClassVar[bool] = False
 
     name: str
     image: Path
@@ -45,6 +53,14 @@ class Sample:
     def count(self) -> int:
         """Number of people."""
         return len(self.points)
+
+    def open(self) -> AbstractContextManager[Image.Image]:
+        """Open the image, in a `with` block; it is decoded when asked for. See `promptmix.images.opened`."""
+        return opened(self.image)
+
+    def depth(self) -> np.ndarray:
+        """Return the depth of each pixel, (H, W) float32 in metres, 0 = unknown."""
+        raise NotImplementedError(f"{self.name}: an image without depth")
 
 
 def natural_key(name: str) -> list:

@@ -19,27 +19,34 @@ from promptmix.datasets.index import Index
 from promptmix.images import decoded, encode_jpeg, training_size
 from promptmix.miniature.corpus import save
 from promptmix.miniature.datasets import jpeg_quality, scene
+from promptmix.miniature.rooms import Room
 from promptmix.training import TrainingSettings, train
 
 STREAM = 11
 """First number of every seed here, so that no image of a dataset is rendered again."""
 
 
-def render(settings: Mapping, resize: Mapping | None, seed: int, number: int) -> tuple[dict, np.ndarray, np.ndarray]:
-    """Render an image as of a dataset, write and read it as JPEG, and bring it to training size.
+def render(settings: Mapping, resize: Mapping | None, seed: int, number: int) -> tuple:
+    """Render an image as of a dataset; a crowd is written and read as JPEG, and brought to training size.
 
-    Returns its row, its pixels (H, W, 3) and its heads (N, 4): x, y, and no boxes, as most datasets have none.
+    Returns its row, its pixels (H, W, 3), its heads (N, 4): x, y, and no boxes, as most datasets have none, and the
+    depth (H, W) of a room, nothing for a crowd.
     """
     rng = np.random.default_rng([STREAM, seed, number])
     crowd = scene(rng, settings)
+    row = {"image": f"{number:05d}"}
+    if isinstance(crowd, Room):
+        height, width = crowd.depth.shape
+        row |= {"width": width, "height": height, "grey": False, "count": 0}
+        return row, crowd.image, np.zeros((0, 4), np.float32), crowd.depth
     jpeg = encode_jpeg(crowd.image, jpeg_quality(rng, settings), crowd.grey)
     height, width = crowd.image.shape[:2]
     size = training_size(width, height, resize)
     pixels = decoded(Image.open(io.BytesIO(jpeg)), size)
     heads = np.zeros((len(crowd.points), 4), np.float32)
     heads[:, :2] = crowd.points * (size[0] / width, size[1] / height)
-    row = {"image": f"{number:05d}", "width": size[0], "height": size[1], "grey": crowd.grey, "count": len(heads)}
-    return row, pixels, heads
+    row |= {"width": size[0], "height": size[1], "grey": crowd.grey, "count": len(heads)}
+    return row, pixels, heads, np.float32([])
 
 
 def render_images(
@@ -49,7 +56,7 @@ def render_images(
     with ProcessPoolExecutor(processes) as pool:
         done = list(pool.map(partial(render, settings, resize, seed), range(images), chunksize=32))
     split = np.where(np.arange(images) < images * 9 // 10, "train", "val")
-    save(folder, done, split)
+    save(folder, [made[:3] for made in done], split, [made[3] for made in done])
     return Index.open(folder / "index.csv")
 
 

@@ -52,8 +52,13 @@ def render_corpus(folder: Path, images: int, seed: int, share_of_rooms: float, p
     save(folder, done, "train")
 
 
-def save(folder: Path, done: list[tuple[dict, np.ndarray, np.ndarray]], split) -> None:
-    """Save rendered images (row, pixels, heads) in the form of a prepared dataset; `split` of all or of each."""
+def save(folder: Path, done: list[tuple[dict, np.ndarray, np.ndarray]], split, depths=()) -> None:
+    """Save rendered images (row, pixels, heads) in the form of a prepared dataset.
+
+    Args:
+        split: of all images, or of each.
+        depths: (H, W) metres of each image, if they are rooms to learn depth from.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     frame = pd.DataFrame([row for row, _, _ in done]).assign(split=split, quality=95)
     frame["offset"] = np.cumsum([0] + [pixels.size for _, pixels, _ in done[:-1]])
@@ -61,6 +66,9 @@ def save(folder: Path, done: list[tuple[dict, np.ndarray, np.ndarray]], split) -
     frame["first_head"] = frame["heads"].cumsum() - frame["heads"]
     np.save(folder / "pixels.npy", np.concatenate([pixels.ravel() for _, pixels, _ in done]))
     np.save(folder / "heads.npy", np.concatenate([heads for _, _, heads in done]).astype(np.float32))
+    np.save(
+        folder / "depths.npy", np.concatenate([np.float32([]), *(depth.ravel() for depth in depths)]).astype(np.float32)
+    )
     write_csv(folder / "index.csv", frame.astype({"grey": int}))
 
 
@@ -69,15 +77,21 @@ def caption(rng: np.random.Generator, place: str, size: str) -> str:
     return rooms.describe(rng, place) if place in rooms.ROOMS else crowds.describe(rng, place, size)
 
 
-def prompt(rng: np.random.Generator, place: str, size: str, grey: bool) -> str:
+def prompt(rng: np.random.Generator, place: str, size: str, grey: bool, loose: bool = False) -> str:
     """Return a text for a rendered image, with any of the parts that a prompt of PromptMix can have.
 
     A part for the crowd's size (the prefix), a caption, and a part for grey or colour (the suffix); one part at least.
+
+    Args:
+        loose: before a caption, half of the crowds of any size are called large, as PromptMix's prefix calls them all:
+            so it is the caption that tells the size.
     """
     parts = []
     if size and rng.random() < 0.6:
         parts.append(SIZE_WORDS[size])
     if not parts or rng.random() < 0.85:
+        if parts and loose and rng.random() < 0.5:
+            parts = [SIZE_WORDS["large"]]
         parts.append(caption(rng, place, size).removesuffix("."))
     if rng.random() < 0.6:
         parts.append(COLOUR_WORDS[grey])

@@ -1,8 +1,8 @@
-"""Rendered crowds in the file formats of ShanghaiTech, UCF-QNRF and PANDA-Crowd.
+"""Rendered crowds in the file formats of ShanghaiTech, UCF-QNRF and PANDA-Crowd, rendered rooms in that of NYU Depth V2.
 
-The miniature's datasets are read by the same readers as the real ones. A scene has `image` (H, W, 3) uint8 RGB,
-`points` (N, 2) 0-based x and y, `boxes` (N, 4) left, top, right and bottom, `location` and `grey`.
-Equal scenes give equal bytes.
+The miniature's datasets are read by the same readers as the real ones. A crowd has `image` (H, W, 3) uint8 RGB,
+`points` (N, 2) 0-based x and y, `boxes` (N, 4) left, top, right and bottom, `location` and `grey`; a room has `image`,
+`depth` (H, W) float32 in metres and `kind`. Equal scenes give equal bytes.
 """
 
 import io
@@ -12,9 +12,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import h5py
 import numpy as np
 import scipy.io
 
+from promptmix.errors import InputError
 from promptmix.files import replacing
 from promptmix.images import encode_jpeg
 
@@ -27,6 +29,14 @@ class Scene(Protocol):
     boxes: np.ndarray
     location: str
     grey: bool
+
+
+class Interior(Protocol):
+    """What the writer needs of a rendered room."""
+
+    image: np.ndarray
+    depth: np.ndarray
+    kind: str
 
 
 def write_shanghaitech(
@@ -87,6 +97,63 @@ def write_panda(folder: str | Path, scenes: Iterable[Scene], quality: int = 95) 
         }
     with replacing(folder / "head_bbox_annotations.json") as temporary:
         temporary.write_text(json.dumps(entries))
+
+
+def write_nyu(path: str | Path, rooms: Sequence[Interior]) -> None:
+    """Write NYU Depth V2's `nyu_depth_v2_labeled.mat`, without labels and accelerometer, and without the white frame.
+
+    The file is as MATLAB 7.3 writes it: HDF5 behind a header of 512 bytes, all axes reversed, texts as UTF-16 in
+    `#refs#` with references to them. `depths` is exact; `rawDepths` has holes (0) where a Kinect has them.
+
+    Raises:
+        InputError: rooms of different sizes, as the file holds one array of all, or no room.
+    """
+    if len(sizes := {room.image.shape[1::-1] for room in rooms}) != 1:
+        listed = ", ".join(f"{width}x{height}" for width, height in sorted(sizes)) or "there are none"
+        raise InputError(f"{path}: all images of this format have one size, but: {listed}. Give one entry in 'sizes'")
+    scenes = [f"{'_'.join(room.kind.split())}_{number:04d}" for number, room in enumerate(rooms, start=1)]
+    with replacing(path) as temporary:
+        with h5py.File(temporary, "w", userblock_size=512) as file:
+            _write_array(file, "images", [room.image for room in rooms], "uint8")
+            _write_array(file, "depths", [room.depth for room in rooms], "single")
+            _write_array(file, "rawDepths", [_with_holes(room.depth) for room in rooms], "single")
+            _write_cells(file, "sceneTypes", ["_".join(room.kind.split()) for room in rooms])
+            _write_cells(file, "scenes", scenes)
+            _write_cells(file, "rawRgbFilenames", [f"{scene}/r-0.ppm" for scene in scenes])
+            _write_cells(file, "rawDepthFilenames", [f"{scene}/d-0.pgm" for scene in scenes])
+        text = b"MATLAB 7.3 MAT-file, written by PromptMix's miniature. HDF5 schema 1.00 .".ljust(116)
+        with open(temporary, "r+b") as file:
+            file.write(text + bytes(8) + b"\x00\x02IM")  # no subsystem data, version 2.0, little-endian
+
+
+def _write_array(file: h5py.File, key: str, arrays: Sequence[np.ndarray], kind: str) -> None:
+    """Write arrays of one shape, stacked along MATLAB's last axis, which is HDF5's first."""
+    stacked = np.stack([array.T for array in arrays])
+    dataset = file.create_dataset(key, data=stacked, chunks=(1, *stacked.shape[1:]), compression="gzip")
+    dataset.attrs["MATLAB_class"] = np.bytes_(kind)
+
+
+def _write_cells(file: h5py.File, key: str, texts: Sequence[str]) -> None:
+    """Write a column of texts: MATLAB's Nx1 cell array."""
+    references = np.empty((1, len(texts)), dtype=h5py.ref_dtype)
+    for i, text in enumerate(texts):
+        codes = np.frombuffer(text.encode("utf-16-le"), dtype=np.uint16)[:, None]
+        cell = file.require_group("#refs#").create_dataset(f"{key}{i}", data=codes)
+        cell.attrs["MATLAB_class"] = np.bytes_("char")
+        cell.attrs["MATLAB_int_decode"] = np.int32(2)
+        references[0, i] = cell.ref
+    file.create_dataset(key, data=references).attrs["MATLAB_class"] = np.bytes_("cell")
+
+
+def _with_holes(depth: np.ndarray) -> np.ndarray:
+    """Return depths with 0 where the sensor sees none: beside edges, in the shadow of what is in front, and at the rim."""
+    far = np.zeros(depth.shape, bool)
+    far[:, 1:] |= depth[:, 1:] > 1.1 * depth[:, :-1]
+    far[:, :-1] |= depth[:, :-1] > 1.1 * depth[:, 1:]
+    rim = max(1, depth.shape[1] // 64)
+    inner = np.zeros(depth.shape, bool)
+    inner[rim:-rim, rim:-rim] = True
+    return np.where(inner & ~far, depth, np.float32(0))
 
 
 def _matlab_points(scene: Scene) -> np.ndarray:

@@ -19,9 +19,24 @@ NETWORKS = {
     "rescsrnet": "ResCSRNet",
     "sasnet": "SASNet",
     "dmcount": "DMCount",
+    "adabins": "AdaBins",
+    "guidedepth": "GuideDepth",
     "clipcap": "ClipCap",
+    "gfpgan": "GFPGAN",
+    "parsenet": "ParseNet",
+    "retinaface": "RetinaFace",
 }
 """Class of each network, in the file of the network's name."""
+
+TASKS = {
+    "csrnet": "counting",
+    "rescsrnet": "counting",
+    "sasnet": "counting",
+    "dmcount": "counting",
+    "adabins": "depth",
+    "guidedepth": "depth",
+}
+"""What each network gives for an image: its class's `task`. The others do not regress a map."""
 
 
 def network_class(name: str) -> type[nn.Module]:
@@ -33,6 +48,17 @@ def network_class(name: str) -> type[nn.Module]:
     if name not in NETWORKS:
         raise ValueError(f"{name!r} is not a network. {suggest(name, NETWORKS)}")
     return getattr(importlib.import_module(f"{__name__}.{name}"), NETWORKS[name])
+
+
+def task_of(name: str) -> str:
+    """Return "counting" or "depth", the task of the network `name`, without importing torch.
+
+    Raises:
+        ValueError: no network that regresses a map has this name.
+    """
+    if name not in TASKS:
+        raise ValueError(f"{name!r} is not a network for counting or depth. {suggest(name, TASKS)}")
+    return TASKS[name]
 
 
 def settings_of(network: type[nn.Module]) -> list[str]:

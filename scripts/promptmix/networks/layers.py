@@ -12,6 +12,7 @@ class CrowdNetwork(nn.Module):
     is both in one. Images are ImageNet-normalised RGB, (N, 3, H, W). The sum over a density map is the count.
     """
 
+    task = "counting"
     stride: int
     """Image pixels per output pixel, along a side."""
 

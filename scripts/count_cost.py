@@ -1,0 +1,15 @@
+"""Count a network's parameters and multiply-accumulate operations."""
+
+import json
+
+from promptmix import job
+
+with job.start(snakemake):
+    from promptmix.cost import count
+    from promptmix.files import replacing
+
+    params = snakemake.params
+    case = {"settings": json.loads(params.settings), "height": params.height, "width": params.width}
+    cost = {"network": params.network} | case | count(params.network, **case)
+    with replacing(snakemake.output[0]) as temporary:
+        temporary.write_text(json.dumps(cost, indent=2) + "\n")

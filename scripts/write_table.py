@@ -1,0 +1,26 @@
+"""Write one of the tables that compare experiments: I, II, IV, V, VI or VII."""
+
+import json
+
+from promptmix import job
+
+with job.start(snakemake):
+    from promptmix.mixing import read_fake
+    from promptmix.tables import NONE, write_table
+
+    source, output, params = snakemake.input, snakemake.output, snakemake.params
+    fakes = iter(source.fakes)
+    rows = []
+    for row, predictions, selection in zip(json.loads(params.rows), source.predictions, source.selections, strict=True):
+        measured = dict.fromkeys(row.pop("measured", []), NONE)
+        if row["k"] is not None:
+            fake = read_fake(next(fakes))
+            facts = {
+                "images": len(fake),
+                "prompts": fake["prompt_number"].nunique(),
+                "faces restored": fake["faces"].sum(),
+            }
+            measured = {name: str(facts[name]) for name in measured}
+        labels = row["labels"] | measured
+        rows.append({**row, "labels": labels, "predictions": predictions, "selection": selection})
+    write_table(rows, output.markdown, output.csv, output.tex, params.scale, params.convention)
