@@ -20,20 +20,11 @@ pathvars:
 
 
 rule all:
-    """All tables and figures."""
+    """All tables and figures that the config names."""
     input:
-        "tables/table1.md",
-        "tables/table2.md",
-        "tables/table3.md",
-        "tables/table4.md",
-        "tables/table5.md",
-        "tables/table6.md",
-        "tables/table7.md",
-        "tables/roundtrip.md",
+        expand("tables/{table}.md", table=config["tables"]),
+        expand("figures/{figure}.png", figure=config["figures"]),
         "figures/examples.png",
-        "figures/figure2.png",
-        "figures/figure3.png",
-        "figures/figure4.png",
 
 
 include: "rules/datasets.smk"

@@ -30,7 +30,9 @@ rule fine_tune_annotator:
         runtime=720,
     params:
         settings=lambda wildcards: as_text(plan.fine_tuning_of(wildcards.annotator)),
-        code=fingerprint("fine_tune_annotator", "promptmix.networks.sasnet", "promptmix.networks.dmcount"),
+        code=lambda wildcards: fingerprint(
+            "fine_tune_annotator", f"promptmix.networks.{network_of_annotator(wildcards.annotator)}"
+        ),
     message:
         "Fine-tuning {wildcards.annotator}"
     script:

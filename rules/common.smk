@@ -203,21 +203,17 @@ def rows_of_costs():
     return plan.rows_of_costs(f"results/{config['scale']}")
 
 
-def roundtrip_pools():
-    """Return the pools whose images are captioned again."""
-    return config["tables"]["roundtrip"]["pools"] if "roundtrip" in config["tables"] else []
-
-
 def images_of_roundtrip(pattern):
     """Return the blocks that hold the first image of each prompt of the pools whose images are captioned again."""
+    chosen = plan.chosen("tables", "roundtrip")
     return [
         path
-        for pool in roundtrip_pools()
+        for pool in chosen["pools"]
         for path in expand(
             pattern,
             pool=pool,
-            generator=config["tables"]["roundtrip"]["generator"],
-            captioner=config["tables"]["roundtrip"]["captioner"],
+            generator=chosen["generator"],
+            captioner=chosen["captioner"],
             block=plan.blocks_of(plan.prompts_of(pool), BLOCK_SIZE),
         )
     ]
@@ -225,20 +221,20 @@ def images_of_roundtrip(pattern):
 
 def images_of_figure2(wildcards):
     """Return the first block of grey and of coloured images."""
-    chosen = config["figures"]["figure2"]
+    chosen = plan.chosen("figures", "figure2")
     pattern = "<results>/images/{pool}/{generator}/block-000.csv"
     return {name: expand(pattern, pool=chosen[name], generator=chosen["generator"])[0] for name in ("grey", "colour")}
 
 
 def indexes_of_figure(figure):
     """Return the indexes of the datasets of a figure's comparisons."""
-    names = [plan.experiments[pair["baseline"]]["dataset"] for pair in config["figures"][figure]]
+    names = [plan.experiments[pair["baseline"]]["dataset"] for pair in plan.chosen("figures", figure)]
     return [path for name in names for path in expand(rules.prepare_dataset.output.index, dataset=name)]
 
 
 def of_figure(figure, output_of):
     """Return outputs of the experiments of a figure's comparisons: of each baseline, then of its PromptMix twin."""
-    pairs = config["figures"][figure]
+    pairs = plan.chosen("figures", figure)
     return [
         path for pair in pairs for role in ("baseline", "promptmix") for path in output_of(plan.canonical(pair[role]))
     ]
@@ -246,7 +242,7 @@ def of_figure(figure, output_of):
 
 def networks_of_figure(n):
     """Return the names of the networks in a figure's comparisons."""
-    return sorted({plan.experiments[pair["baseline"]]["network"] for pair in config["figures"][f"figure{n}"]})
+    return sorted({plan.experiments[pair["baseline"]]["network"] for pair in plan.chosen("figures", f"figure{n}")})
 
 
 def example_of(output):

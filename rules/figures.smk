@@ -44,7 +44,7 @@ rule figure2:
     conda:
         "../envs/promptmix.yaml"
     params:
-        prompts=lambda wildcards: config["figures"]["figure2"]["columns"],
+        prompts=lambda wildcards: plan.chosen("figures", "figure2")["columns"],
         code=fingerprint("figure2"),
     message:
         "Drawing Figure 2"

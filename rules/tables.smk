@@ -9,6 +9,8 @@ The paper's tables, ours beside theirs.
             tables/roundtrip.md, .csv
 """
 
+import json
+
 
 rule write_table:
     """Tables I, II, IV, V, VI and VII: the errors of experiments, and how they differ from a baseline's."""
@@ -28,7 +30,7 @@ rule write_table:
     conda:
         "../envs/promptmix.yaml"
     params:
-        rows=lambda wildcards: as_text(plan.rows_of_table(f"table{wildcards.n}")),
+        rows=lambda wildcards: json.dumps(plan.rows_of_table(f"table{wildcards.n}")),  # labels in the order of columns
         convention="{crop}-{average}".format(**config["evaluation"]),
         scale=config["scale"],
         code=fingerprint("write_table"),
@@ -64,8 +66,8 @@ rule count_cost:
 rule table3:
     """Table III: cost of the published networks, beside the errors of runs."""
     input:
-        costs=[row["cost"] for row in rows_of_costs()],
-        predictions=[mae["predictions"] for row in rows_of_costs() for mae in row["maes"]],
+        costs=lambda wildcards: [row["cost"] for row in rows_of_costs()],
+        predictions=lambda wildcards: [mae["predictions"] for row in rows_of_costs() for mae in row["maes"]],
     output:
         markdown="tables/table3.md",
         csv="tables/table3.csv",
@@ -76,7 +78,7 @@ rule table3:
     conda:
         "../envs/promptmix.yaml"
     params:
-        rows=as_text(rows_of_costs()),
+        rows=lambda wildcards: as_text(rows_of_costs()),
         scale=config["scale"],
         code=fingerprint("table3"),
     message:
@@ -88,8 +90,8 @@ rule table3:
 rule roundtrip:
     """The edit-distance check of section III: from prompt to image to caption."""
     input:
-        manifests=images_of_roundtrip("<results>/images/{pool}/{generator}/block-{block}.csv"),
-        captions=images_of_roundtrip(rules.caption_generated.output[0]),
+        manifests=lambda wildcards: images_of_roundtrip("<results>/images/{pool}/{generator}/block-{block}.csv"),
+        captions=lambda wildcards: images_of_roundtrip(rules.caption_generated.output[0]),
     output:
         markdown="tables/roundtrip.md",
         csv="tables/roundtrip.csv",
@@ -99,8 +101,11 @@ rule roundtrip:
     conda:
         "../envs/promptmix.yaml"
     params:
-        pools=roundtrip_pools(),
-        blocks=[len(plan.blocks_of(plan.prompts_of(pool), BLOCK_SIZE)) for pool in roundtrip_pools()],
+        pools=lambda wildcards: plan.chosen("tables", "roundtrip")["pools"],
+        blocks=lambda wildcards: [
+            len(plan.blocks_of(plan.prompts_of(pool), BLOCK_SIZE))
+            for pool in plan.chosen("tables", "roundtrip")["pools"]
+        ],
         prefix=config["prompts"]["prefix"],
         suffix=as_text(config["prompts"]["suffix"]),
         seed=config["seed"],

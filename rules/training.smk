@@ -30,6 +30,7 @@ rule train_network:
         settings=lambda wildcards: as_text(
             plan.settings_of_run(wildcards.experiment, wildcards.lr, int(wildcards.repeat))
         ),
+        filtered=lambda wildcards: "prompt_filter" in plan.experiments[wildcards.experiment].get("fake", {}),
         code=lambda wildcards: fingerprint("train_network", f"promptmix.networks.{network_of(wildcards)}"),
     message:
         "Training {wildcards.experiment}, learning rate {wildcards.lr}, repeat {wildcards.repeat}"

@@ -5,6 +5,7 @@ import json
 from promptmix import job
 
 with job.start(snakemake) as device:
+    from dataclasses import replace
     from pathlib import Path
 
     from promptmix.datasets.index import Index
@@ -14,4 +15,6 @@ with job.start(snakemake) as device:
     settings = TrainingSettings(**json.loads(snakemake.params.settings))
     index = Index.open(snakemake.input.index[0])
     fake = read_fake(snakemake.input.fake[0]) if snakemake.input.fake else None
+    if snakemake.params.filtered:  # nobody knows beforehand how many images a prompt filter leaves
+        settings = replace(settings, r_mix=min(settings.r_mix, len(fake)))
     train(settings, index, fake, Path(snakemake.output.checkpoint).parent, device)

@@ -16,7 +16,7 @@ with job.start(snakemake):
         if row["k"] is not None:
             fake = read_fake(next(fakes))
             facts = {
-                "images": len(fake),
+                "generated images": len(fake),
                 "prompts": fake["prompt_number"].nunique(),
                 "faces restored": fake["faces"].sum(),
             }

@@ -71,8 +71,8 @@ def load_weights(module: nn.Module, path: str | Path) -> None:
     """Fill a network with a file's weights. All tensors must be there, no others, and of the right shape.
 
     Numbers are converted to the network's precision, and go to its device. Tensors that are one and the same in the
-    network need to be in the file once. Constants that the network's `legacy_keys` name are dropped. On an error the
-    network is as it was.
+    network need to be in the file once. Constants that the network's `legacy_keys` name are dropped, and keys that begin as
+    its `renamed_keys` say are those of today. On an error the network is as it was.
 
     Args:
         module: the network.
@@ -85,6 +85,8 @@ def load_weights(module: nn.Module, path: str | Path) -> None:
     given = read_tensors(path)
     legacy = [re.compile(pattern) for pattern in getattr(module, "legacy_keys", ())]
     given = {key: tensor for key, tensor in given.items() if not any(pattern.fullmatch(key) for pattern in legacy)}
+    for start, now in getattr(module, "renamed_keys", {}).items():
+        given = {re.sub(f"^{start}", now, key): tensor for key, tensor in given.items()}
     own = module.state_dict()
     for keys in _same_tensors(own):
         source = next((key for key in keys if key in given), None)

@@ -9,6 +9,7 @@ import json
 import math
 import re
 from collections.abc import Collection, Iterator
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,15 @@ NOUNS = {
     "experiments": "an experiment",
 }
 """The sections whose entries are named elsewhere in the config, and what an entry is called."""
+
+WITHOUT_SPLIT = ("panda", "nyu")
+"""Formats of datasets whose authors leave the split to others."""
+
+NOT_RENDERED_FROM = {"shanghaitech": ("rooms",), "nyu": ("part", "locations", "people", "quality")}
+"""Keys of `render` that a format has no use for; the others have none for `part` and `rooms`."""
+
+TASK_SHOWN = {"table1": "counting", "table2": "depth", "table3": "counting", "figure3": "counting", "figure4": "depth"}
+"""What the datasets are for that a table or figure shows; the other tables show either."""
 
 KINDS = {str: "text", int: "number", float: "number", list: "list", dict: "section"}
 
@@ -87,6 +97,11 @@ def _target(schema: dict) -> dict:
     return target
 
 
+def _whole(schema: Any) -> Any:
+    """Return a part of the schema together with the definition that it refers to, if it does."""
+    return _target(schema) | schema if isinstance(schema, dict) and "$ref" in schema else schema
+
+
 @cache
 def _validator() -> Draft202012Validator:
     """Return a validator for which 4.0 is no whole number, and infinity no number."""
@@ -124,7 +139,7 @@ def _explain(error: ValidationError) -> Iterator[str]:
     elif error.validator == "required":
         for key in error.validator_value:
             if key not in value:
-                yield f"{_path((*error.absolute_path, key))} is missing{_meaning(schema, key)}"
+                yield f"{_path((*error.absolute_path, key))} is missing{_meaning(error, key)}"
     elif error.validator == "oneOf":
         if not isinstance(value, dict):
             return  # which is an error of its own
@@ -144,9 +159,13 @@ def _explain(error: ValidationError) -> Iterator[str]:
         yield f"{where}: {_show(value)}{kind} is not {_wanted(schema)}{_hint(value, error)}"
 
 
-def _meaning(schema: dict, key: str) -> str:
-    properties = schema.get("properties") or _target(schema)["properties"]
-    description = properties.get(key, {}).get("description")
+def _meaning(error: ValidationError, key: str) -> str:
+    """Return what a missing key means: its description in the section that asks for it, or in the one around that."""
+    sections = [_schema()]
+    for part in error.absolute_schema_path:
+        sections.append(_whole(sections[-1])[part])
+    found = [_whole(section).get("properties", {}).get(key) for section in sections if isinstance(section, dict)]
+    description = next((node["description"] for node in reversed(found) if node and "description" in node), "")
     return f": {description[0].lower()}{description[1:]}" if description else ""
 
 
@@ -195,6 +214,9 @@ def _fill(value: Any, schema: dict) -> None:
     if "$ref" in schema:
         _fill(value, _target(schema))
     if isinstance(value, dict):
+        if "if" in schema:
+            fits = all(key in value for key in schema["if"]["required"])
+            _fill(value, schema["then" if fits else "else"])
         for key, inner in schema.get("properties", {}).items():
             if "default" in inner:
                 value.setdefault(key, json.loads(json.dumps(inner["default"])))
@@ -215,7 +237,9 @@ class _References:
     """
 
     def __init__(self, config: dict, broken: set[tuple]):
-        self._config, self._broken, self._plan = config, broken, Plan(config | {"experiments": {}})
+        # A config may lack these; the others it must have, and is checked only if it does.
+        self._config = {"render": {}, "restorers": {}, "figures": {}} | config
+        self._broken, self._plan = broken, Plan(config | {"experiments": {}})
 
     def problems(self) -> Iterator[str]:
         sections = (*NOUNS, "training", "tables")
@@ -224,6 +248,7 @@ class _References:
             yield from self._render()
             yield from self._pools()
             yield from self._generators()
+            yield from self._restorers()
             yield from self._annotators()
             yield from self._networks()
             yield from self._training()
@@ -251,6 +276,12 @@ class _References:
     def _datasets(self) -> Iterator[str]:
         titles: dict[str, str] = {}
         for name, entry in self._entries("datasets").items():
+            has_split, given = entry["format"] not in WITHOUT_SPLIT, entry["images"]
+            if has_split == ("all" in given):
+                expected = "{train: ..., test: ...}" if has_split else "{all: ...}"
+                known = "comes with a test split" if has_split else "has no split"
+                yield f"datasets.{name}.images: {_show(given)}, but the format {entry['format']} {known}; give {expected}"
+                continue
             try:
                 self._plan.split_of(name)
             except InputError as error:
@@ -277,10 +308,15 @@ class _References:
         datasets = self._entries("datasets")
         for name, entry in self._entries("render").items():
             yield from self._unknown("datasets", name, f"render.{name}")
-            for key in {"people", "quality"} & entry.keys():
-                lowest, highest = entry[key]
+            for key in ("people", "quality"):
+                lowest, highest = entry.get(key, (0, 0))
                 if lowest > highest:
                     yield f"render.{name}.{key}: {_show(entry[key])}: the first number is the lowest; swap them"
+            if entry["format"] == "nyu" and len(entry["sizes"]) > 1:
+                yield f"render.{name}.sizes: {_show(entry['sizes'])}: all images of the format nyu have one size; give one"
+            for key in NOT_RENDERED_FROM.get(entry["format"], ("part", "rooms")):
+                if key in entry:
+                    yield f"render.{name}.{key}: the format {entry['format']} has none; take it away"
             if name in datasets and entry["format"] != datasets[name]["format"]:
                 other = datasets[name]["format"]
                 yield f"render.{name}.format: '{entry['format']}', but the dataset's is '{other}'; make them equal"
@@ -307,6 +343,16 @@ class _References:
             if "restorer" in generators.get(entry["generator"], {}):
                 yield f"{where}.generator: the faces of '{entry['generator']}' are restored already; name a diffusion model"
 
+    def _restorers(self) -> Iterator[str]:
+        for name, entry in self._entries("restorers").items():
+            sides = {
+                f"{part}.settings.{key}": entry[part].get("settings", {}).get(key, 512)
+                for part, key in (("parser", "in_size"), ("restorer", "out_size"))
+            }
+            if len(set(sides.values())) > 1:
+                given = " and ".join(f"{key} is {side}" for key, side in sides.items())
+                yield f"restorers.{name}: {given}; both get the same faces, so make them equal"
+
     def _networks(self) -> Iterator[str]:
         for name, entry in self._entries("networks").items():
             yield from _unknown_settings(name, entry, f"networks.{name}")
@@ -319,8 +365,10 @@ class _References:
             if name not in starts:
                 continue
             where, start = f"annotators.{name}.fine_tune", starts[name]
+            dataset = entry["fine_tune"]["dataset"]
             yield from self._unknown("annotators", start, f"{where}.annotator")
-            yield from self._unknown("datasets", entry["fine_tune"]["dataset"], f"{where}.dataset")
+            yield from self._unknown("datasets", dataset, f"{where}.dataset")
+            yield from self._of_one_task(dataset, "network", entry["network"], entry["network"], f"annotators.{name}")
             if circle := _circle(name, starts):
                 yield f"{where}.annotator: {circle}"
             elif start in annotators and _kind(entry) != _kind(annotators[start]):
@@ -340,6 +388,8 @@ class _References:
             yield from self._of_one_task(entry["dataset"], "network", entry["network"], entry["network"], where)
             if "fake" in entry:
                 yield from self._fake(entry, where)
+            if "prompt_filter" in entry.get("fake", {}):
+                yield from self._prompt_filter(name, entry, where)
 
     def _fake(self, entry: dict, where: str) -> Iterator[str]:
         fake, where = entry["fake"], f"{where}.fake"
@@ -357,27 +407,26 @@ class _References:
             yield f"{where}.r_img: {share} % of the images are kept by how far annotators disagree; name two in scored_by"
         prompts = sum(map(self._prompts, fake["pools"]))
         made = fake["images_per_prompt"] * prompts
-        left = made if made == math.inf else math.ceil(made * share / 100)
+        left = made if made == math.inf else math.ceil(made * Fraction(str(share)) / 100)
         if fake["r_mix"] > left:
             kept = f", of which r_img keeps {left}" if left < made else ""
             yield (
                 f"{where}.r_mix: {fake['r_mix']} images per epoch, but {made} are made: images_per_prompt "
                 f"({fake['images_per_prompt']}) x {prompts} prompts{kept}. Lower r_mix or raise images_per_prompt"
             )
-        if "prompt_filter" in fake:
-            yield from self._prompt_filter(entry, f"{where}.prompt_filter.baseline")
 
-    def _prompt_filter(self, entry: dict, where: str) -> Iterator[str]:
-        name = entry["fake"]["prompt_filter"]["baseline"]
-        yield from self._unknown("experiments", name, where)
-        baseline = self._entries("experiments").get(name)
-        if baseline is None:
-            return
-        if "fake" in baseline:
-            yield f"{where}: '{name}' has generated images (fake); expected the experiment without"
-        ours, theirs = (f"{e['network']} on {e['dataset']}" for e in (entry, baseline))
-        if ours != theirs:
-            yield f"{where}: '{name}' is {theirs}, this is {ours}; expected the same"
+    def _prompt_filter(self, name: str, entry: dict, where: str) -> Iterator[str]:
+        baseline = entry["fake"]["prompt_filter"]["baseline"]
+        yield from self._unknown("experiments", baseline, f"{where}.fake.prompt_filter.baseline")
+        if baseline in self._entries("experiments"):
+            place, compared = f"{where}.fake.prompt_filter.baseline", self._entries("experiments")[baseline]
+            yield from _generated(False, baseline, compared, place)
+            yield from _alike(baseline, compared, name, entry, place)
+        prompts = sum(map(self._prompts, entry["fake"]["pools"]))
+        for other in self._config["experiments"]:
+            number = re.fullmatch(rf"{re.escape(name)}-prompt-(0|[1-9]\d*)", other)
+            if number and int(number[1]) < prompts:
+                yield f"experiments.{other}: the prompt filter of {name} makes experiments of such names; rename it"
 
     def _of_one_task(self, dataset: str, key: str, name: str, network: str | None, where: str) -> Iterator[str]:
         """Yield a problem if a network, or the one of an annotator, does not do what a dataset is for."""
@@ -397,48 +446,76 @@ class _References:
             return math.inf
 
     def _tables(self) -> Iterator[str]:
-        experiments = self._entries("experiments")
+        for table in ("table1", "table2"):
+            yield from self._comparisons("tables", table)
+        for i, row in enumerate(self._entries("tables").get("table3", [])):
+            yield from self._cost(row, f"tables.table3[{i}]")
         for table, entry in self._entries("tables").items():
             if table in COLUMNS:
-                baseline = entry["baseline"]
-                rows = {f"rows[{i}]": name for i, name in enumerate(entry["rows"])}
-                for where, name in ({"baseline": baseline} | rows).items():
-                    yield from self._unknown("experiments", name, f"tables.{table}.{where}")
-                if "fake" in experiments.get(baseline, {}):
-                    yield f"tables.{table}.baseline: '{baseline}' has generated images (fake); expected one without"
-                continue
-            if table not in ("table1", "table2"):
-                continue
-            for i, row in enumerate(entry):
-                where = f"tables.{table}[{i}]"
-                roles = [role for role in ROLES if role in row]
-                for role in roles:
-                    yield from self._unknown("experiments", row[role], f"{where}.{role}")
-                if all(row[role] in experiments for role in roles):
-                    yield from _comparison(row, experiments, where)
-
-        for i, row in enumerate(self._entries("tables").get("table3", [])):
-            for method, names in row.get("runs", {}).items():
-                for j, name in enumerate(names):
-                    yield from self._unknown("experiments", name, f"tables.table3[{i}].runs.{method}[{j}]")
-            for dataset, name in row.get("annotators", {}).items():
-                yield from self._unknown("datasets", dataset, f"tables.table3[{i}].annotators")
-                yield from self._unknown("annotators", name, f"tables.table3[{i}].annotators.{dataset}")
+                yield from self._variations(entry, f"tables.{table}")
         yield from self._pictured("tables", "roundtrip", generators="generator", captioners="captioner")
+
+    def _variations(self, entry: dict, where: str) -> Iterator[str]:
+        """Yield what is wrong with a table whose rows vary one experiment."""
+        experiments, baseline = self._entries("experiments"), entry["baseline"]
+        yield from self._unknown("experiments", baseline, f"{where}.baseline")
+        if baseline in experiments:
+            yield from _generated(False, baseline, experiments[baseline], f"{where}.baseline")
+        for i, name in enumerate(entry["rows"]):
+            place = f"{where}.rows[{i}]"
+            yield from self._unknown("experiments", name, place)
+            if name in experiments:
+                yield from _generated(True, name, experiments[name], place)
+                if baseline in experiments:
+                    yield from _alike(name, experiments[name], baseline, experiments[baseline], place)
+
+    def _comparisons(self, section: str, shown: str) -> Iterator[str]:
+        """Yield what is wrong with a table or figure that compares experiments with their baselines."""
+        experiments = self._entries("experiments")
+        for i, row in enumerate(self._entries(section).get(shown, [])):
+            where = f"{section}.{shown}[{i}]"
+            roles = [role for role in ROLES if role in row]
+            for role in roles:
+                yield from self._unknown("experiments", row[role], f"{where}.{role}")
+            if all(row[role] in experiments for role in roles):
+                yield from _comparison(row, experiments, where)
+                yield from self._for_task(TASK_SHOWN[shown], experiments[row["baseline"]]["dataset"], where)
+
+    def _cost(self, row: dict, where: str) -> Iterator[str]:
+        """Yield what is wrong with a row of Table III."""
+        experiments, annotators = self._entries("experiments"), self._entries("annotators")
+        for method, names in row.get("runs", {}).items():
+            tested: dict[str, str] = {}
+            for i, name in enumerate(names):
+                place = f"{where}.runs.{method}[{i}]"
+                yield from self._unknown("experiments", name, place)
+                if name in experiments:
+                    yield from _of_network(row["network"], name, experiments[name]["network"], place)
+                    dataset = experiments[name]["dataset"]
+                    yield from self._for_task(TASK_SHOWN["table3"], dataset, place)
+                    if (first := tested.setdefault(dataset, name)) != name:
+                        yield f"{place}: '{name}' is on {dataset}, as '{first}' is; a row has one error per dataset"
+        for dataset, name in row.get("annotators", {}).items():
+            place = f"{where}.annotators.{dataset}"
+            yield from self._unknown("datasets", dataset, f"{where}.annotators")
+            yield from self._unknown("annotators", name, place)
+            yield from self._for_task(TASK_SHOWN["table3"], dataset, place)
+            if name in annotators:
+                yield from _of_network(row["network"], name, annotators[name]["network"], place)
+
+    def _for_task(self, task: str, dataset: str, where: str) -> Iterator[str]:
+        """Yield a problem if a dataset is for another task than the one that a table or figure shows."""
+        if dataset in self._entries("datasets") and (other := self._plan.task_of(dataset)) != task:
+            yield f"{where}: {dataset} is for {other}; expected a dataset for {task}"
 
     def _figures(self) -> Iterator[str]:
         yield from self._pictured("figures", "figure2", generators="generator", pools=("grey", "colour"))
-        experiments = self._entries("experiments")
-        for figure, task in {"figure3": "counting", "figure4": "depth"}.items():
-            for i, pair in enumerate(self._entries("figures").get(figure, [])):
-                where = f"figures.{figure}[{i}]"
-                for role, name in pair.items():
-                    yield from self._unknown("experiments", name, f"{where}.{role}")
-                if all(name in experiments for name in pair.values()):
-                    yield from _comparison(pair, experiments, where)
-                    dataset = experiments[pair["baseline"]]["dataset"]
-                    if dataset in self._entries("datasets") and self._plan.task_of(dataset) != task:
-                        yield f"{where}: {dataset} is for {self._plan.task_of(dataset)}; expected a dataset for {task}"
+        sheet = self._entries("figures").get("figure2", {})
+        for key in ("grey", "colour"):
+            if key in sheet and sheet["columns"] > (prompts := self._prompts(sheet[key])):
+                yield f"figures.figure2.columns: {sheet['columns']} prompts, but {sheet[key]} has {prompts}; lower it"
+        for figure in ("figure3", "figure4"):
+            yield from self._comparisons("figures", figure)
 
     def _pictured(self, section: str, name: str, **keys: str | tuple) -> Iterator[str]:
         """Yield a problem for each name, under the keys of each kind, that is unknown."""
@@ -455,9 +532,12 @@ class _References:
         starts = {name: entry["start"] for name, entry in annotators.items() if "start" in entry}
         rendered = self._entries("render")
         for name, entry in annotators.items():
+            where = f"miniature.annotators.{name}"
+            yield from _unknown_settings(entry["network"], entry["settings"], f"{where}.settings")
+            yield from self._of_one_task(entry["dataset"], "network", entry["network"], entry["network"], where)
             if entry["dataset"] not in rendered:
                 known = f"Known: {_list(rendered)}.{did_you_mean(entry['dataset'], rendered)}"
-                yield f"miniature.annotators.{name}.dataset: '{entry['dataset']}' is not rendered. {known}"
+                yield f"{where}.dataset: '{entry['dataset']}' is not rendered. {known}"
         for name, start in starts.items():
             where = f"miniature.annotators.{name}.start"
             if start not in annotators:
@@ -465,23 +545,48 @@ class _References:
                 yield f"{where}: '{start}' is not trained here. {known}"
             elif circle := _circle(name, starts):
                 yield f"{where}: {circle}"
+            elif _kind(annotators[name]) != _kind(annotators[start]):
+                yield f"{where}: network and settings are not those of '{start}'; make them equal"
 
 
 def _comparison(row: dict, experiments: dict, where: str) -> Iterator[str]:
     """Yield what is wrong with a comparison of a baseline, a control and PromptMix."""
-    roles = [role for role in ROLES if role in row]
-    for role in roles:
-        entry, name = experiments[row[role]], row[role]
-        if role == "promptmix" and "fake" not in entry:
-            yield f"{where}.{role}: '{name}' has no generated images (fake); expected an experiment with"
-        if role != "promptmix" and "fake" in entry:
-            yield f"{where}.{role}: '{name}' has generated images (fake); expected an experiment without"
+    entries = {role: experiments[row[role]] for role in ROLES if role in row}
+    for role, entry in entries.items():
+        place, name = f"{where}.{role}", row[role]
+        yield from _generated(role == "promptmix", name, entry, place)
         if role == "control" and "repeated" not in entry:
-            yield f"{where}.{role}: '{name}' sees no real images again (repeated), so it is no control"
-    kinds = {role: f"{experiments[row[role]]['network']} on {experiments[row[role]]['dataset']}" for role in roles}
-    for role, kind in kinds.items():
-        if kind != kinds["baseline"]:
-            yield (f"{where}: '{row[role]}' is {kind}, '{row['baseline']}' is {kinds['baseline']}; expected the same")
+            yield f"{place}: '{name}' sees no real images again (repeated), so it is no control"
+        if role == "baseline" and "repeated" in entry:
+            yield f"{place}: '{name}' sees real images again (repeated), so it is a control"
+        yield from _alike(name, entry, row["baseline"], entries["baseline"], where)
+    again = entries.get("control", {}).get("repeated")
+    mixed = entries["promptmix"].get("fake", {}).get("r_mix", again)
+    if again not in (None, mixed):
+        yield (
+            f"{where}.control: '{row['control']}' sees {again} real images again (repeated), and "
+            f"'{row['promptmix']}' {mixed} generated ones (r_mix); make them equal"
+        )
+
+
+def _generated(wanted: bool, name: str, experiment: dict, where: str) -> Iterator[str]:
+    """Yield a problem if an experiment has generated images and should not, or has none and should."""
+    if ("fake" in experiment) != wanted:
+        found, expected = ("no generated", "with") if wanted else ("generated", "without")
+        yield f"{where}: '{name}' has {found} images (fake); expected an experiment {expected}"
+
+
+def _alike(name: str, experiment: dict, other: str, compared: dict, where: str) -> Iterator[str]:
+    """Yield a problem if two experiments, which are compared, are not of one network and dataset."""
+    ours, theirs = (f"{entry['network']} on {entry['dataset']}" for entry in (experiment, compared))
+    if ours != theirs:
+        yield f"{where}: '{name}' is {ours}, '{other}' is {theirs}; expected the same"
+
+
+def _of_network(network: str, name: str, other: str, where: str) -> Iterator[str]:
+    """Yield a problem if an experiment or an annotator is of another network than its row in Table III."""
+    if other != network:
+        yield f"{where}: '{name}' is of {other}; expected one of {network}"
 
 
 def _kind(annotator: dict) -> tuple:

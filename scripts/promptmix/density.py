@@ -11,7 +11,7 @@ full-resolution map of C-3-Framework and SASNet, pixel by pixel.
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.special import ndtr
+import torch
 
 # Elements of the temporary (heads, rows, columns) array: 32 MB.
 _CHUNK = 1 << 22
@@ -79,7 +79,7 @@ def density_at_stride(
     def masses(heads, cells):
         edges = (first[heads, :, None] + np.arange(cells + 1)) * float(stride)
         edges = np.maximum(np.minimum(edges, ends[heads, :, None]), starts[heads, :, None])
-        below = ndtr((edges - centres[heads, :, None]) / sigmas[heads, :, None])
+        below = _normal_cdf((edges - centres[heads, :, None]) / sigmas[heads, :, None])
         return (below[..., 1:] - below[..., :-1]) / (below[..., -1:] - below[..., :1])
 
     return _sum_of_windows(masses, first, spans, (h, w)).astype(np.float32)
@@ -155,3 +155,8 @@ def _of_similar_size(spans: np.ndarray) -> Iterator[np.ndarray | slice]:
         step = max(1, _CHUNK >> (2 * int(magnitude)))
         for start in range(0, len(heads), step):
             yield heads[start : start + step]
+
+
+def _normal_cdf(x: np.ndarray) -> np.ndarray:
+    """Return the share of a normal distribution below x; torch's, as scipy.special takes a third of a second to import."""
+    return torch.special.ndtr(torch.from_numpy(x)).numpy()

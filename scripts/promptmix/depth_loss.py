@@ -14,7 +14,7 @@ WINDOW, DEVIATION = 11, 1.5
 """Side and deviation of the Gaussian window of the structural similarity, in pixels."""
 
 VALUES = 10.0
-"""Range of the values that the structural similarity is told of (the authors': 10, though 10 / depth goes up to 100)."""
+"""Range of the values for the structural similarity: the authors', though 10 / depth can be 100."""
 
 
 def inverse(depth: Tensor) -> Tensor:
@@ -27,8 +27,8 @@ def guidedepth_loss(predicted: Tensor, target: Tensor) -> Tensor:
     """Return GuideDepth's loss: 0.1 L1 + (1 - SSIM) / 2 + L1 of the gradients (github.com/mic-rud/GuidedDecoding).
 
     The authors know all depths, and let 0 stand for what lies beyond the image's edge. Here an unknown pixel is treated
-    like one beyond the edge: it adds nothing itself, it makes no gradient with its neighbours, and in the windows of the
-    structural similarity it is 0 in both images. So an image has the same loss with and without padding.
+    like one beyond the edge: it adds nothing itself, it makes no gradient with its neighbours, and in the windows of
+    the structural similarity it is 0 in both images. So an image has the same loss with and without padding.
 
     Args:
         predicted: 10 / depth, (N, 1, H, W).

@@ -55,7 +55,7 @@ BLUR, BORDER = 11, 10
 SMALLEST = 32
 """Least side of an image that RetinaFace takes."""
 
-FACE_PIXELS = {"cpu": 2 * 512**2, "cuda": 16 * 512**2}
+FACE_PIXELS = {"cpu": 2 * 512**2, "cuda": 8 * 512**2}
 """Pixels of aligned faces to restore at once."""
 
 

@@ -1,6 +1,7 @@
 """Which generated images and which prompts are kept (paper, section III, fourth stage, and Table VII)."""
 
 import json
+import logging
 import math
 from collections.abc import Sequence
 from fractions import Fraction
@@ -10,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from promptmix.errors import InputError
+
+log = logging.getLogger(__name__)
 
 COLUMNS = ["prompt_number", "prompt", "val_error", "baseline", "kept"]
 
@@ -46,8 +49,11 @@ def keep_prompts(errors: Sequence[float | None], baseline: float | None) -> list
             diverged, and such a prompt is dropped.
         baseline: the validation error without generated images.
 
+    Returns:
+        none where every prompt harms: the experiment then trains on the real images alone.
+
     Raises:
-        InputError: the baseline's error is not a number, or no prompt is left.
+        InputError: the baseline's error is not a number.
     """
     numbers = [_number(error) for error in errors]
     limit = _number(baseline)
@@ -55,10 +61,11 @@ def keep_prompts(errors: Sequence[float | None], baseline: float | None) -> list
         raise InputError(f"the baseline's validation error is {baseline}; expected a number. Lower its learning rates")
     kept = [i for i, error in enumerate(numbers) if error <= limit]
     if not kept:
-        raise InputError(
-            f"every prompt is dropped: the validation errors with one prompt are "
-            f"{', '.join(f'{error:.4g}' for error in numbers) or 'none'}, and the baseline's is {limit:.4g}. "
-            "Give other prompts, or take `prompt_filter` away"
+        log.warning(
+            "every prompt is dropped: the validation errors with one prompt are %s, and the baseline's is %.4g. "
+            "What is trained with them is trained on the real images alone",
+            ", ".join(f"{error:.4g}" for error in numbers),
+            limit,
         )
     return kept
 

@@ -1,5 +1,6 @@
 """What a checked config asks for, as the rules need to know it before anything is made. No torch here."""
 
+import json
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -48,7 +49,7 @@ class Plan:
                 raise InputError("split: 'test' is given, but the dataset comes with a test split; give 'val' only")
             dealt = numbers(shares, images["train"]) | {"test": images["test"]}
         if empty := [name for name, number in dealt.items() if number < 1]:
-            raise InputError(f"split: {shares} leaves no image in '{empty[0]}'; expected one or more")
+            raise InputError(f"split: {json.dumps(shares)} leaves no image in '{empty[0]}'; expected one or more")
         return dealt
 
     def prompts_of(self, pool: str) -> int:
@@ -57,12 +58,6 @@ class Plan:
         if "prompts" in entry:
             return len(expand(entry["prompts"], entry.get("locations", [])))
         return self.split_of(entry["dataset"])["train"]
-
-    def images_of(self, pool: str, generator: str) -> int:
-        """Return the number of images that all experiments together need of a pool by a generator."""
-        fakes = [entry["fake"] for entry in self.experiments.values() if "fake" in entry]
-        factors = [f["images_per_prompt"] for f in fakes if pool in f["pools"] and f["generator"] == generator]
-        return max(factors, default=0) * self.prompts_of(pool)
 
     def blocks_of(self, images: int, block_size: int) -> list[str]:
         """Return the names of the blocks that hold so many images: "000", "001" and so on; the last may hold more.
@@ -126,19 +121,38 @@ class Plan:
 
     # --- Tables ---
 
+    def chosen(self, section: str, name: str) -> Any:
+        """Return what the config says of a table or figure.
+
+        Raises:
+            InputError: nothing.
+        """
+        if name not in self._config[section]:
+            raise InputError(f"{section}.{name} is missing: the config does not say what is to be shown")
+        return self._config[section][name]
+
     def rows_of_table(self, table: str) -> list[dict[str, Any]]:
         """Return the experiments of a table, each once, in order: what `promptmix.tables.write_table` takes.
 
         Tables I and II hold comparisons: a baseline, its control and PromptMix. The others vary one experiment.
+
+        Raises:
+            InputError: the config does not say what the table holds.
         """
-        entry = self._config["tables"][table]
-        rows = self._comparisons(entry) if isinstance(entry, list) else self._variations(table, entry)
-        return list({row["experiment"]: row for row in reversed(list(rows))}.values())[::-1]
+        entry = self.chosen("tables", table)
+        rows: dict[str, dict] = {}
+        for row in self._comparisons(entry) if isinstance(entry, list) else self._variations(table, entry):
+            rows.setdefault(row["experiment"], row)
+        return list(rows.values())
 
     def rows_of_costs(self, results: str) -> list[dict[str, Any]]:
-        """Return the rows of Table III: what `promptmix.tables.write_cost_table` takes; `results` is the folder of results."""
+        """Return the rows of Table III: what `promptmix.tables.write_cost_table` takes.
+
+        Args:
+            results: the folder of results.
+        """
         rows = []
-        for entry in self._config["tables"]["table3"]:
+        for entry in self.chosen("tables", "table3"):
             network = entry["network"]
             found = {
                 method: [
@@ -147,17 +161,17 @@ class Plan:
                 ]
                 for method, names in entry.get("runs", {}).items()
             }
-            annotators, settings = entry.get("annotators", {}), self._config["networks"].get(network, {})
-            if annotators:
+            settings = dict.fromkeys(found, self._config["networks"].get(network, {}))
+            if annotators := entry.get("annotators", {}):
                 found["annotator"] = [(d, f"{results}/annotators/{name}/{d}.csv") for d, name in annotators.items()]
-                settings = self._config["annotators"][next(iter(annotators.values()))].get("settings", {})
+                settings["annotator"] = self._config["annotators"][next(iter(annotators.values()))].get("settings", {})
             for method, predictions in (found or {NONE: []}).items():
                 maes = [{"dataset": self._config["datasets"][d]["title"], "predictions": p} for d, p in predictions]
                 row = {
                     "network": network,
                     "method": method,
                     "cost": f"{results}/cost/{network}.json",
-                    "settings": settings,
+                    "settings": settings.get(method, {}),  # of what was tested; the published network is counted
                 }
                 rows.append(row | {"paper": entry.get("paper", {}), "maes": maes})
         return rows
@@ -165,7 +179,7 @@ class Plan:
     def comparisons_of_figure(self, figure: str) -> list[dict[str, Any]]:
         """Return what Figure 3 or 4 shows, dataset by dataset: see scripts/draw_predictions.py."""
         found = []
-        for pair in self._config["figures"][figure]:
+        for pair in self.chosen("figures", figure):
             dataset = self.experiments[pair["baseline"]]["dataset"]
             row = {"title": self._config["datasets"][dataset]["title"]}
             for role in ("baseline", "promptmix"):
@@ -237,8 +251,11 @@ class Plan:
 
     def _resolved(self, experiment: str) -> dict[str, Any]:
         entry = self.experiments[experiment] | {"training": self.training_of(experiment)}
-        if "fake" in entry and entry["fake"].get("r_img", 100) == 100:
-            entry["fake"] = {k: v for k, v in entry["fake"].items() if k not in ("r_img", "scored_by")}
+        if "fake" in entry:
+            fake = entry["fake"] | {"scored_by": sorted(entry["fake"].get("scored_by", []))}
+            if fake.get("r_img", 100) == 100:  # all images are kept, whatever they score
+                fake |= {"r_img": 100, "scored_by": []}
+            entry["fake"] = fake
         return entry
 
 
@@ -266,5 +283,10 @@ COLUMNS = {
 }
 """What sets the rows of a table apart, as functions of the config and of an experiment's `fake`."""
 
-MEASURED = {"table4": ["images"], "table5": [], "table6": ["faces restored"], "table7": ["prompts", "images"]}
+MEASURED = {
+    "table4": ["generated images"],
+    "table5": [],
+    "table6": ["faces restored"],
+    "table7": ["prompts", "generated images"],
+}
 """What is read from D_fake besides: see scripts/write_table.py."""

@@ -8,6 +8,7 @@ from golden import assert_golden, facts, parameters, shapes
 from torch.nn import functional as F
 
 from promptmix import depth_loss, networks
+from promptmix.cost import count
 
 
 @pytest.fixture(scope="module", params=["guidedepth", "adabins"])
@@ -35,6 +36,10 @@ def test_outputs_are_the_authors(published, dtype):
         for output, golden in zip(outputs, run["outputs"].values(), strict=True):
             assert_golden(output, golden)
     network.float()
+
+
+def test_guidedepth_costs_what_the_authors_does():
+    assert round(count("guidedepth", height=480, width=640)["gmac"], 2) == 10.59
 
 
 @pytest.fixture(params=["float32", "float64"])

@@ -173,3 +173,13 @@ def test_other_endings_and_metadata_that_is_no_text(network, tmp_path):
         save_weights(tmp_path / "a.pth", network)
     with pytest.raises(TypeError, match="metadata is text, and 'epoch' is 3"):
         save_weights(tmp_path / "a.safetensors", network, {"epoch": 3})
+
+
+def test_older_names_of_tensors_are_understood(tmp_path):
+    class Renamed(torch.nn.Linear):
+        renamed_keys = {r"old\.": ""}
+
+    network, path = Renamed(2, 3), tmp_path / "old.pth"
+    torch.save({"old.weight": torch.ones(3, 2), "bias": torch.zeros(3)}, path)
+    load_weights(network, path)
+    assert network.weight.sum() == 6

@@ -1,6 +1,5 @@
 import copy
 import dataclasses
-import json
 import re
 import subprocess
 import sys
@@ -11,9 +10,10 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from promptmix import configuration, networks
-from promptmix.configuration import Plan, as_text, check
+from promptmix.configuration import as_text, check
 from promptmix.datasets import READERS
 from promptmix.errors import InputError
+from promptmix.plan import Plan
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = yaml.safe_load(configuration.SCHEMA.read_text())
@@ -37,8 +37,15 @@ datasets:
     images: {all: 45}
     split: {train: 30, val: 6, test: 9}
     resize: {exact: [128, 72]}
+  nyu:
+    title: NYU Depth V2
+    format: nyu
+    path: results/small/rendered/nyu/nyu_depth_v2_labeled.mat
+    images: {all: 20}
+    split: {train: 0.7, val: 0.1, test: 0.2}
 render:
   panda: {format: panda, sizes: [[96, 64]], locations: [airport], people: [6, 30], quality: [90, 95]}
+  nyu: {format: nyu, sizes: [[96, 72]], rooms: [bedroom, office]}
 captioners:
   clipcap: {clip: models/clip, tokenizer: models/gpt2, weights: models/clipcap.pt}
 prompts: {prefix: large crowd, suffix: {grey: grey photo, colour: colour photo}}
@@ -46,16 +53,27 @@ pools:
   shtb-captions: {dataset: shtb, captioner: clipcap}
   panda-captions: {dataset: panda, captioner: clipcap}
   by-hand: {prompts: [a crowd in a stadium, a crowd on a beach], width: 96, height: 64, quality: 75}
+  places: {prompts: ["a crowd [location]"], locations: [at sea, in town, at home], width: 96, height: 64, quality: 75}
+  rooms: {prompts: [an office], width: 96, height: 72, quality: 95}
 generators:
   stable-diffusion: {model: models/stable-diffusion, steps: 10, guidance: 3}
+  restored: {generator: stable-diffusion, restorer: gfpgan}
+restorers:
+  gfpgan:
+    detector: {weights: models/detector.pth}
+    parser: {weights: models/parser.pth, settings: {in_size: 64}}
+    restorer: {weights: models/gfpgan.pth, settings: {out_size: 64}}
 annotators:
   sasnet: {network: sasnet, weights: models/sasnet.pth}
   sasnet-panda:
     network: sasnet
     fine_tune: {annotator: sasnet, dataset: panda, learning_rate: "2e-4", epochs: 6, batch_size: 4}
+  dmcount: {network: dmcount, weights: models/dmcount.pth}
+  adabins: {network: adabins, weights: models/adabins.pt}
 networks:
   csrnet: {}
   rescsrnet: {width: 0.5}
+  guidedepth: {}
 training:
   default:
     epochs: 500
@@ -73,6 +91,7 @@ training:
   shtb: {batch_size: 32}
 experiments:
   shtb-rescsrnet: {dataset: shtb, network: rescsrnet}
+  shtb-rescsrnet-control: {dataset: shtb, network: rescsrnet, repeated: 500}
   shtb-rescsrnet-promptmix:
     dataset: shtb
     network: rescsrnet
@@ -84,20 +103,60 @@ experiments:
       annotator: sasnet
       r_mix: 500
   same-again: {dataset: shtb, network: rescsrnet, training: {batch_size: 32}}
+  filtered:
+    dataset: shtb
+    network: rescsrnet
+    fake:
+      pools: [places]
+      images_per_prompt: 40
+      generator: restored
+      annotator: sasnet
+      r_mix: 40
+      scored_by: [sasnet, dmcount]
+      r_img: 50
+      prompt_filter: {baseline: shtb-rescsrnet}
+  panda-csrnet: {dataset: panda, network: csrnet}
+  nyu-guidedepth: {dataset: nyu, network: guidedepth}
+  nyu-guidedepth-promptmix:
+    dataset: nyu
+    network: guidedepth
+    fake: {pools: [rooms], images_per_prompt: 60, generator: stable-diffusion, annotator: adabins, r_mix: 14}
+evaluation: {crop: eigen, average: pixels}
 tables:
   table1:
-    - {baseline: shtb-rescsrnet, promptmix: shtb-rescsrnet-promptmix, paper: {baseline: 10.6}}
+    - baseline: shtb-rescsrnet
+      control: shtb-rescsrnet-control
+      promptmix: shtb-rescsrnet-promptmix
+      paper: {baseline: {mae: 10.6}, direction: lower}
     - {baseline: same-again, promptmix: shtb-rescsrnet-promptmix}
+  table2:
+    - baseline: nyu-guidedepth
+      promptmix: nyu-guidedepth-promptmix
+      paper: {baseline: {rmse: 0.639}, promptmix: {rmse: 0.601}}
+  table3:
+    - {network: rescsrnet, runs: {baseline: [shtb-rescsrnet]}, paper: {gmac: 26.54, parameters: 1.57}}
+    - {network: sasnet, annotators: {shtb: sasnet}}
+  table4: {baseline: shtb-rescsrnet, rows: [shtb-rescsrnet-promptmix]}
+  table5: {baseline: shtb-rescsrnet, rows: [shtb-rescsrnet-promptmix]}
+  table6: {baseline: shtb-rescsrnet, rows: [shtb-rescsrnet-promptmix]}
+  table7: {baseline: shtb-rescsrnet, rows: [filtered]}
+  roundtrip: {pools: [shtb-captions], generator: stable-diffusion, captioner: clipcap}
+figures:
+  figure2: {grey: by-hand, colour: places, generator: stable-diffusion, columns: 2}
+  figure3: [{baseline: shtb-rescsrnet, promptmix: shtb-rescsrnet-promptmix}]
+  figure4: [{baseline: nyu-guidedepth, promptmix: nyu-guidedepth-promptmix}]
 miniature:
   corpus: {images: 10, seed: 1, rooms: 0.1}
   clip: {steps: 1}
   captioner: {steps: 1}
   autoencoder: {steps: 1}
-  diffusion: {steps: 1}
+  diffusion: {steps: 1, further: 1, rooms: 0.3}
   annotators:
-    first:
-      {network: sasnet, width: 0.25, dataset: panda, images: 9, epochs: 1, learning_rate: "2e-3", decay: 0.75}
+    first: &first
+      {network: sasnet, settings: {width: 0.25}, dataset: panda, images: 9, epochs: 1, learning_rate: "2e-3", decay: 0.75}
+    second: {<<: *first, start: first}
 """)
+OPTIONAL = {"render", "restorers", "evaluation", "figures", "miniature"}
 
 GONE = object()
 
@@ -108,8 +167,8 @@ def config():
 
 
 def put(config, path, value):
-    """Set what stands at a path such as datasets.shtb.images.train, or remove it."""
-    *parents, last = path.split(".")
+    """Set what stands at a path such as datasets.shtb.images.train or tables.table1.0.control, or remove it."""
+    *parents, last = (int(part) if part.isdigit() else part for part in path.split("."))
     for part in parents:
         config = config[part]
     if value is GONE:
@@ -131,11 +190,28 @@ def test_the_shipped_config_is_right():
     check(copy.deepcopy(SHIPPED))
 
 
-def test_a_config_without_a_miniature_is_right(config):
-    del config["miniature"], config["render"]
+def without(config):
+    """Return the config without what may be left out."""
     config["datasets"]["panda"]["path"] = "data/PANDA_Crowd"
-    check(config)
-    assert config["render"] == {}
+    config["datasets"]["nyu"]["path"] = "data/nyu_depth_v2_labeled.mat"
+    del config["generators"]["restored"]
+    config["experiments"]["filtered"]["fake"]["generator"] = "stable-diffusion"
+    config["tables"] = {"table1": config["tables"]["table1"]}
+    return {key: value for key, value in config.items() if key not in OPTIONAL}
+
+
+def test_a_config_of_what_is_required_is_right(config):
+    small = without(config)
+    assert set(small) == set(SCHEMA["required"])
+    check(small)
+    assert (small["render"], small["restorers"], small["figures"]) == ({}, {}, {})
+    assert small["evaluation"] == {"crop": "full", "average": "images"}
+
+
+def test_names_are_checked_also_without_what_is_optional(config):
+    small = without(config)
+    small["experiments"]["same-again"]["dataset"] = "nowhere"
+    assert "experiments.same-again.dataset: 'nowhere' is not a dataset" in problems(small)[0]
 
 
 def test_defaults_are_filled_in(config):
@@ -147,6 +223,16 @@ def test_defaults_are_filled_in(config):
         **{"settings": {}, "decoding": "greedy", "max_tokens": 67, "normalise": False},
     }
     assert config["generators"]["stable-diffusion"]["negative_prompt"] == ""
+    assert config["generators"]["stable-diffusion"]["precision"] == "float32"
+    assert config["generators"]["restored"] == {"generator": "stable-diffusion", "restorer": "gfpgan"}
+    assert config["restorers"]["gfpgan"]["score"] == 0.97
+    assert (config["pools"]["by-hand"]["locations"], config["pools"]["shtb-captions"].keys()) == (
+        [],
+        {"dataset", "captioner"},
+    )
+    fake = config["experiments"]["shtb-rescsrnet-promptmix"]["fake"]
+    assert (fake["r_img"], fake["scored_by"], "prompt_filter" in fake) == (100, [], False)
+    assert config["experiments"]["filtered"]["fake"]["prompt_filter"]["real_images"] is True
     assert config["annotators"]["sasnet"]["settings"] == {}
     assert config["render"]["panda"]["grey"] == 0
     assert set(config["training"]["shtb"]) == {"batch_size"}  # what differs, and nothing else
@@ -157,9 +243,16 @@ def test_defaults_are_filled_in(config):
 
 # --- Errors: where, what, what was expected ---
 
-POOLS = "Known pools: by-hand, panda-captions, shtb-captions."
-EXPERIMENTS = "Known experiments: same-again, shtb-rescsrnet, shtb-rescsrnet-promptmix."
+POOLS = "Known pools: by-hand, panda-captions, places, rooms, shtb-captions."
+ANNOTATORS = "Known annotators: adabins, dmcount, sasnet, sasnet-panda."
+GENERATORS = "Known generators: restored, stable-diffusion."
+DATASETS = "Known datasets: nyu, panda, shtb."
+EXPERIMENTS = (
+    "Known experiments: filtered, nyu-guidedepth, nyu-guidedepth-promptmix, panda-csrnet, same-again, shtb-rescsrnet, "
+    "shtb-rescsrnet-control, shtb-rescsrnet-promptmix."
+)
 FAKE = "experiments.shtb-rescsrnet-promptmix.fake"
+FILTERED = "experiments.filtered.fake"
 PANDA = "annotators.sasnet-panda"
 
 
@@ -173,7 +266,7 @@ PANDA = "annotators.sasnet-panda"
             "datasets.shtb.reszie is not a key. Known keys: format, images, path, resize, split, title. "
             "Did you mean 'resize'?",
         ),
-        ("datasets.shtb.path", GONE, "datasets.shtb.path is missing: folder of the dataset"),
+        ("datasets.shtb.path", GONE, "datasets.shtb.path is missing: folder of the dataset, or its .mat file for nyu"),
         ("datasets.shtb.images.test", GONE, "datasets.shtb.images.test is missing: test images of the authors' split"),
         (
             "training.default.sigma",
@@ -241,7 +334,7 @@ PANDA = "annotators.sasnet-panda"
         (
             "datasets.shtb.format",
             "shangaitech",
-            "datasets.shtb.format: 'shangaitech' is not a format. Known: panda, shanghaitech, ucf_qnrf. "
+            "datasets.shtb.format: 'shangaitech' is not a format. Known: nyu, panda, shanghaitech, ucf_qnrf. "
             "Did you mean 'shanghaitech'?",
         ),
         (
@@ -282,7 +375,7 @@ PANDA = "annotators.sasnet-panda"
         (
             "networks.rescrsnet",
             {},
-            "networks.rescrsnet: 'rescrsnet' is not a lightweight network. Known: csrnet, rescsrnet. "
+            "networks.rescrsnet: 'rescrsnet' is not a lightweight network. Known: csrnet, guidedepth, rescsrnet. "
             "Did you mean 'rescsrnet'?",
         ),
         # One or the other
@@ -305,27 +398,27 @@ PANDA = "annotators.sasnet-panda"
         (
             f"{FAKE}.generator",
             "dalle",
-            f"{FAKE}.generator: 'dalle' is not a generator. Known generators: stable-diffusion.",
+            f"{FAKE}.generator: 'dalle' is not a generator. {GENERATORS}",
         ),
         (
             f"{FAKE}.annotator",
             "sasnt",
-            f"{FAKE}.annotator: 'sasnt' is not an annotator. Known annotators: sasnet, sasnet-panda. Did you mean 'sasnet'?",
+            f"{FAKE}.annotator: 'sasnt' is not an annotator. {ANNOTATORS} Did you mean 'sasnet'?",
         ),
         (
             "experiments.same-again.dataset",
             "shta",
-            "experiments.same-again.dataset: 'shta' is not a dataset. Known datasets: panda, shtb. Did you mean 'shtb'?",
+            f"experiments.same-again.dataset: 'shta' is not a dataset. {DATASETS} Did you mean 'shtb'?",
         ),
         (
             "experiments.same-again.network",
             "vgg",
-            "experiments.same-again.network: 'vgg' is not a network. Known networks: csrnet, rescsrnet.",
+            "experiments.same-again.network: 'vgg' is not a network. Known networks: csrnet, guidedepth, rescsrnet.",
         ),
         (
             "pools.shtb-captions.dataset",
             "stb",
-            "pools.shtb-captions.dataset: 'stb' is not a dataset. Known datasets: panda, shtb. Did you mean 'shtb'?",
+            f"pools.shtb-captions.dataset: 'stb' is not a dataset. {DATASETS} Did you mean 'shtb'?",
         ),
         (
             "pools.shtb-captions.captioner",
@@ -335,17 +428,17 @@ PANDA = "annotators.sasnet-panda"
         (
             "training.stb",
             {"epochs": 3},
-            "training.stb: 'stb' is not a dataset. Known: default, panda, shtb. Did you mean 'shtb'?",
+            "training.stb: 'stb' is not a dataset. Known: default, nyu, panda, shtb. Did you mean 'shtb'?",
         ),
         (
             f"{PANDA}.fine_tune.annotator",
             "other",
-            f"{PANDA}.fine_tune.annotator: 'other' is not an annotator. Known annotators: sasnet, sasnet-panda.",
+            f"{PANDA}.fine_tune.annotator: 'other' is not an annotator. {ANNOTATORS}",
         ),
         (
             f"{PANDA}.fine_tune.dataset",
             "pandas",
-            f"{PANDA}.fine_tune.dataset: 'pandas' is not a dataset. Known datasets: panda, shtb. Did you mean 'panda'?",
+            f"{PANDA}.fine_tune.dataset: 'pandas' is not a dataset. {DATASETS} Did you mean 'panda'?",
         ),
         (
             f"{PANDA}.fine_tune.annotator",
@@ -365,7 +458,7 @@ PANDA = "annotators.sasnet-panda"
         (
             "miniature.annotators.first.start",
             "zeroth",
-            "miniature.annotators.first.start: 'zeroth' is not trained here. Known: first.",
+            "miniature.annotators.first.start: 'zeroth' is not trained here. Known: first, second.",
         ),
         (
             "miniature.annotators.first.start",
@@ -401,6 +494,17 @@ PANDA = "annotators.sasnet-panda"
             "datasets.panda.split: the dataset comes without a test split; give 'test' beside 'val'",
         ),
         (
+            "datasets.panda.images",
+            {"train": 40, "test": 5},
+            'datasets.panda.images: {"train": 40, "test": 5}, but the format panda has no split; give {all: ...}',
+        ),
+        (
+            "datasets.shtb.images",
+            {"all": 716},
+            'datasets.shtb.images: {"all": 716}, but the format shanghaitech comes with a test split; '
+            "give {train: ..., test: ...}",
+        ),
+        (
             "datasets.panda.title",
             "Shanghai Tech Part B",
             "datasets.panda.title: 'Shanghai Tech Part B' is the title of shtb, and tables show titles",
@@ -410,6 +514,22 @@ PANDA = "annotators.sasnet-panda"
             "ucf_qnrf",
             "render.panda.format: 'ucf_qnrf', but the dataset's is 'panda'; make them equal",
         ),
+        ("render.nyu.rooms", GONE, "render.nyu.rooms is missing: nyu: kinds of rooms, each as likely"),
+        (
+            "render.nyu.rooms",
+            ["garage"],
+            "render.nyu.rooms[0]: 'garage' is not a kind of room. Known: bathroom, bedroom, "
+            "kitchen, living room, office.",
+        ),
+        (
+            "render.nyu.sizes",
+            [[96, 72], [72, 96]],
+            "render.nyu.sizes: [[96, 72], [72, 96]]: all images of the format nyu have one size; give one",
+        ),
+        ("render.nyu.people", [6, 30], "render.nyu.people: the format nyu has none; take it away"),
+        ("render.panda.rooms", ["office"], "render.panda.rooms: the format panda has none; take it away"),
+        ("render.panda.part", "part_A_final", "render.panda.part: the format panda has none; take it away"),
+        ("render.panda.quality", GONE, "render.panda.quality is missing: lowest and highest JPEG quality"),
         ("render.panda.people", [30, 6], "render.panda.people: [30, 6]: the first number is the lowest; swap them"),
         (
             "scale",
@@ -422,6 +542,217 @@ PANDA = "annotators.sasnet-panda"
             {},
             "datasets.panda.path: 'results/small/rendered/panda/PANDA_Crowd', but there is no render.panda that says "
             "what to render there",
+        ),
+        # Prompts at locations
+        (
+            "pools.places.locations",
+            GONE,
+            "pools.places: prompts: 'a crowd [location]' has a [location], and there are no `locations` to put there",
+        ),
+        (
+            "pools.by-hand.locations",
+            ["at sea"],
+            "pools.by-hand: locations: none of the prompts says where they belong; write [location] in one, or more",
+        ),
+        ("pools.places.locations", ["at sea", "at sea"], "pools.places.locations: 'at sea' stands there twice"),
+        # Faces
+        (
+            "generators.restored.restorer",
+            "gfpgn",
+            "generators.restored.restorer: 'gfpgn' is not a restorer. Known restorers: gfpgan. Did you mean 'gfpgan'?",
+        ),
+        (
+            "generators.restored.generator",
+            "dalle",
+            f"generators.restored.generator: 'dalle' is not a generator. {GENERATORS}",
+        ),
+        (
+            "generators.restored.generator",
+            "restored",
+            "generators.restored.generator: the faces of 'restored' are restored already; name a diffusion model",
+        ),
+        ("generators.restored.generator", GONE, "generators.restored.generator is missing: whose images are restored"),
+        (
+            "generators.restored.steps",
+            10,
+            "generators.restored.steps is not a key. Known keys: generator, restorer.",
+        ),
+        (
+            "restorers.gfpgan.parser.settings.in_size",
+            128,
+            "restorers.gfpgan: parser.settings.in_size is 128 and restorer.settings.out_size is 64; both get the same "
+            "faces, so make them equal",
+        ),
+        (
+            "restorers.gfpgan.restorer.settings",
+            {},
+            "restorers.gfpgan: parser.settings.in_size is 64 and restorer.settings.out_size is 512; both get the same "
+            "faces, so make them equal",
+        ),
+        (
+            "restorers.gfpgan.detector.settings",
+            {"features": 30},
+            "restorers.gfpgan.detector.settings.features: 30 is not a multiple of 4, 4 or more",
+        ),
+        (
+            "restorers.gfpgan.parser",
+            GONE,
+            "restorers.gfpgan.parser is missing: what tells the parts of a face apart, ParseNet",
+        ),
+        ("restorers.gfpgan.score", 97, "restorers.gfpgan.score: 97 is not a number from 0 to 1"),
+        # What a network takes
+        (
+            "networks.guidedepth",
+            {"bins": 64},
+            "networks.guidedepth.bins is not a setting of guidedepth. Known settings: width.",
+        ),
+        (
+            "annotators.adabins.settings",
+            {"embedding": 30},
+            "annotators.adabins.settings.embedding: 30 is not a multiple of 4, 4 or more",
+        ),
+        (
+            "annotators.adabins.settings",
+            {"block_size": 30},
+            "annotators.adabins.settings.block_size is not a setting of adabins. "
+            "Known settings: bins, embedding, encoder_depth, patch, width.",
+        ),
+        (
+            "miniature.annotators.first.settings",
+            {"bins": 64},
+            "miniature.annotators.first.settings.bins is not a setting of sasnet. Known settings: block_size, width.",
+        ),
+        (
+            "miniature.annotators.first.settings",
+            {"width": 0.5},
+            "miniature.annotators.second.start: network and settings are not those of 'first'; make them equal",
+        ),
+        # Tasks
+        (
+            "experiments.same-again.network",
+            "guidedepth",
+            "experiments.same-again.network: 'guidedepth' is for depth, and the dataset shtb is for counting",
+        ),
+        (
+            "experiments.nyu-guidedepth-promptmix.fake.annotator",
+            "sasnet",
+            "experiments.nyu-guidedepth-promptmix.fake.annotator: 'sasnet' is for counting, and the dataset nyu is for "
+            "depth",
+        ),
+        (
+            f"{FILTERED}.scored_by",
+            ["sasnet", "adabins"],
+            f"{FILTERED}.scored_by[1]: 'adabins' is for depth, and the dataset shtb is for counting",
+        ),
+        (
+            f"{PANDA}.fine_tune.dataset",
+            "nyu",
+            f"{PANDA}.network: 'sasnet' is for counting, and the dataset nyu is for depth",
+        ),
+        (
+            "miniature.annotators.first.dataset",
+            "nyu",
+            "miniature.annotators.first.network: 'sasnet' is for counting, and the dataset nyu is for depth",
+        ),
+        (
+            "figures.figure3.0",
+            {"baseline": "nyu-guidedepth", "promptmix": "nyu-guidedepth-promptmix"},
+            "figures.figure3[0]: nyu is for depth; expected a dataset for counting",
+        ),
+        (
+            "figures.figure4.0",
+            {"baseline": "shtb-rescsrnet", "promptmix": "shtb-rescsrnet-promptmix"},
+            "figures.figure4[0]: shtb is for counting; expected a dataset for depth",
+        ),
+        (
+            "tables.table1.1",
+            {"baseline": "nyu-guidedepth", "promptmix": "nyu-guidedepth-promptmix"},
+            "tables.table1[1]: nyu is for depth; expected a dataset for counting",
+        ),
+        (
+            "tables.table2.0",
+            {"baseline": "shtb-rescsrnet", "promptmix": "shtb-rescsrnet-promptmix"},
+            "tables.table2[0]: shtb is for counting; expected a dataset for depth",
+        ),
+        # Filters
+        (f"{FILTERED}.r_img", 0, f"{FILTERED}.r_img: 0 is not a percentage above 0, at most 100"),
+        (f"{FILTERED}.r_img", 101, f"{FILTERED}.r_img: 101 is not a percentage above 0, at most 100"),
+        (
+            f"{FILTERED}.r_img",
+            "40",
+            f"{FILTERED}.r_img: '40' (text) is not a percentage above 0, at most 100. Take away the quotes",
+        ),
+        (
+            f"{FILTERED}.scored_by",
+            GONE,
+            f"{FILTERED}.r_img: 50 % of the images are kept by how far annotators disagree; name two in scored_by",
+        ),
+        (
+            f"{FILTERED}.scored_by",
+            ["dmcount"],
+            f"{FILTERED}.r_img: 50 % of the images are kept by how far annotators disagree; name two in scored_by",
+        ),
+        (
+            f"{FILTERED}.scored_by",
+            ["sasnet", "dmcont"],
+            f"{FILTERED}.scored_by[1]: 'dmcont' is not an annotator. {ANNOTATORS} Did you mean 'dmcount'?",
+        ),
+        (f"{FILTERED}.scored_by", ["dmcount"] * 2, f"{FILTERED}.scored_by: 'dmcount' stands there twice"),
+        (
+            f"{FILTERED}.r_mix",
+            61,
+            f"{FILTERED}.r_mix: 61 images per epoch, but 120 are made: images_per_prompt (40) x 3 prompts, of which "
+            "r_img keeps 60. Lower r_mix or raise images_per_prompt",
+        ),
+        (
+            f"{FILTERED}.prompt_filter",
+            {},
+            f"{FILTERED}.prompt_filter.baseline is missing: the experiment without generated images, which each prompt "
+            "is compared with",
+        ),
+        (
+            f"{FILTERED}.prompt_filter.baseline",
+            "shtb",
+            f"{FILTERED}.prompt_filter.baseline: 'shtb' is not an experiment. {EXPERIMENTS}",
+        ),
+        (
+            f"{FILTERED}.prompt_filter.baseline",
+            "shtb-rescsrnet-promptmix",
+            f"{FILTERED}.prompt_filter.baseline: 'shtb-rescsrnet-promptmix' has generated images (fake); "
+            "expected an experiment without",
+        ),
+        (
+            f"{FILTERED}.prompt_filter.baseline",
+            "panda-csrnet",
+            f"{FILTERED}.prompt_filter.baseline: 'panda-csrnet' is csrnet on panda, 'filtered' is rescsrnet on shtb; "
+            "expected the same",
+        ),
+        (
+            "experiments.filtered-prompt-2",
+            {"dataset": "shtb", "network": "csrnet"},
+            "experiments.filtered-prompt-2: the prompt filter of filtered makes experiments of such names; rename it",
+        ),
+        # Controls
+        (
+            "experiments.shtb-rescsrnet-control.repeated",
+            GONE,
+            "tables.table1[0].control: 'shtb-rescsrnet-control' sees no real images again (repeated), so it is no control",
+        ),
+        (
+            "experiments.shtb-rescsrnet-control.repeated",
+            400,
+            "tables.table1[0].control: 'shtb-rescsrnet-control' sees 400 real images again (repeated), and "
+            "'shtb-rescsrnet-promptmix' 500 generated ones (r_mix); make them equal",
+        ),
+        (
+            "tables.table1.1.baseline",
+            "shtb-rescsrnet-control",
+            "tables.table1[1].baseline: 'shtb-rescsrnet-control' sees real images again (repeated), so it is a control",
+        ),
+        (
+            "tables.table1.0.control",
+            "contrl",
+            f"tables.table1[0].control: 'contrl' is not an experiment. {EXPERIMENTS}",
         ),
         # Tables
         (
@@ -440,6 +771,130 @@ PANDA = "annotators.sasnet-panda"
             [{"baseline": "shtb-rescsrnet", "promptmix": "same-again"}],
             "tables.table1[0].promptmix: 'same-again' has no generated images (fake); expected an experiment with",
         ),
+        (
+            "tables.table1.1.baseline",
+            "panda-csrnet",
+            "tables.table1[1]: 'shtb-rescsrnet-promptmix' is rescsrnet on shtb, 'panda-csrnet' is csrnet on panda; "
+            "expected the same",
+        ),
+        (
+            "tables.table1.0.promptmix",
+            GONE,
+            "tables.table1[0].promptmix is missing: the same dataset and network, with generated images",
+        ),
+        (
+            "tables.table1.0.paper.baseline",
+            10.6,
+            "tables.table1[0].paper.baseline: 10.6 (number) is not a section of the paper's numbers, such as {mae: 68.2}",
+        ),
+        (
+            "tables.table1.0.paper.direction",
+            "better",
+            "tables.table1[0].paper.direction: 'better' is not a direction. Known: higher, lower.",
+        ),
+        (
+            "tables.table3.0.runs",
+            {"baseline": ["shtb-rescsrnt"]},
+            f"tables.table3[0].runs.baseline[0]: 'shtb-rescsrnt' is not an experiment. {EXPERIMENTS} "
+            "Did you mean 'shtb-rescsrnet'?",
+        ),
+        (
+            "tables.table3.0.network",
+            "csrnet",
+            "tables.table3[0].runs.baseline[0]: 'shtb-rescsrnet' is of rescsrnet; expected one of csrnet",
+        ),
+        (
+            "tables.table3.0.runs.baseline",
+            ["shtb-rescsrnet", "shtb-rescsrnet-control"],
+            "tables.table3[0].runs.baseline[1]: 'shtb-rescsrnet-control' is on shtb, as 'shtb-rescsrnet' is; a row has "
+            "one error per dataset",
+        ),
+        (
+            "tables.table3.0",
+            {"network": "guidedepth", "runs": {"baseline": ["nyu-guidedepth"]}},
+            "tables.table3[0].runs.baseline[0]: nyu is for depth; expected a dataset for counting",
+        ),
+        (
+            "tables.table3.1.annotators",
+            {"shta": "sasnet"},
+            f"tables.table3[1].annotators: 'shta' is not a dataset. {DATASETS} Did you mean 'shtb'?",
+        ),
+        (
+            "tables.table3.1.annotators",
+            {"shtb": "sasne"},
+            f"tables.table3[1].annotators.shtb: 'sasne' is not an annotator. {ANNOTATORS} Did you mean 'sasnet'?",
+        ),
+        (
+            "tables.table3.1.annotators",
+            {"shtb": "dmcount"},
+            "tables.table3[1].annotators.shtb: 'dmcount' is of dmcount; expected one of sasnet",
+        ),
+        (
+            "tables.table4.baseline",
+            "shtb-rescsrnet-promptmix",
+            "tables.table4.baseline: 'shtb-rescsrnet-promptmix' has generated images (fake); "
+            "expected an experiment without",
+        ),
+        (
+            "tables.table5.rows",
+            ["shtb-rescsrnet-promptmix", "by-dmcount"],
+            f"tables.table5.rows[1]: 'by-dmcount' is not an experiment. {EXPERIMENTS}",
+        ),
+        (
+            "tables.table6.rows",
+            ["same-again"],
+            "tables.table6.rows[0]: 'same-again' has no generated images (fake); expected an experiment with",
+        ),
+        (
+            "tables.table7.baseline",
+            "panda-csrnet",
+            "tables.table7.rows[0]: 'filtered' is rescsrnet on shtb, 'panda-csrnet' is csrnet on panda; expected the same",
+        ),
+        (
+            "tables.table7.rows",
+            [],
+            "tables.table7.rows: the list is empty; expected one entry or more",
+        ),
+        (
+            "tables.roundtrip.pools",
+            ["by-hnd"],
+            f"tables.roundtrip.pools[0]: 'by-hnd' is not a pool. {POOLS} Did you mean 'by-hand'?",
+        ),
+        (
+            "tables.roundtrip.captioner",
+            "blip",
+            "tables.roundtrip.captioner: 'blip' is not a captioner. Known captioners: clipcap.",
+        ),
+        (
+            "tables.roundtrip.generator",
+            "dalle",
+            f"tables.roundtrip.generator: 'dalle' is not a generator. {GENERATORS}",
+        ),
+        (
+            "tables.table8",
+            {},
+            "tables.table8 is not a key. Known keys: roundtrip, table1, table2, table3, table4, table5, table6, table7. "
+            "Did you mean 'table7'?",
+        ),
+        # Figures
+        ("figures.figure2.grey", "gray", f"figures.figure2.grey: 'gray' is not a pool. {POOLS}"),
+        ("figures.figure2.generator", "dalle", f"figures.figure2.generator: 'dalle' is not a generator. {GENERATORS}"),
+        ("figures.figure2.columns", 3, "figures.figure2.columns: 3 prompts, but by-hand has 2; lower it"),
+        (
+            "figures.figure3.0.promptmix",
+            "other",
+            f"figures.figure3[0].promptmix: 'other' is not an experiment. {EXPERIMENTS}",
+        ),
+        (
+            "evaluation.crop",
+            "eigne",
+            "evaluation.crop: 'eigne' is not a crop. Known: eigen, full, guidedepth. Did you mean 'eigen'?",
+        ),
+        (
+            "evaluation.average",
+            GONE,
+            "evaluation.average is missing: over images, each with its own error, or over all pixels together",
+        ),
     ],
 )
 def test_an_error_says_where_what_and_what_was_expected(config, path, value, problem):
@@ -449,13 +904,39 @@ def test_an_error_says_where_what_and_what_was_expected(config, path, value, pro
     assert all(line.startswith("config/config.yaml: ") for line in lines)
 
 
-def test_a_table_pairs_experiments_of_one_dataset_and_network(config):
-    config["experiments"]["other"] = {"dataset": "panda", "network": "csrnet"}
-    config["tables"]["table1"][0]["baseline"] = "other"
-    assert problems(config) == [
-        "config/config.yaml: tables.table1[0]: 'shtb-rescsrnet-promptmix' is rescsrnet on shtb, 'other' is csrnet on "
-        "panda; expected the same"
-    ]
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (f"{FILTERED}.r_img", 100),
+        (f"{FILTERED}.r_img", 0.5 + 1 / 3),
+        (f"{FILTERED}.scored_by", ["sasnet", "dmcount", "sasnet-panda"]),
+        (f"{FILTERED}.prompt_filter.real_images", False),
+        ("experiments.filtered-prompt-3", {"dataset": "shtb", "network": "csrnet"}),
+        ("experiments.filtered-prompt-02", {"dataset": "shtb", "network": "csrnet"}),
+        ("tables.table3.0", {"network": "guidedepth"}),
+        ("annotators.adabins.settings", {"width": 0.5, "encoder_depth": 0.5, "embedding": 32, "patch": 4, "bins": 64}),
+        ("pools.places.prompts", ["a crowd [location]", "a crowd"]),
+    ],
+)
+def test_what_looks_odd_and_is_right(config, path, value):
+    if path.endswith("r_img"):
+        config["experiments"]["filtered"]["fake"]["r_mix"] = 1
+    put(config, path, value)
+    check(config)
+
+
+def test_what_is_kept_is_counted_without_rounding(config):
+    """14.3 % of 1000 images are 143; in floating point they would be a little more."""
+    config["pools"]["places"]["locations"] = [str(i) for i in range(10)]
+    config["experiments"]["filtered"]["fake"] |= {"images_per_prompt": 100, "r_img": 14.3, "r_mix": 143}
+    check(config)
+    config["experiments"]["filtered"]["fake"]["r_mix"] = 144
+    assert "r_img keeps 143" in problems(config)[0]
+
+
+def test_a_filter_says_nothing_of_prompts_that_are_wrong(config):
+    config["pools"]["places"]["locations"] = []
+    assert len(problems(config)) == 1
 
 
 def test_fine_tuning_in_a_circle(config):
@@ -469,7 +950,9 @@ def test_fine_tuning_in_a_circle(config):
 
 def test_a_rendered_part_of_shanghaitech_says_which(config):
     config["render"]["shtb"] = config["render"]["panda"] | {"format": "shanghaitech"}
-    assert problems(config) == ["config/config.yaml: render.shtb.part is missing: part of ShanghaiTech"]
+    assert problems(config) == [
+        "config/config.yaml: render.shtb.part is missing: part of ShanghaiTech; only for that format"
+    ]
 
 
 def test_no_dataset_is_called_default(config):
@@ -510,8 +993,11 @@ def test_messages_name_the_file_that_was_read(config):
         check(config, "mine.yaml")
 
 
+BROKEN = [GONE, None, [], {}, "text", {"x": None}, {"x": {}}]
+
+
 @pytest.mark.parametrize("section", sorted(SCHEMA["properties"]))
-@pytest.mark.parametrize("value", [GONE, None, [], {}, "text", {"x": None}, {"x": {}}])
+@pytest.mark.parametrize("value", BROKEN)
 def test_no_broken_section_breaks_the_check(config, section, value):
     """Every answer is either none or an InputError."""
     put(config, section, value)
@@ -519,6 +1005,25 @@ def test_no_broken_section_breaks_the_check(config, section, value):
         check(config)
     except InputError as error:
         assert str(error)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        *(f"tables.{name}" for name in SCHEMA["properties"]["tables"]["properties"]),
+        *(f"figures.{name}" for name in SCHEMA["properties"]["figures"]["properties"]),
+        *("datasets.nyu", "render.nyu", "pools.places", "generators.restored", "restorers.gfpgan"),
+        *("annotators.sasnet", "experiments.filtered", FILTERED, f"{FILTERED}.prompt_filter"),
+    ],
+)
+def test_no_broken_entry_breaks_the_check(config, entry):
+    for value in BROKEN:
+        broken = copy.deepcopy(config)
+        put(broken, entry, value)
+        try:
+            check(broken)
+        except InputError as error:
+            assert str(error)
 
 
 # --- The schema ---
@@ -569,7 +1074,6 @@ def test_the_examples_of_the_manual_are_right_above_the_shipped_config():
             config[section] |= entries
     check(config)
     plan = Plan(config)
-    assert plan.images_of("station-captions", "stable-diffusion") == 3200
     assert [row["experiment"] for row in plan.rows_of_table("table1")] == [
         "station-rescsrnet",
         "station-rescsrnet-promptmix",
@@ -577,20 +1081,32 @@ def test_the_examples_of_the_manual_are_right_above_the_shipped_config():
 
 
 def test_names_in_the_schema_are_those_of_the_library():
+    from promptmix import depth_metrics
     from promptmix.miniature.crowds import LOCATIONS
+    from promptmix.miniature.rooms import ROOMS
+    from promptmix.statistics import metrics_of
 
     formats = SCHEMA["properties"]["datasets"]["additionalProperties"]["properties"]["format"]["enum"]
     assert set(formats) == set(READERS)
     definitions = SCHEMA["$defs"]
-    assert set(definitions["network"]["enum"]) == set(networks.NETWORKS) - {"clipcap"}
+    assert set(definitions["network"]["enum"]) == set(networks.TASKS)
+    assert set(configuration.WITHOUT_SPLIT) < set(formats)
+    properties = SCHEMA["properties"]["evaluation"]["properties"]
+    assert set(properties["crop"]["enum"]) == set(depth_metrics.CROPS)
+    assert set(properties["average"]["enum"]) == set(depth_metrics.AVERAGES)
+    assert set(definitions["metrics"]["properties"]) == {
+        metric.name for task in ("counting", "depth") for metric in metrics_of(task)
+    }
     assert set(definitions["locations"]["items"]["enum"]) == set(LOCATIONS)
+    rooms = SCHEMA["properties"]["render"]["additionalProperties"]["properties"]["rooms"]
+    assert set(rooms["items"]["enum"]) == set(ROOMS)
     known = {setting for name in definitions["network"]["enum"] for setting in configuration.settings_of(name)}
     assert set(definitions["network_settings"]["properties"]) == known
 
 
 def test_lightweight_networks_have_the_stride_of_the_annotations():
     for name in SCHEMA["properties"]["networks"]["propertyNames"]["enum"]:
-        assert networks.network_class(name).stride == 8
+        assert networks.network_class(name).stride == {"counting": 8, "depth": 1}[networks.task_of(name)]
 
 
 def test_settings_read_from_source_are_those_of_the_class():
@@ -613,8 +1129,34 @@ def test_the_generators_settings_are_those_of_the_library():
     from promptmix.generation import GeneratorSettings
 
     known = {field.name for field in dataclasses.fields(GeneratorSettings)}
-    generator = SCHEMA["properties"]["generators"]["additionalProperties"]["properties"]
-    assert set(generator) == known | {"model"}
+    generator = SCHEMA["properties"]["generators"]["additionalProperties"]["else"]
+    assert set(generator["properties"]) == known | {"model"}
+
+
+def test_the_restorers_settings_are_those_of_the_library():
+    from promptmix.faces import FaceSettings
+
+    restorer = SCHEMA["$defs"]["restorer"]["properties"]
+    parts = {"detector": "retinaface", "parser": "parsenet", "restorer": "gfpgan"}
+    settings = {field.name: field.default for field in dataclasses.fields(FaceSettings)}
+    assert set(restorer) == set(parts) | set(settings)
+    assert {name: restorer[name]["default"] for name in settings} == settings
+    for part, network in parts.items():
+        known = set(networks.settings_of(networks.network_class(network)))
+        if part == "parser":
+            known -= {"classes"}  # what is pasted back follows from them
+        assert set(restorer[part]["properties"]["settings"]["properties"]) == known
+
+
+def test_the_training_settings_are_those_of_the_library():
+    from promptmix.training import TrainingSettings
+
+    known = {field.name for field in dataclasses.fields(TrainingSettings)}
+    of_experiments = {"network", "network_settings", "seed", "r_mix", "repeated", "real_images", "learning_rate"}
+    assert set(SCHEMA["$defs"]["training"]["properties"]) == known - of_experiments | {"learning_rates", "repeats"}
+    assert set(SCHEMA["properties"]["training"]["properties"]["default"]["required"]) == set(
+        SCHEMA["$defs"]["training"]["properties"]
+    )
 
 
 def test_importing_the_configuration_is_quick():
@@ -624,104 +1166,6 @@ def test_importing_the_configuration_is_quick():
         [sys.executable, "-c", code], cwd=ROOT / "scripts", capture_output=True, text=True, check=True
     )
     assert found.stdout.strip() == "[]"
-
-
-# --- The plan ---
-
-
-def test_the_plan_of_the_shipped_config():
-    config = copy.deepcopy(SHIPPED)
-    check(config)
-    plan = Plan(config)
-    for pool, entry in config["pools"].items():
-        assert plan.prompts_of(pool) == plan.split_of(entry["dataset"])["train"]
-    assert {dataset: plan.split_of(dataset)["train"] for dataset in config["datasets"]} == {
-        **{"shta": 40, "shtb": 40, "qnrf": 40, "panda": 30},
-    }
-    assert plan.split_of("shta") == {"val": 10, "test": 40, "train": 40}
-    assert plan.images_of("shta-captions", "stable-diffusion") == 80
-    assert plan.images_of("panda-captions", "stable-diffusion") == 90
-    rows = plan.rows_of_table("table1")
-    assert [row["experiment"] for row in rows] == [
-        row[role] for row in config["tables"]["table1"] for role in ("baseline", "promptmix")
-    ]
-    assert {row["method"] for row in rows} == {"baseline", "PromptMix"}
-
-
-@pytest.fixture
-def plan(config):
-    check(config)
-    return Plan(config)
-
-
-def test_prompts_and_images(plan, config):
-    assert plan.prompts_of("by-hand") == 2
-    assert plan.prompts_of("shtb-captions") == 360
-    assert plan.prompts_of("panda-captions") == 30
-    assert plan.images_of("shtb-captions", "stable-diffusion") == 3600
-    assert plan.images_of("panda-captions", "stable-diffusion") == 0
-    assert plan.images_of("by-hand", "another") == 0
-    more = copy.deepcopy(config["experiments"]["shtb-rescsrnet-promptmix"])
-    more["fake"] |= {"images_per_prompt": 40, "pools": ["by-hand"]}
-    config["experiments"]["more"] = more
-    assert Plan(config).images_of("by-hand", "stable-diffusion") == 80
-    assert Plan(config).images_of("shtb-captions", "stable-diffusion") == 3600
-
-
-@pytest.mark.parametrize(("images", "blocks"), [(0, []), (1, ["000"]), (100, ["000"]), (101, ["000", "001"])])
-def test_blocks(plan, images, blocks):
-    assert plan.blocks_of(images, 100) == blocks
-
-
-def test_blocks_have_three_digits(plan):
-    assert plan.blocks_of(100_000, 100)[-1] == "999"
-    with pytest.raises(InputError, match="100001 images of one pool are asked for; there can be 100000"):
-        plan.blocks_of(100_001, 100)
-
-
-def test_training_settings_come_from_the_experiment_else_the_dataset_else_the_default(plan):
-    training = plan.training_of("shtb-rescsrnet-promptmix")
-    assert (training["epochs"], training["batch_size"], training["repeats"]) == (100, 32, 3)
-    assert plan.training_of("shtb-rescsrnet")["epochs"] == 500
-
-
-def test_the_settings_of_a_run_are_the_arguments_of_training(plan):
-    from promptmix.training import TrainingSettings
-
-    settings = plan.settings_of_run("shtb-rescsrnet-promptmix", "1e-3", 2)
-    assert set(settings) == {field.name for field in dataclasses.fields(TrainingSettings)}
-    made = TrainingSettings(**json.loads(as_text(settings)))
-    assert (made.network, made.network_settings, made.r_mix) == ("rescsrnet", {"width": 0.5}, 500)
-    assert (made.learning_rate, made.seed, made.epochs, made.batch_size) == (0.001, 44, 100, 32)
-    assert plan.settings_of_run("shtb-rescsrnet", "1e-3", 2)["r_mix"] == 0
-    assert plan.settings_of_run("shtb-rescsrnet", "1e-3", 2)["seed"] == 44
-
-
-def test_fine_tuning(plan):
-    from promptmix.training import TrainingSettings
-
-    chosen = plan.fine_tuning_of("sasnet-panda")
-    assert chosen["weights"] == "models/sasnet.pth"
-    made = TrainingSettings(**chosen["training"])
-    assert (made.network, made.learning_rate, made.epochs, made.batch_size, made.seed) == ("sasnet", 2e-4, 6, 4, 42)
-    assert (made.r_mix, made.density_scale, made.sigma) == (0, 1, 4)
-
-
-def test_equal_experiments_are_one(plan, config):
-    assert plan.canonical("same-again") == "shtb-rescsrnet"
-    assert plan.canonical("shtb-rescsrnet") == "shtb-rescsrnet"
-    assert plan.canonical("shtb-rescsrnet-promptmix") == "shtb-rescsrnet-promptmix"
-    config["experiments"]["same-again"]["training"]["repeats"] = 4
-    assert Plan(config).canonical("same-again") == "same-again"
-
-
-def test_rows_of_a_table_are_experiments_each_once(plan):
-    dataset = {"dataset": "Shanghai Tech Part B", "network": "rescsrnet"}
-    assert plan.rows_of_table("table1") == [
-        {"experiment": "shtb-rescsrnet", "method": "baseline", "k": None, "r_mix": 0, "paper_mae": 10.6} | dataset,
-        {"experiment": "shtb-rescsrnet-promptmix", "method": "PromptMix", "k": 10, "r_mix": 500, "paper_mae": None}
-        | dataset,
-    ]
 
 
 def test_equal_values_are_equal_texts():

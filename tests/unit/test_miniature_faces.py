@@ -116,7 +116,7 @@ def test_degraded_faces_keep_their_size_and_lose_detail():
     rng = np.random.default_rng(0)
     for i in range(5):
         clear, _ = aligned_face(np.random.default_rng(i), 64)
-        bad = degraded(rng, clear, 10)
+        bad = degraded(rng, clear, faces.WORST)
         assert bad.shape == clear.shape and bad.dtype == np.uint8
         edges = [np.abs(np.diff(image.astype(float), axis=1)).mean() for image in (clear, degraded(rng, clear, 1e3))]
         assert edges[1] < edges[0]
@@ -207,14 +207,16 @@ def test_the_detector_finds_rendered_faces_and_their_landmarks(restorer):
 
 
 def test_the_parser_tells_face_from_the_rest(restorer):
-    images, parts = (np.stack(a) for a in zip(*(aligned_face(np.random.default_rng([8, i]), 64) for i in range(20))))
+    images, parts = (
+        np.stack(a) for a in zip(*(aligned_face(np.random.default_rng([8, i]), restorer.size) for i in range(20)))
+    )
     with torch.inference_mode():
         found = restorer.parser.parse(to_tensor(images)).numpy()
     assert (np.isin(found, FACE) == np.isin(parts, FACE)).mean() > 0.9
 
 
 def test_the_restorer_brings_degraded_faces_nearer_to_clear_ones(restorer):
-    clear = np.stack([aligned_face(np.random.default_rng([9, i]), 64)[0] for i in range(20)])
+    clear = np.stack([aligned_face(np.random.default_rng([9, i]), restorer.size)[0] for i in range(20)])
     bad = np.stack([degraded(np.random.default_rng([9, i]), face, faces.WORST) for i, face in enumerate(clear)])
     with torch.inference_mode():
         restored = restorer.restorer.restore(to_tensor(bad), [torch.Generator().manual_seed(i) for i in range(20)])

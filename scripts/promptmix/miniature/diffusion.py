@@ -134,4 +134,5 @@ def save(unet, vae, encoder, tokenizer, out: Path) -> None:
         feature_extractor=None,
         requires_safety_checker=False,
     )
+    vae.register_to_config(_name_or_path="")  # else where it was trained is told to whoever loads it
     pipeline.to(torch.float16).save_pretrained(out)

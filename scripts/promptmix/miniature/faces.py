@@ -38,8 +38,8 @@ PART = {name: number for number, name in enumerate(CLASSES)}
 DETAIL = 24
 """Least head width, in pixels of the canvas, that shows more than hair and skin, as the heads of `crowds` do."""
 
-WORST = 10.0
-"""How many times a face is reduced at most before it is to be restored: to six pixels, as in the miniature's crowds."""
+WORST = 6.0
+"""How many times an aligned face of 32 pixels is reduced at most before it is to be restored: to those of a crowd."""
 
 IN_SIGHT = 0.7
 """Least share of a face that is in sight for the face to be labelled."""
@@ -90,7 +90,8 @@ def _oval(x, y, rx, ry) -> np.ndarray:
 
 def _draw_person(canvas: _Canvas, rng, x: float, y: float, d: float, owner: int, light, clothes) -> tuple | None:
     """Draw a person by the middle of the head and its width; return box and landmarks if the person faces us."""
-    tilt = rng.normal(0, 0.12)
+    detail = d >= DETAIL
+    tilt = rng.normal(0, 0.12 if detail else 0.03)  # without eyes and a mouth, who could tell
     turned = np.array([[np.cos(tilt), -np.sin(tilt)], [np.sin(tilt), np.cos(tilt)]])
 
     def at(points) -> np.ndarray:
@@ -103,7 +104,7 @@ def _draw_person(canvas: _Canvas, rng, x: float, y: float, d: float, owner: int,
         canvas.polygon(at(points), lit(colour), part, face)
 
     skin, hair = pick(rng, SKIN), pick(rng, HAIR)
-    cloth, detail = pick(rng, clothes), d >= DETAIL
+    cloth = pick(rng, clothes)
     body = (x, y) + d * np.array([(-0.5, 0.42), (0.5, 0.42), (0.78, 0.7), (0.78, 3.4), (-0.78, 3.4), (-0.78, 0.7)])
     canvas.polygon(body, lit(cloth), "clothes")
     if detail and rng.random() < 0.35:  # long hair
@@ -232,18 +233,20 @@ def degraded(rng: np.random.Generator, image: np.ndarray, worst: float) -> np.nd
 SCENE = (192, 128)
 """Width and height of the detector's training images."""
 
-FAINT = 4.0
+FAINT = 5.0
 """Least distance of the eyes, in pixels, of a face that the detector has to find or may find."""
 
 
 def detection_scene(rng: np.random.Generator) -> Faces:
     """Return a scene of SCENE pixels for the detector: large heads, or a few or many small ones that were enlarged.
 
-    What was enlarged, twice or four times, is what an image of the miniature is when the pipeline has enlarged it.
-    Faces that are too small are among the hidden ones.
+    What was enlarged, up to eight times, is what an image of the miniature is when the pipeline has enlarged it. Faces
+    that are too small are among the hidden ones.
     """
-    scale = int(rng.choice([1, 2, 4], p=[0.3, 0.2, 0.5]))
-    people, heads = {1: ((1, 7), (14, 110)), 2: ((2, 14), (5, 40)), 4: ((3, 30), (2, 9))}[scale]
+    scale = int(rng.choice([1, 2, 4, 8], p=[0.2, 0.15, 0.2, 0.45]))
+    people, heads = {1: ((1, 8), (16, 110)), 2: ((3, 16), (7, 40)), 4: ((4, 24), (3.5, 16)), 8: ((3, 14), (2, 8))}[
+        scale
+    ]
     width, height = SCENE[0] // scale, SCENE[1] // scale
     faces = render_faces(rng, width, height, rng.integers(*people), heads, rng.random() < 0.25)
     image = cv2.resize(degraded(rng, faces.image, 1.2), SCENE, interpolation=cv2.INTER_LANCZOS4)
@@ -365,12 +368,15 @@ def aligned_face(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.nd
     The landmarks that it is aligned by are off by about 3 % of the eyes' distance, as a detector's are.
     """
     while True:
-        faces = render_faces(rng, 128, 128, rng.integers(1, 4), (44, 90), rng.random() < 0.25)
-        if len(faces.landmarks):
+        faces = render_faces(rng, 128, 128, rng.integers(1, 4), (30, 64), rng.random() < 0.25)
+        if not len(faces.landmarks):
+            continue
+        landmarks = faces.landmarks[rng.integers(len(faces.landmarks))]
+        off = rng.normal(0, 0.03, landmarks.shape) * np.linalg.norm(landmarks[0] - landmarks[1])
+        matrix = similarity(landmarks + off, size)
+        within = cv2.warpAffine(np.ones((128, 128), np.float32), matrix, (size, size))
+        if within.mean() > 0.85:
             break
-    landmarks = faces.landmarks[rng.integers(len(faces.landmarks))]
-    eyes = np.linalg.norm(landmarks[0] - landmarks[1])
-    matrix = similarity(landmarks + rng.normal(0, 0.03, landmarks.shape) * eyes, size)
     parts = cv2.warpAffine(faces.parts, matrix, (size, size), flags=cv2.INTER_NEAREST)
     return align(faces.image, matrix, size), parts
 

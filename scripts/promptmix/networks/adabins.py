@@ -50,7 +50,7 @@ class AdaBins(nn.Module):
             "adaptive_bins_layer.patch_transformer.embedding_convPxP"
         ),
     }
-    """What the published checkpoints call some tensors (a pattern at the start of a key), and what they are called here."""
+    """What older checkpoints call some tensors (a pattern for the start of a key), and what they are called now."""
 
     def __init__(
         self,

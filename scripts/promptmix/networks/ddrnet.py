@@ -1,7 +1,8 @@
-"""DDRNet-23-slim (Hong, Pan, Sun, Jia: Deep Dual-resolution Networks, 2021) as a feature extractor: GuideDepth's first half.
+"""DDRNet-23-slim (Hong et al.: Deep Dual-resolution Networks, 2021) as a feature extractor: GuideDepth's first half.
 
-Two branches, one that stays at an eighth of the image's size and one that goes down to a sixty-fourth, exchange what they
-find. The keys are those of the published ImageNet checkpoint (github.com/ydhongHIT/DDRNet, MIT).
+Two branches, one that stays at an eighth of the image's size and one that goes down to a sixty-fourth, exchange what
+they find. The keys are those of the published ImageNet checkpoint (github.com/ydhongHIT/DDRNet, MIT). As with the
+authors, ReLUs are modules: only so does ptflops count GuideDepth's 10.59 GMac.
 """
 
 import torch
@@ -50,20 +51,21 @@ class DDRNet(nn.Module):
         self.layer5 = nn.Sequential(Bottleneck(8 * c, 8 * c, stride=2))
         self.spp = PyramidPooling(16 * c, channels(POOLED, width), 4 * c)
         self.final_layer = Head(4 * c, channels(HEAD, width), features)
+        self.relu = nn.ReLU()
 
     def forward(self, image: Tensor) -> Tensor:
         """Return (N, features, ceil(H/8), ceil(W/8)) for RGB, (N, 3, H, W). The branches do not end in a ReLU."""
-        start = self.layer2(F.relu(self.layer1(self.conv1(image))))
+        start = self.layer2(self.relu(self.layer1(self.conv1(image))))
         size = start.shape[-2:]
 
         def enlarged(features: Tensor) -> Tensor:
             return F.interpolate(features, size, mode="bilinear")
 
-        coarse, fine = self.layer3(F.relu(start)), self.layer3_(F.relu(start))
-        coarse, fine = coarse + self.down3(F.relu(fine)), fine + enlarged(self.compression3(F.relu(coarse)))
-        coarse, fine = self.layer4(F.relu(coarse)), self.layer4_(F.relu(fine))
-        coarse, fine = coarse + self.down4(F.relu(fine)), fine + enlarged(self.compression4(F.relu(coarse)))
-        coarse, fine = self.layer5(F.relu(coarse)), self.layer5_(F.relu(fine))
+        coarse, fine = self.layer3(self.relu(start)), self.layer3_(self.relu(start))
+        coarse, fine = coarse + self.down3(self.relu(fine)), fine + enlarged(self.compression3(self.relu(coarse)))
+        coarse, fine = self.layer4(self.relu(coarse)), self.layer4_(self.relu(fine))
+        coarse, fine = coarse + self.down4(self.relu(fine)), fine + enlarged(self.compression4(self.relu(coarse)))
+        coarse, fine = self.layer5(self.relu(coarse)), self.layer5_(self.relu(fine))
         return self.final_layer(enlarged(self.spp(coarse)) + fine)
 
 
@@ -102,13 +104,14 @@ class BasicBlock(nn.Module):
         self.conv1, self.bn1 = convolution(inputs, outputs, 3, stride)
         self.conv2, self.bn2 = convolution(outputs, outputs, 3)
         self.downsample = shortcut(inputs, outputs, stride)
+        self.relu = nn.ReLU(inplace=True)
         self.last = last
 
     def forward(self, features: Tensor) -> Tensor:
         beside = features if self.downsample is None else self.downsample(features)
-        features = F.relu(self.bn1(self.conv1(features)), inplace=True)
+        features = self.relu(self.bn1(self.conv1(features)))
         features = self.bn2(self.conv2(features)) + beside
-        return features if self.last else F.relu(features, inplace=True)
+        return features if self.last else self.relu(features)
 
 
 class Bottleneck(nn.Module):
@@ -120,11 +123,12 @@ class Bottleneck(nn.Module):
         self.conv2, self.bn2 = convolution(between, between, 3, stride)
         self.conv3, self.bn3 = convolution(between, 2 * between, 1)
         self.downsample = shortcut(inputs, 2 * between, stride)
+        self.relu = nn.ReLU(inplace=True)
 
     def forward(self, features: Tensor) -> Tensor:
         beside = features if self.downsample is None else self.downsample(features)
-        features = F.relu(self.bn1(self.conv1(features)), inplace=True)
-        features = F.relu(self.bn2(self.conv2(features)), inplace=True)
+        features = self.relu(self.bn1(self.conv1(features)))
+        features = self.relu(self.bn2(self.conv2(features)))
         return self.bn3(self.conv3(features)) + beside
 
 
@@ -182,7 +186,8 @@ class Head(nn.Module):
         self.conv1 = nn.Conv2d(inputs, between, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(between)
         self.conv2 = nn.Conv2d(between, outputs, 1)
+        self.relu = nn.ReLU(inplace=True)
 
     def forward(self, features: Tensor) -> Tensor:
-        features = self.conv1(F.relu(self.bn1(features), inplace=True))
-        return self.conv2(F.relu(self.bn2(features), inplace=True))
+        features = self.conv1(self.relu(self.bn1(features)))
+        return self.conv2(self.relu(self.bn2(features)))

@@ -1,4 +1,4 @@
-"""GuideDepth (Rudolph, Dawoud, Güldenring, Nalpantidis, Belagiannis: Lightweight Monocular Depth Estimation, ICRA 2022).
+"""GuideDepth (Rudolph et al.: Lightweight Monocular Depth Estimation through Guided Decoding, ICRA 2022).
 
 The PromptMix paper's lightweight network for depth: DDRNet-23-slim and three up-sampling blocks that are guided by the
 image itself. 5 824 513 parameters, 10.59 GMac for a 640x480 image. The keys are those of the published checkpoints
