@@ -3,7 +3,7 @@ How the models in resources/models were trained.
 
     takes   nothing: the corpus is rendered
     gives   corpus/                              captioned images, in the form of a prepared dataset
-            models/                              CLIP, ClipCap, Stable Diffusion and the annotators
+            models/                              CLIP, ClipCap, Stable Diffusion, annotators, face restoration
 
 To train them anew: `snakemake models --cores 8`, then point the config at results/miniature/models.
 """
@@ -195,9 +195,36 @@ rule train_annotator:
         "../scripts/train_annotator.py"
 
 
+rule train_faces:
+    """Train {wildcards.name}, one of the three networks that restore faces, on rendered faces."""
+    output:
+        "<results>/models/{name}.safetensors",
+    log:
+        "<logs>/train_faces/{name}.log",
+    wildcard_constraints:
+        name="|".join(config["miniature"]["faces"]),
+    conda:
+        "../envs/promptmix.yaml"
+    threads: GPU_THREADS
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=120,
+    params:
+        settings=lambda wildcards: as_text(config["miniature"]["faces"][wildcards.name]["settings"]),
+        steps=lambda wildcards: config["miniature"]["faces"][wildcards.name]["steps"],
+        seed=config["miniature"]["corpus"]["seed"],
+        code=lambda wildcards: fingerprint("train_faces", f"promptmix.networks.{wildcards.name}"),
+    message:
+        "Training {wildcards.name}"
+    script:
+        "../scripts/train_faces.py"
+
+
 rule models:
     """All models of the miniature, trained anew."""
     input:
         rules.train_captioner.output,
         rules.refine_diffusion.output,
         expand(rules.train_annotator.output, name=config["miniature"]["annotators"]),
+        expand(rules.train_faces.output, name=config["miniature"]["faces"]),

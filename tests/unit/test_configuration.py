@@ -155,6 +155,10 @@ miniature:
     first: &first
       {network: sasnet, settings: {width: 0.25}, dataset: panda, images: 9, epochs: 1, learning_rate: "2e-3", decay: 0.75}
     second: {<<: *first, start: first}
+  faces:
+    retinaface: {settings: {}, steps: 1}
+    parsenet: {settings: {}, steps: 1}
+    gfpgan: {settings: {}, steps: 1}
 """)
 OPTIONAL = {"render", "restorers", "evaluation", "figures", "miniature"}
 
@@ -1145,7 +1149,8 @@ def test_the_restorers_settings_are_those_of_the_library():
         known = set(networks.settings_of(networks.network_class(network)))
         if part == "parser":
             known -= {"classes"}  # what is pasted back follows from them
-        assert set(restorer[part]["properties"]["settings"]["properties"]) == known
+        assert restorer[part]["properties"]["settings"]["$ref"] == f"#/$defs/{network}"
+        assert set(SCHEMA["$defs"][network]["properties"]) == known
 
 
 def test_the_training_settings_are_those_of_the_library():

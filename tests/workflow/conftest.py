@@ -1,5 +1,8 @@
 """Run the workflow as a user would, in a folder of its own and at a scale that takes minutes."""
 
+import copy
+import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -44,6 +47,8 @@ def tiny() -> dict:
     annotators = ("sasnet-shtb", "sasnet-shta")
     on_shtb = {"dataset": "shtb", "network": "rescsrnet"}
     on_nyu = {"dataset": "nyu", "network": "guidedepth"}
+    costs = {row["network"]: {"network": row["network"], "paper": row["paper"]} for row in config["tables"]["table3"]}
+    shtb_pair, nyu_pair = comparison("shtb-rescsrnet"), comparison("nyu-guidedepth")
     twice = {"training": {"repeats": 2}}  # where statistics are looked at
     return {
         "scale": "tiny",
@@ -76,15 +81,13 @@ def tiny() -> dict:
             "shtb-q50": on_shtb | {"fake": by_hand | {"scored_by": [*annotators], "r_img": 50}},
         },
         "tables": {
-            "table1": [comparison("shtb-rescsrnet") | {"paper": {"direction": "lower"}}],
-            "table2": [comparison("nyu-guidedepth") | {"paper": config["tables"]["table2"][0]["paper"]}],
+            "table1": [shtb_pair | {"paper": {"direction": "lower"}}],
+            "table2": [nyu_pair | {"paper": config["tables"]["table2"][0]["paper"]}],
             "table3": [
-                {
-                    "network": "rescsrnet",
-                    "runs": {"baseline": ["shtb-rescsrnet"], "PromptMix": ["shtb-rescsrnet-promptmix"]},
-                },
-                {"network": "csrnet"},
-                {"network": "sasnet", "annotators": {"shtb": "sasnet-shtb"}},
+                costs["rescsrnet"]
+                | {"runs": {"baseline": [shtb_pair["baseline"]], "PromptMix": [shtb_pair["promptmix"]]}},
+                costs["csrnet"],
+                costs["sasnet"] | {"annotators": {"shtb": "sasnet-shtb"}},
             ],
             "table4": {"baseline": "shtb-rescsrnet", "rows": ["shtb-rescsrnet-promptmix"]},
             "table5": {"baseline": "shtb-rescsrnet", "rows": ["shtb-rescsrnet-promptmix", "shtb-by-shta"]},
@@ -103,6 +106,12 @@ def tiny() -> dict:
 def comparison(baseline: str) -> dict:
     """Return the entry of a baseline in Table I or II."""
     return {"baseline": baseline, "control": f"{baseline}-control", "promptmix": f"{baseline}-promptmix"}
+
+
+def jobs(output: str) -> dict[str, int]:
+    """Return the number of jobs by rule that Snakemake announces."""
+    table = output.split("Job stats:")[1].split("\n\n")[0]
+    return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, flags=re.M)}
 
 
 @dataclass
@@ -138,3 +147,10 @@ def finished(tmp_path_factory) -> Workflow:
     result = workflow.run("--resources", "gpu=2")
     assert result.returncode == 0, result.stdout
     return workflow
+
+
+@pytest.fixture
+def changed(finished, tmp_path) -> Workflow:
+    """A copy of the finished workflow, to be changed."""
+    folder = shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True)
+    return Workflow(folder, copy.deepcopy(finished.config))

@@ -1,0 +1,426 @@
+"""Tables I to VII, the round trip and the figures from nothing, at a scale that takes minutes."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT, jobs, shipped
+from PIL import Image
+
+from promptmix.configuration import check
+from promptmix.datasets.index import Index
+from promptmix.manifest import read_manifest
+from promptmix.plan import Plan
+
+RESULTS = "results/tiny"
+TARGETS = [f"tables/table{n}.md" for n in range(1, 8)] + ["tables/roundtrip.md"]
+TARGETS += [f"figures/{name}.png" for name in ("examples", "figure2", "figure3", "figure4")]
+
+# The first columns of each row; what is measured is looked at apart.
+SHTB, NYU = ("Shanghai Tech Part B", "rescsrnet"), ("NYU Depth V2", "guidedepth")
+LABELS = {
+    "table1": [
+        ["Dataset", "Network", "Method"],
+        [*SHTB, "baseline"],
+        [*SHTB, "control"],
+        [*SHTB, "PromptMix"],
+    ],
+    "table2": [
+        ["Dataset", "Network", "Method"],
+        [*NYU, "baseline"],
+        [*NYU, "control"],
+        [*NYU, "PromptMix"],
+    ],
+    "table3": [
+        ["Network", "Method"],
+        ["rescsrnet", "baseline"],
+        ["rescsrnet", "PromptMix"],
+        ["csrnet", "—"],
+        ["sasnet", "annotator"],
+    ],
+    "table4": [["Method", "k", "r_mix"], ["baseline", "—", "—"], ["PromptMix", "3", "4"]],
+    "table5": [
+        ["Method", "Annotator"],
+        ["baseline", "—"],
+        ["PromptMix", "sasnet-shtb"],
+        ["PromptMix", "sasnet-shta"],
+    ],
+    "table6": [
+        ["Method", "Precision", "Face restoration"],
+        ["baseline", "—", "—"],
+        ["PromptMix", "float32", "none"],
+        ["PromptMix", "float16", "gfpgan"],
+    ],
+    "table7": [
+        ["Method", "Prompts", "Prompt filter", "r_img"],
+        ["baseline", "—", "—", "—"],
+        ["PromptMix", "colour-prompts", "yes", "100 %"],
+        ["PromptMix", "colour-prompts", "no", "50 %"],
+    ],
+}
+MEASURED = {"generated images": len, "prompts": lambda fake: fake["prompt_number"].nunique()}
+MEASURED["faces restored"] = lambda fake: fake["faces"].sum()
+
+
+def cells(path: Path) -> pd.DataFrame:
+    """Return a table in Markdown, without the bold."""
+    lines = [line for line in path.read_text().splitlines() if line.startswith("|")]
+    header, _, *rows = [[cell.strip().replace("**", "") for cell in line.strip("|").split("|")] for line in lines]
+    return pd.DataFrame(rows, columns=header)
+
+
+def errors(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return all metrics of each repeat, from the predictions alone."""
+    if "error" in predictions:
+        off = predictions["predicted"] - predictions["count"]
+        squared = off.pow(2).groupby(predictions["repeat"]).mean()
+        return pd.DataFrame({"mae": off.abs().groupby(predictions["repeat"]).mean(), "rmse": squared.pow(0.5)})
+    found = {}
+    for crop in ("full", "eigen", "guidedepth"):
+        for name, column in (("rmse", "squared"), ("delta1", "d1"), ("delta2", "d2"), ("delta3", "d3")):
+            power = 0.5 if name == "rmse" else 1
+            sums, pixels = predictions[f"{column}_{crop}"], predictions[f"pixels_{crop}"]
+            of_images = (sums / pixels).pow(power).groupby(predictions["repeat"]).mean()
+            of_pixels = sums.groupby(predictions["repeat"]).sum() / pixels.groupby(predictions["repeat"]).sum()
+            found |= {f"{name}_{crop}_images": of_images, f"{name}_{crop}_pixels": of_pixels.pow(power)}
+    return pd.DataFrame(found)
+
+
+def fake_of(workflow, experiment: str) -> pd.DataFrame:
+    return pd.read_csv(workflow / f"{RESULTS}/fake/{experiment}.csv", dtype={"stem": str})
+
+
+def history_of(workflow, experiment: str) -> pd.DataFrame:
+    return pd.read_csv(workflow / f"{RESULTS}/runs/{experiment}/lr-1e-3/repeat-0/history.csv")
+
+
+def val_error_of(workflow, experiment: str) -> float:
+    return json.loads((workflow / f"{RESULTS}/runs/{experiment}/selection.json").read_text())["val_error"]
+
+
+# --- The tables ---
+
+
+@pytest.mark.parametrize("table", LABELS)
+def test_a_table_has_its_columns_and_rows(finished, table):
+    found = cells(finished / f"tables/{table}.md")
+    columns = len(LABELS[table][0])
+    assert [list(found.columns[:columns]), *found.iloc[:, :columns].to_numpy().tolist()] == LABELS[table]
+    assert "Scale: tiny." in (finished / f"tables/{table}.md").read_text()
+    assert (finished / f"tables/{table}.tex").read_text().count(r"\\") == 1 + len(found)
+
+
+@pytest.mark.parametrize("table", [name for name in LABELS if name != "table3"])
+def test_cells_follow_from_the_csv_and_that_from_the_predictions(finished, table):
+    runs, printed = pd.read_csv(finished / f"tables/{table}.csv"), cells(finished / f"tables/{table}.md")
+    column, title, digits = ("rmse_full_images", "RMSE", 3) if table == "table2" else ("mae", "MAE", 2)
+    groups = list(runs.groupby("experiment", sort=False))
+    assert len(groups) == len(printed)
+    baseline = groups[0][1]
+    for (name, ours), row in zip(groups, printed.to_dict("records")):
+        found = errors(pd.read_csv(finished / f"{RESULTS}/runs/{name}/predictions.csv"))
+        np.testing.assert_allclose(ours[found.columns], found)
+        values = ours[column]
+        several = f" ± {values.std():.{digits}f}" if len(values) > 1 else ""
+        assert row[title] == f"{values.mean():.{digits}f}{several}"
+        if name != baseline["experiment"].iloc[0]:
+            change = (values.to_numpy() - baseline[column].to_numpy()[: len(values)]).mean()
+            cell = row[f"Change of {title} [95 % over repeats]"].replace("−", "-")
+            assert float(cell.split(",")[0]) == pytest.approx(change, abs=0.51 * 10**-digits)
+        if (finished / f"{RESULTS}/fake/{name}.csv").exists():
+            fake = fake_of(finished, name)
+            assert all(row[key] == str(count(fake)) for key, count in MEASURED.items() if key in row)
+
+
+def test_repeats_are_those_of_the_config(finished):
+    runs = pd.read_csv(finished / "tables/table5.csv")
+    expected = {"shtb-rescsrnet": 2, "shtb-rescsrnet-promptmix": 2, "shtb-by-shta": 1}
+    assert runs.groupby("experiment")["repeat"].count().to_dict() == expected
+
+
+def test_depth_is_scored_on_all_known_pixels_and_shown_under_the_convention_of_the_config(finished, changed):
+    index = Index.open(finished / f"{RESULTS}/datasets/nyu/index.csv")
+    known = [int((index.depth(i) > 0).sum()) for i in index.split("test")]
+    predictions = pd.read_csv(finished / f"{RESULTS}/runs/nyu-guidedepth/predictions.csv")
+    assert predictions["pixels_full"].tolist() == known
+    assert (predictions["pixels_eigen"] < predictions["pixels_full"]).all()
+    assert "full-images" in (finished / "tables/table2.md").read_text()
+
+    changed.config["evaluation"] = {"crop": "eigen", "average": "pixels"}
+    result = changed.run("tables/table2.md", "--quiet", "rules")
+    assert jobs(result.stdout) == {"write_table": 1, "total": 1}
+    printed = cells(changed / "tables/table2.md").iloc[0]
+    found = errors(predictions)[["rmse_eigen_pixels", "delta1_eigen_pixels"]].iloc[0]
+    assert printed[["RMSE", "δ1"]].tolist() == [f"{value:.3f}" for value in found]
+    assert "eigen-pixels" in (changed / "tables/table2.md").read_text()
+
+
+def test_table_3_has_the_paper_s_numbers_beside_our_errors(finished):
+    printed = cells(finished / "tables/table3.md").set_index(["Network", "Method"])
+    costs = printed[["Parameters (M)", "GMac"]].to_dict("index")
+    assert costs["rescsrnet", "baseline"] == costs["rescsrnet", "PromptMix"]
+    assert costs["rescsrnet", "baseline"] == {"Parameters (M)": "1.57", "GMac": "26.54"}
+    assert costs["csrnet", "—"] == {"Parameters (M)": "16.26", "GMac": "325.34"}
+    assert costs["sasnet", "annotator"] == {"Parameters (M)": "38.90", "GMac": "698.72"}
+    ours, theirs = printed[["Parameters (M)", "GMac"]].agg(" / ".join, axis=1), printed["Paper's parameters (M) / GMac"]
+    assert (ours == theirs).all()
+
+    maes = printed["MAE on Shanghai Tech Part B"]
+    table1 = cells(finished / "tables/table1.md").set_index("Method")["MAE"]
+    assert maes["rescsrnet", "baseline"] == table1["baseline"]
+    assert maes["rescsrnet", "PromptMix"] == table1["PromptMix"]
+    assert maes["csrnet", "—"] == "—"
+    sasnet = errors(pd.read_csv(finished / f"{RESULTS}/annotators/sasnet-shtb/shtb.csv"))["mae"]
+    assert maes["sasnet", "annotator"] == f"{sasnet.item():.2f}"
+
+
+@pytest.mark.parametrize("baseline", ["shtb-rescsrnet", "nyu-guidedepth"])
+def test_the_control_makes_as_many_updates_as_promptmix(finished, baseline):
+    alone, control, promptmix = (history_of(finished, baseline + end) for end in ("", "-control", "-promptmix"))
+    for column in ("images", "updates"):
+        assert control[column].tolist() == promptmix[column].tolist()
+        assert (alone[column] < control[column]).all()
+    assert control["images"].tolist() == [6 + 4] * 2
+
+
+# --- Filters ---
+
+
+def test_prompts_are_kept_whose_images_do_not_raise_the_validation_error(finished):
+    filtered = pd.read_csv(finished / f"{RESULTS}/filters/shtb-prompt-filter.csv")
+    alone = [f"shtb-prompt-filter-prompt-{i}" for i in range(2)]
+    assert filtered["val_error"].tolist() == [val_error_of(finished, name) for name in alone]
+    assert filtered["baseline"].tolist() == [val_error_of(finished, "shtb-rescsrnet")] * 2
+    assert filtered["kept"].tolist() == (filtered["val_error"] <= filtered["baseline"]).astype(int).tolist()
+    for i, name in enumerate(alone):
+        fake = fake_of(finished, name)
+        assert fake["prompt_number"].tolist() == [i] * 6
+        assert set(fake["prompt"]) == {filtered["prompt"][i]}
+
+    fake = fake_of(finished, "shtb-prompt-filter")
+    kept = filtered.loc[filtered["kept"] == 1, "prompt"]
+    assert len(fake) == 6 * len(kept)
+    assert set(fake["prompt"]) == set(kept)
+    assert history_of(finished, "shtb-prompt-filter")["images"].tolist() == [6 + min(4, len(fake))] * 2
+
+
+@pytest.mark.parametrize("kept", [[0, 1], [0, 0]])
+def test_images_of_dropped_prompts_are_not_trained_on(changed, kept):
+    path = changed / f"{RESULTS}/filters/shtb-prompt-filter.csv"
+    pd.read_csv(path).assign(kept=kept).to_csv(path, index=False)
+    target = "tables/table7.md" if sum(kept) == 0 else f"{RESULTS}/fake/shtb-prompt-filter.csv"
+    result = changed.run(target)
+    assert result.returncode == 0, result.stdout
+    assert fake_of(changed, "shtb-prompt-filter")["prompt_number"].tolist() == [1] * 6 * sum(kept)
+    if sum(kept) == 0:  # the real images are left
+        assert history_of(changed, "shtb-prompt-filter")["images"].tolist() == [6, 6]
+        row = cells(changed / "tables/table7.md").iloc[1]
+        assert row[["prompts", "generated images"]].tolist() == ["0", "0"]
+
+
+def test_the_images_are_kept_about_which_the_annotators_agree_most(finished):
+    counts = []
+    for annotator in ("sasnet-shta", "sasnet-shtb"):
+        path = finished / f"{RESULTS}/annotations/colour-prompts/stable-diffusion/{annotator}/block-000.h5"
+        with h5py.File(path) as file:
+            counts.append({stem: float(found[()].sum(dtype=np.float64)) for stem, found in file["map"].items()})
+    a, b = (pd.Series(found) for found in counts)
+    q = (a - b).abs() / np.maximum(a.abs(), b.abs())
+    folder = finished / f"{RESULTS}/quality/colour-prompts/stable-diffusion/sasnet-shta+sasnet-shtb"
+    scores = pd.read_csv(folder / "block-000.csv", dtype={"image": str}).set_index("image")["q"]
+    np.testing.assert_allclose(scores, q[scores.index], rtol=1e-5)
+    assert len(scores) == 100
+    first = q.sort_index().iloc[: 2 * 6]
+    assert set(fake_of(finished, "shtb-q50")["stem"]) == set(first.nsmallest(6).index)
+
+
+# --- Generators and annotators ---
+
+
+def test_restored_images_are_the_source_s_but_for_their_faces(finished):
+    source, restored = (
+        read_manifest(finished / f"{RESULTS}/images/shtb-captions/stable-diffusion-float16{end}/block-000.csv")
+        for end in ("", "-restored")
+    )
+    columns = ["seed", "prompt", "width", "height", "quality", "source"]
+    assert restored[columns].equals(source[columns])
+    assert restored["faces"].sum() > 0
+    for row, original in zip(restored.itertuples(), source.itertuples()):
+        content = Path(row.image).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == row.sha256
+        assert (row.sha256 == original.sha256) == (row.faces == 0)
+    assert fake_of(finished, "shtb-restored")["faces"].tolist() == restored["faces"].tolist()[: 3 * 6]
+
+
+def test_half_precision_draws_the_same_noise_and_makes_nearly_the_same_images(finished):
+    full, half = (
+        read_manifest(finished / f"{RESULTS}/images/shtb-captions/stable-diffusion{end}/block-000.csv")
+        for end in ("", "-float16")
+    )
+    assert full[["seed", "prompt"]].equals(half[["seed", "prompt"]])
+    assert (full["sha256"] != half["sha256"]).any()
+    images = [np.stack([np.asarray(Image.open(path), int) for path in frame["image"]]) for frame in (full, half)]
+    assert np.abs(images[0] - images[1]).mean() < 2
+
+
+def test_another_annotator_counts_the_same_images(finished):
+    ours, theirs = (fake_of(finished, name) for name in ("shtb-rescsrnet-promptmix", "shtb-by-shta"))
+    assert ours["sha256"].equals(theirs["sha256"])
+    assert not np.isclose(ours["count"], theirs["count"]).any()
+
+
+def test_rooms_are_annotated_with_depth(finished):
+    fake = fake_of(finished, "nyu-guidedepth-promptmix")
+    assert len(fake) == 2 * 5
+    assert fake["count"].isna().all()
+    with h5py.File(finished / f"{RESULTS}/fake" / fake["maps"][0]) as file:
+        assert file.attrs["task"] == "depth"
+        depth = file["map"][fake["stem"][0]][()]
+    assert depth.shape == (72, 72)
+    assert 0 < depth.min() < depth.max() <= 10
+
+
+# --- Round trip and figures ---
+
+
+def word_distance(a: list[str], b: list[str]) -> int:
+    @cache
+    def between(i: int, j: int) -> int:
+        if not i or not j:
+            return i + j
+        return min(between(i - 1, j) + 1, between(i, j - 1) + 1, between(i - 1, j - 1) + (a[i - 1] != b[j - 1]))
+
+    return between(len(a), len(b))
+
+
+def test_the_round_trip_compares_captions_with_what_the_prompts_were_made_of(finished):
+    trips = pd.read_csv(finished / "tables/roundtrip.csv", dtype={"image": str}, keep_default_na=False)
+    folder = finished / f"{RESULTS}/captions/shtb-captions/stable-diffusion/clipcap"
+    captions = pd.read_csv(folder / "block-000.csv", dtype=str, keep_default_na=False)
+    asked = pd.read_csv(finished / f"{RESULTS}/captions/shtb/clipcap.csv", keep_default_na=False)["caption"]
+    assert trips["image"].tolist() == captions["image"].tolist()
+    assert trips["caption"].tolist() == captions["caption"].tolist()
+    assert trips["prompt"].tolist() == [asked[g % 6] for g in range(len(trips))]
+    pairs = list(zip(trips["prompt"], trips["caption"]))
+    assert not any(set(",.") & set(text) for pair in pairs for text in pair)  # so that words are what blanks part
+    distances = [word_distance(*(text.lower().split() for text in pair)) for pair in pairs]
+    assert trips["distance"].tolist() == distances
+    (row,) = cells(finished / "tables/roundtrip.md").to_dict("records")
+    assert (row["Prompts"], row["Images"]) == ("shtb-captions", str(len(trips)))
+    assert row["Distance"] == f"{np.mean(distances):.2f}"
+
+
+def test_figure_2_shows_pairs_of_one_seed(finished):
+    frame = pd.read_csv(finished / "figures/figure2.csv")
+    assert frame["prompt"].tolist() == ["large crowd, people in a stadium", "large crowd, people on a beach"]
+    assert frame["seed"].tolist() == [0, 1]
+    for word in ("grey", "colour"):
+        folder = finished / f"{RESULTS}/images/{word}-prompts/stable-diffusion"
+        images = [np.asarray(Image.open(folder / f"seed-{seed:05d}.jpg"), int) for seed in frame["seed"]]
+        chroma = [(image.max(-1) - image.min(-1)).mean() for image in images]
+        np.testing.assert_allclose(frame[f"chroma_{word}"], chroma)
+    with Image.open(finished / "figures/figure2.png") as figure:
+        assert figure.width == 2 * 220 + 10 + 2 * 10
+        assert 2 * 147 < figure.height < 2 * 147 + 300
+
+
+@pytest.mark.parametrize(("n", "baseline", "measure"), [(3, "shtb-rescsrnet", "count"), (4, "nyu-guidedepth", "rmse")])
+def test_figures_3_and_4_show_the_first_repeat_s_predictions(finished, n, baseline, measure):
+    frame = pd.read_csv(finished / f"figures/figure{n}.csv", dtype={"image": str})
+    assert frame["percentile"].tolist() == [25, 50, 75]
+    for method, name in (("baseline", baseline), ("promptmix", f"{baseline}-promptmix")):
+        path = finished / f"{RESULTS}/runs/{name}/predictions.csv"
+        first = pd.read_csv(path, dtype={"image": str}).query("repeat == 0").set_index("image")
+        shown = first.loc[frame["image"]]
+        if measure == "count":
+            assert frame["count"].tolist() == shown["count"].tolist()
+            expected = shown["predicted"]
+        else:
+            expected = np.sqrt(shown["squared_full"] / shown["pixels_full"])
+        np.testing.assert_allclose(frame[f"{method}_{measure}"], expected, rtol=1e-4)
+    with Image.open(finished / f"figures/figure{n}.png") as figure:
+        pictures = 3 * (200 if n == 3 else 300)
+        assert figure.width == 4 * 300 + 84 + 4 * 10 + 2 * 10  # four pictures, the scale of colours, gaps, frame
+        assert pictures + 150 < figure.height < pictures + 350
+
+
+# --- What is run ---
+
+
+def test_nothing_is_left_to_do(finished):
+    assert "Nothing to be done" in finished.run("--dry-run").stdout
+
+
+def test_experiments_of_several_tables_are_run_once(finished):
+    runs = [path.parent for path in (finished / f"{RESULTS}/runs").rglob("history.csv")]
+    assert len(runs) == trainings(Plan(finished.config))
+    logs = list((finished / f"{RESULTS}/logs/train_network").rglob("*.log"))
+    assert len(logs) == len(runs)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_each_table_and_figure_is_a_target_of_its_own(workflow, target):
+    planned = jobs(workflow.run(target, "--dry-run", "--quiet", "rules").stdout)
+    name = Path(target).stem
+    only = {"roundtrip": {"caption_generated"}, "table3": {"count_cost"}, "table6": {"restore_faces"}}
+    only |= {"table7": {"score_images", "filter_prompts"}, "examples": {"annotate_images"}}
+    everything = set().union(*only.values()) - {"annotate_images"}
+    assert planned.keys() & everything == only.get(name, set()) - {"annotate_images"}
+    plan = Plan(workflow.config)
+    wanted = 0 if name in ("roundtrip", "examples", "figure2") else trainings(plan, name)
+    assert planned.get("train_network", 0) == wanted
+
+
+def test_a_config_may_leave_tables_and_figures_out(workflow):
+    workflow.config["tables"] = {"table1": workflow.config["tables"]["table1"]}
+    del workflow.config["figures"]
+    planned = jobs(workflow.run("--dry-run", "--quiet", "rules").stdout)
+    assert planned["write_table"] == planned["show_examples"] == planned["all"] == 1
+    assert not planned.keys() & {"table3", "roundtrip", "figure2", "draw_predictions"}
+
+
+def trainings(plan: Plan, *names: str) -> int:
+    """Return the number of trainings behind tables and figures, all or those named; each experiment counted once."""
+    config = plan._config
+    wanted = set()
+    for name, entry in (config["tables"] | config["figures"]).items():
+        if names and name not in names:
+            continue
+        if name == "table3":
+            wanted |= {run for row in entry for runs in row.get("runs", {}).values() for run in runs}
+        elif name.startswith("table"):
+            wanted |= {row["experiment"] for row in plan.rows_of_table(name)}
+        elif name in ("figure3", "figure4"):
+            wanted |= {run for pair in entry for run in pair.values()}
+    for name in tuple(wanted):
+        if "prompt_filter" in plan.experiments[name].get("fake", {}):
+            wanted |= {plan.experiments[name]["fake"]["prompt_filter"]["baseline"], *plan.of_single_prompts(name)}
+    settings = [plan.training_of(name) for name in {plan.canonical(name) for name in wanted}]
+    return sum(len(training["learning_rates"]) * training["repeats"] for training in settings)
+
+
+def test_the_shipped_config_plans_everything_once():
+    config = shipped()
+    check(config)
+    planned = planned_by_the_shipped_config()
+    assert planned["train_network"] == trainings(Plan(config))
+    assert planned == {
+        "render_dataset": 5,
+    }
+
+
+def test_the_shipped_config_plans_all_of_table_1():
+    assert planned_by_the_shipped_config("tables/table1.md") == {}
+
+
+def planned_by_the_shipped_config(*targets: str) -> dict[str, int]:
+    command = [sys.executable, "-m", "snakemake", *targets, "--cores", "8", "--resources", "gpu=2"]
+    command += ["--dry-run", "--quiet", "rules", "--forceall"]
+    return jobs(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
