@@ -32,14 +32,11 @@ def tiny() -> dict:
     pools["rooms"] |= {"prompts": ["bedroom interior", "bathroom interior"], "width": 72, "height": 72}
     for word in ("grey", "colour"):
         pools[f"{word}-prompts"] = by_hand | {"prompts": [f"large crowd, people [location], {word} photo"]}
-    float16 = config["generators"]["stable-diffusion-float16"] | {"steps": 2}
-    generators = {
-        "stable-diffusion": config["generators"]["stable-diffusion"] | {"steps": 2},
-        "stable-diffusion-float16": float16,
-        "stable-diffusion-float16-restored": config["generators"]["stable-diffusion-float16-restored"],
-    }
-    # With next to no denoising there are no faces to see: take for one what is a little like one.
-    gfpgan = config["restorers"]["gfpgan"] | {"score": 0.05}
+    steps = {"stable-diffusion": 2, "stable-diffusion-float16": 2}
+    generators = {name: config["generators"][name] | {"steps": number} for name, number in steps.items()}
+    generators["stable-diffusion-float16-restored"] = config["generators"]["stable-diffusion-float16-restored"]
+    # With next to no denoising, faces are hardly to be seen: take for one what is a little like one.
+    gfpgan = config["restorers"]["gfpgan"] | {"score": 0.8, "enlarge": 4}
 
     captions = experiments["shtb-rescsrnet-promptmix"]["fake"] | {"images_per_prompt": 3, "r_mix": 4}
     by_hand = captions | {"pools": ["colour-prompts"], "images_per_prompt": 6}
@@ -48,7 +45,7 @@ def tiny() -> dict:
     on_shtb = {"dataset": "shtb", "network": "rescsrnet"}
     on_nyu = {"dataset": "nyu", "network": "guidedepth"}
     costs = {row["network"]: {"network": row["network"], "paper": row["paper"]} for row in config["tables"]["table3"]}
-    shtb_pair, nyu_pair = comparison("shtb-rescsrnet"), comparison("nyu-guidedepth")
+    runs, tested = {"baseline": ["shtb-rescsrnet"], "PromptMix": ["shtb-rescsrnet-promptmix"]}, {"shtb": "sasnet-shtb"}
     twice = {"training": {"repeats": 2}}  # where statistics are looked at
     return {
         "scale": "tiny",
@@ -81,14 +78,9 @@ def tiny() -> dict:
             "shtb-q50": on_shtb | {"fake": by_hand | {"scored_by": [*annotators], "r_img": 50}},
         },
         "tables": {
-            "table1": [shtb_pair | {"paper": {"direction": "lower"}}],
-            "table2": [nyu_pair | {"paper": config["tables"]["table2"][0]["paper"]}],
-            "table3": [
-                costs["rescsrnet"]
-                | {"runs": {"baseline": [shtb_pair["baseline"]], "PromptMix": [shtb_pair["promptmix"]]}},
-                costs["csrnet"],
-                costs["sasnet"] | {"annotators": {"shtb": "sasnet-shtb"}},
-            ],
+            "table1": [comparison("shtb-rescsrnet") | {"paper": {"direction": "lower"}}],
+            "table2": [comparison("nyu-guidedepth") | {"paper": config["tables"]["table2"][0]["paper"]}],
+            "table3": [costs["rescsrnet"] | {"runs": runs}, costs["csrnet"], costs["sasnet"] | {"annotators": tested}],
             "table4": {"baseline": "shtb-rescsrnet", "rows": ["shtb-rescsrnet-promptmix"]},
             "table5": {"baseline": "shtb-rescsrnet", "rows": ["shtb-rescsrnet-promptmix", "shtb-by-shta"]},
             "table6": {"baseline": "shtb-rescsrnet", "rows": ["shtb-rescsrnet-promptmix", "shtb-restored"]},

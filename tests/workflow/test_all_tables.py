@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from functools import cache
@@ -11,10 +12,10 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, jobs, shipped
+import yaml
+from conftest import ROOT, jobs
 from PIL import Image
 
-from promptmix.configuration import check
 from promptmix.datasets.index import Index
 from promptmix.manifest import read_manifest
 from promptmix.plan import Plan
@@ -67,6 +68,27 @@ LABELS = {
 }
 MEASURED = {"generated images": len, "prompts": lambda fake: fake["prompt_number"].nunique()}
 MEASURED["faces restored"] = lambda fake: fake["faces"].sum()
+
+
+# What the shipped config plans: to change with it.
+SHIPPED = {
+    "all": {"generate_images": 14, "train_network": 276, "total": 489},
+    "tables/table1.md": {
+        "render_dataset": 4,
+        "prepare_dataset": 4,
+        "caption_images": 4,
+        "write_prompts": 4,
+        "generate_images": 4,
+        "fine_tune_annotator": 1,
+        "annotate_images": 4,
+        "mix_dataset": 7,
+        "train_network": 96,
+        "select_learning_rate": 21,
+        "evaluate_network": 21,
+        "write_table": 1,
+        "total": 171,
+    },
+}
 
 
 def cells(path: Path) -> pd.DataFrame:
@@ -251,7 +273,7 @@ def test_restored_images_are_the_source_s_but_for_their_faces(finished):
     )
     columns = ["seed", "prompt", "width", "height", "quality", "source"]
     assert restored[columns].equals(source[columns])
-    assert restored["faces"].sum() > 0
+    assert 0 < (restored["faces"] > 0).sum() < 100
     for row, original in zip(restored.itertuples(), source.itertuples()):
         content = Path(row.image).read_bytes()
         assert hashlib.sha256(content).hexdigest() == row.sha256
@@ -307,10 +329,9 @@ def test_the_round_trip_compares_captions_with_what_the_prompts_were_made_of(fin
     asked = pd.read_csv(finished / f"{RESULTS}/captions/shtb/clipcap.csv", keep_default_na=False)["caption"]
     assert trips["image"].tolist() == captions["image"].tolist()
     assert trips["caption"].tolist() == captions["caption"].tolist()
-    assert trips["prompt"].tolist() == [asked[g % 6] for g in range(len(trips))]
+    assert trips["prompt"].tolist() == [asked[g % 6].rstrip(".") for g in range(len(trips))]
     pairs = list(zip(trips["prompt"], trips["caption"]))
-    assert not any(set(",.") & set(text) for pair in pairs for text in pair)  # so that words are what blanks part
-    distances = [word_distance(*(text.lower().split() for text in pair)) for pair in pairs]
+    distances = [word_distance(*(re.sub("[.,]", "", text).lower().split() for text in pair)) for pair in pairs]
     assert trips["distance"].tolist() == distances
     (row,) = cells(finished / "tables/roundtrip.md").to_dict("records")
     assert (row["Prompts"], row["Images"]) == ("shtb-captions", str(len(trips)))
@@ -360,7 +381,7 @@ def test_nothing_is_left_to_do(finished):
 
 def test_experiments_of_several_tables_are_run_once(finished):
     runs = [path.parent for path in (finished / f"{RESULTS}/runs").rglob("history.csv")]
-    assert len(runs) == trainings(Plan(finished.config))
+    assert len(runs) == trainings(finished.config)
     logs = list((finished / f"{RESULTS}/logs/train_network").rglob("*.log"))
     assert len(logs) == len(runs)
 
@@ -369,13 +390,10 @@ def test_experiments_of_several_tables_are_run_once(finished):
 def test_each_table_and_figure_is_a_target_of_its_own(workflow, target):
     planned = jobs(workflow.run(target, "--dry-run", "--quiet", "rules").stdout)
     name = Path(target).stem
-    only = {"roundtrip": {"caption_generated"}, "table3": {"count_cost"}, "table6": {"restore_faces"}}
-    only |= {"table7": {"score_images", "filter_prompts"}, "examples": {"annotate_images"}}
-    everything = set().union(*only.values()) - {"annotate_images"}
-    assert planned.keys() & everything == only.get(name, set()) - {"annotate_images"}
-    plan = Plan(workflow.config)
-    wanted = 0 if name in ("roundtrip", "examples", "figure2") else trainings(plan, name)
-    assert planned.get("train_network", 0) == wanted
+    special = {"roundtrip": {"caption_generated"}, "table3": {"count_cost", "evaluate_annotator"}}
+    special |= {"table6": {"restore_faces"}, "table7": {"score_images", "filter_prompts"}}
+    assert planned.keys() & set().union(*special.values()) == special.get(name, set())
+    assert planned.get("train_network", 0) == trainings(workflow.config, name)
 
 
 def test_a_config_may_leave_tables_and_figures_out(workflow):
@@ -386,10 +404,19 @@ def test_a_config_may_leave_tables_and_figures_out(workflow):
     assert not planned.keys() & {"table3", "roundtrip", "figure2", "draw_predictions"}
 
 
-def trainings(plan: Plan, *names: str) -> int:
+@pytest.mark.parametrize("target", SHIPPED)
+def test_the_shipped_config_plans_each_piece_of_work_once(target):
+    command = [sys.executable, "-m", "snakemake", target, "--cores", "8", "--resources", "gpu=2"]
+    command += ["--dry-run", "--quiet", "rules", "--forceall"]
+    planned = jobs(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    assert planned["train_network"] == trainings(config, *([] if target == "all" else [Path(target).stem]))
+    assert SHIPPED[target].items() <= planned.items()
+
+
+def trainings(config: dict, *names: str) -> int:
     """Return the number of trainings behind tables and figures, all or those named; each experiment counted once."""
-    config = plan._config
-    wanted = set()
+    plan, wanted = Plan(config), set()
     for name, entry in (config["tables"] | config["figures"]).items():
         if names and name not in names:
             continue
@@ -400,27 +427,7 @@ def trainings(plan: Plan, *names: str) -> int:
         elif name in ("figure3", "figure4"):
             wanted |= {run for pair in entry for run in pair.values()}
     for name in tuple(wanted):
-        if "prompt_filter" in plan.experiments[name].get("fake", {}):
-            wanted |= {plan.experiments[name]["fake"]["prompt_filter"]["baseline"], *plan.of_single_prompts(name)}
+        filtered = plan.experiments[name].get("fake", {}).get("prompt_filter")
+        wanted |= {filtered["baseline"], *plan.of_single_prompts(name)} if filtered else set()
     settings = [plan.training_of(name) for name in {plan.canonical(name) for name in wanted}]
     return sum(len(training["learning_rates"]) * training["repeats"] for training in settings)
-
-
-def test_the_shipped_config_plans_everything_once():
-    config = shipped()
-    check(config)
-    planned = planned_by_the_shipped_config()
-    assert planned["train_network"] == trainings(Plan(config))
-    assert planned == {
-        "render_dataset": 5,
-    }
-
-
-def test_the_shipped_config_plans_all_of_table_1():
-    assert planned_by_the_shipped_config("tables/table1.md") == {}
-
-
-def planned_by_the_shipped_config(*targets: str) -> dict[str, int]:
-    command = [sys.executable, "-m", "snakemake", *targets, "--cores", "8", "--resources", "gpu=2"]
-    command += ["--dry-run", "--quiet", "rules", "--forceall"]
-    return jobs(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)

@@ -2,7 +2,12 @@
 
 from pathlib import Path
 
+import h5py
+import pytest
 from PIL import Image
+
+POOL = "colour-prompts/stable-diffusion"
+ANNOTATIONS = f"results/tiny/annotations/{POOL}"
 
 
 def failed(workflow, *words: str) -> str:
@@ -35,9 +40,34 @@ def test_an_unknown_annotator(workflow):
     assert "'sasnet' is not an annotator" in text and "sasnet-shtb" in text
 
 
+def test_an_unknown_restorer(workflow):
+    workflow.config["generators"]["stable-diffusion-float16-restored"]["restorer"] = "gfpgam"
+    text = failed(workflow, "--dry-run")
+    assert "generators.stable-diffusion-float16-restored.restorer: 'gfpgam' is not a restorer" in text
+    assert "Did you mean 'gfpgan'?" in text
+
+
+@pytest.mark.parametrize("share", [0, 101])
+def test_an_impossible_share_of_images_to_keep(workflow, share):
+    workflow.config["experiments"]["shtb-q50"]["fake"]["r_img"] = share
+    text = failed(workflow, "--dry-run")
+    assert f"experiments.shtb-q50.fake.r_img: {share} is not a percentage above 0, at most 100" in text
+
+
+def test_a_prompt_filter_without_a_baseline(workflow):
+    workflow.config["experiments"]["shtb-prompt-filter"]["fake"]["prompt_filter"] = {}
+    text = failed(workflow, "--dry-run")
+    assert "experiments.shtb-prompt-filter.fake.prompt_filter.baseline is missing" in text
+
+
+def test_a_table_that_the_config_does_not_describe(workflow):
+    del workflow.config["tables"]["table7"]
+    assert "tables.table7 is missing" in failed(workflow, "tables/table7.md", "--dry-run")
+
+
 def test_a_missing_dataset(workflow):
     workflow.config["datasets"]["shtb"]["path"] = "data/ShanghaiTech/part_B"
-    del workflow.config["render"]
+    del workflow.config["render"]["shtb"]
     assert "prepare_dataset" in workflow.run("--dry-run").stdout  # the plan can be seen without the data
     text = failed(workflow, "results/tiny/datasets/shtb/index.csv")
     assert "data/ShanghaiTech/part_B" in text and "github.com/desenzhou/ShanghaiTechDataset" in text
@@ -61,23 +91,31 @@ def test_a_truncated_jpeg(workflow):
     assert "IMG_2.jpg" in text and "truncated" in text
 
 
-def test_a_missing_checkpoint(workflow):
-    workflow.config["annotators"]["sasnet-shtb"]["weights"] = "checkpoints/SHHB.pth"
-    text = failed(workflow, "results/tiny/annotations/shtb-captions/stable-diffusion/sasnet-shtb/block-000.h5")
+def test_a_missing_checkpoint(changed):
+    changed.config["annotators"]["sasnet-shtb"]["weights"] = "checkpoints/SHHB.pth"
+    text = failed(changed, f"{ANNOTATIONS}/sasnet-shtb/block-000.h5")
     assert "checkpoints/SHHB.pth" in text and "annotate_images failed" in text
     assert "Google Drive folder" in text
 
 
-def test_a_checkpoint_of_another_width(workflow):
-    workflow.config["annotators"]["sasnet-shtb"]["settings"] = {"width": 0.5}
-    text = failed(workflow, "results/tiny/annotations/shtb-captions/stable-diffusion/sasnet-shtb/block-000.h5")
+def test_a_checkpoint_of_another_width(changed):
+    changed.config["annotators"]["sasnet-shtb"]["settings"] = {"width": 0.5}
+    text = failed(changed, f"{ANNOTATIONS}/sasnet-shtb/block-000.h5")
     assert "sasnet-shtb.safetensors" in text and "width" in text
 
 
-def test_an_image_that_was_changed_by_hand(workflow):
-    block = "results/tiny/images/shtb-captions/stable-diffusion"
-    assert workflow.run(f"{block}/block-000.csv").returncode == 0
-    image: Path = workflow / f"{block}/seed-00003.jpg"
+def test_an_image_that_was_changed_by_hand(changed):
+    image: Path = changed / f"results/tiny/images/{POOL}/seed-00003.jpg"
     Image.new("RGB", (48, 32)).save(image)
-    text = failed(workflow, "results/tiny/annotations/shtb-captions/stable-diffusion/sasnet-shtb/block-000.h5")
+    (changed / f"{ANNOTATIONS}/sasnet-shtb/block-000.h5").unlink()
+    text = failed(changed, f"{ANNOTATIONS}/sasnet-shtb/block-000.h5")
     assert "seed-00003.jpg" in text and "snakemake" in text
+
+
+def test_annotations_of_images_of_different_sizes(changed):
+    path = f"{ANNOTATIONS}/sasnet-shta/block-000.h5"
+    with h5py.File(changed / path, "r+") as file:
+        file["map/seed-00007"].attrs["width"] = 96
+    text = failed(changed, f"results/tiny/quality/{POOL}/sasnet-shta+sasnet-shtb/block-000.csv")
+    assert "score_images failed. seed-00007: sasnet-shta annotated it at 96x32 pixels and sasnet-shtb at 48x32" in text
+    assert f"snakemake {path}" in text

@@ -19,22 +19,9 @@ RUN = "results/tiny/runs/shtb-rescsrnet-promptmix"
 
 def test_the_table_shows_both_methods_and_the_change(finished):
     table = (finished / "tables/table1.md").read_text()
-    for text in ("Shanghai Tech Part B", "baseline", "PromptMix", "change", "tiny"):
+    for text in ("Shanghai Tech Part B", "baseline", "control", "PromptMix", "Change of MAE", "tiny"):
         assert text in table
     assert r"\begin{tabular}" in (finished / "tables/table1.tex").read_text()
-
-
-def test_the_cells_can_be_recomputed_from_the_csv_and_the_predictions(finished):
-    runs = pd.read_csv(finished / "tables/table1.csv")
-    assert len(runs) == 4
-    predictions = pd.read_csv(finished / f"{RUN}/predictions.csv")
-    errors = predictions["predicted"] - predictions["count"]
-    mae = errors.abs().groupby(predictions["repeat"]).mean()
-    rmse = errors.pow(2).groupby(predictions["repeat"]).mean().pow(0.5)
-    ours = runs[runs["experiment"] == "shtb-rescsrnet-promptmix"]
-    np.testing.assert_allclose(ours["mae"], mae)
-    np.testing.assert_allclose(ours["rmse"], rmse)
-    assert f"{mae.mean():.2f}" in (finished / "tables/table1.md").read_text()
 
 
 def test_only_training_images_are_captioned(finished):
@@ -83,10 +70,6 @@ def test_jobs_that_run_together_share_the_cores(finished):
         for log in (finished / "results/tiny/logs/train_network").rglob("*.log")
     }
     assert threads == {max(1, len(os.sched_getaffinity(0)) // 2)}
-
-
-def test_nothing_is_left_to_do(finished):
-    assert "Nothing to be done" in finished.run("tables/table1.md", "--dry-run").stdout
 
 
 def test_more_images_per_prompt_add_blocks_and_retrain_what_draws_from_them(finished):
