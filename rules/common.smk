@@ -198,6 +198,12 @@ def fakes_of_table(table):
     return expand(rules.mix_dataset.output, experiment=[name for name in names if "fake" in plan.experiments[name]])
 
 
+def convention_of_table(table):
+    """Return the way to score depth, for tables of depth only: others do not change with it."""
+    is_depth = plan.rows_of_table(table)[0]["task"] == "depth"
+    return "{crop}-{average}".format(**config["evaluation"]) if is_depth else None
+
+
 def rows_of_costs():
     """Return the rows of Table III."""
     return plan.rows_of_costs(f"results/{config['scale']}")

@@ -31,7 +31,7 @@ rule write_table:
         "../envs/promptmix.yaml"
     params:
         rows=lambda wildcards: json.dumps(plan.rows_of_table(f"table{wildcards.n}")),  # labels in the order of columns
-        convention="{crop}-{average}".format(**config["evaluation"]),
+        convention=lambda wildcards: convention_of_table(f"table{wildcards.n}"),
         scale=config["scale"],
         code=fingerprint("write_table"),
     message:
@@ -102,10 +102,8 @@ rule roundtrip:
         "../envs/promptmix.yaml"
     params:
         pools=lambda wildcards: plan.chosen("tables", "roundtrip")["pools"],
-        blocks=lambda wildcards: [
-            len(plan.blocks_of(plan.prompts_of(pool), BLOCK_SIZE))
-            for pool in plan.chosen("tables", "roundtrip")["pools"]
-        ],
+        prompts=lambda wildcards: [plan.prompts_of(pool) for pool in plan.chosen("tables", "roundtrip")["pools"]],
+        block_size=BLOCK_SIZE,
         prefix=config["prompts"]["prefix"],
         suffix=as_text(config["prompts"]["suffix"]),
         seed=config["seed"],

@@ -17,7 +17,7 @@ with job.start(snakemake):
             fake = read_fake(next(fakes))
             facts = {
                 "generated images": len(fake),
-                "prompts": fake["prompt_number"].nunique(),
+                "prompts kept": fake["prompt_number"].nunique(),
                 "faces restored": fake["faces"].sum(),
             }
             measured = {name: str(facts[name]) for name in measured}

@@ -287,6 +287,6 @@ MEASURED = {
     "table4": ["generated images"],
     "table5": [],
     "table6": ["faces restored"],
-    "table7": ["prompts", "generated images"],
+    "table7": ["prompts kept", "generated images"],
 }
 """What is read from D_fake besides: see scripts/write_table.py."""

@@ -72,6 +72,7 @@ def read_round_trip(
     prefix: str,
     suffixes: Iterable[str],
     seed: int,
+    limit: int | None = None,
 ) -> pd.DataFrame:
     """Return the round trip of a pool, with the images' stems.
 
@@ -79,6 +80,7 @@ def read_round_trip(
         manifests: blocks of the pool's images.
         captions: of each block, `image` (file stem) and `caption`.
         prefix, suffixes: what is taken away from prompts that were made of captions; others stay whole.
+        limit: number of images, from the first on; as many as prompts, so that each counts once. None for all.
 
     Raises:
         InputError: an image without caption, or captions of other images.
@@ -98,9 +100,9 @@ def read_round_trip(
             for text, source in zip(images["prompt"], images["source"], strict=True)
         ]
         parts.append(pd.DataFrame({"image": stems, "prompt": asked, "caption": found["caption"]}))
-    joined = pd.concat(parts, ignore_index=True)
+    joined = pd.concat(parts, ignore_index=True).iloc[:limit]
     trips = round_trip(joined["prompt"].tolist(), joined["caption"].tolist(), seed)
-    return trips.assign(image=joined["image"])[COLUMNS]
+    return trips.assign(image=joined["image"].to_numpy())[COLUMNS]
 
 
 def summary(trips: pd.DataFrame) -> dict[str, float]:

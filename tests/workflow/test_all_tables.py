@@ -66,7 +66,7 @@ LABELS = {
         ["PromptMix", "colour-prompts", "no", "50 %"],
     ],
 }
-MEASURED = {"generated images": len, "prompts": lambda fake: fake["prompt_number"].nunique()}
+MEASURED = {"generated images": len, "prompts kept": lambda fake: fake["prompt_number"].nunique()}
 MEASURED["faces restored"] = lambda fake: fake["faces"].sum()
 
 
@@ -244,7 +244,7 @@ def test_images_of_dropped_prompts_are_not_trained_on(changed, kept):
     if sum(kept) == 0:  # the real images are left
         assert history_of(changed, "shtb-prompt-filter")["images"].tolist() == [6, 6]
         row = cells(changed / "tables/table7.md").iloc[1]
-        assert row[["prompts", "generated images"]].tolist() == ["0", "0"]
+        assert row[["prompts kept", "generated images"]].tolist() == ["0", "0"]
 
 
 def test_the_images_are_kept_about_which_the_annotators_agree_most(finished):

@@ -6,6 +6,8 @@ import h5py
 import pytest
 from PIL import Image
 
+INDEX = "results/tiny/datasets/shtb/index.csv"
+RENDERED = "results/tiny/rendered/shtb/part_B_final"
 POOL = "colour-prompts/stable-diffusion"
 ANNOTATIONS = f"results/tiny/annotations/{POOL}"
 
@@ -69,25 +71,25 @@ def test_a_missing_dataset(workflow):
     workflow.config["datasets"]["shtb"]["path"] = "data/ShanghaiTech/part_B"
     del workflow.config["render"]["shtb"]
     assert "prepare_dataset" in workflow.run("--dry-run").stdout  # the plan can be seen without the data
-    text = failed(workflow, "results/tiny/datasets/shtb/index.csv")
+    text = failed(workflow, INDEX)
     assert "data/ShanghaiTech/part_B" in text and "github.com/desenzhou/ShanghaiTechDataset" in text
     assert "Traceback" not in text.split("prepare_dataset failed")[0]
 
 
-def test_a_wrong_number_of_images(workflow):
-    assert workflow.run("results/tiny/rendered/shtb").returncode == 0
-    images = workflow / "results/tiny/rendered/shtb/part_B_final/train_data"
+def test_a_wrong_number_of_images(changed):
+    images = changed / f"{RENDERED}/train_data"
     (images / "images/IMG_8.jpg").unlink()
     (images / "ground_truth/GT_IMG_8.mat").unlink()
-    text = failed(workflow, "results/tiny/datasets/shtb/index.csv")
-    assert "7" in text and "8" in text and "train" in text
+    (changed / INDEX).unlink()
+    text = failed(changed, INDEX)
+    assert f"prepare_dataset failed. {RENDERED}: 7 images in 'train', expected 8." in text
 
 
-def test_a_truncated_jpeg(workflow):
-    assert workflow.run("results/tiny/rendered/shtb").returncode == 0
-    image = workflow / "results/tiny/rendered/shtb/part_B_final/test_data/images/IMG_2.jpg"
+def test_a_truncated_jpeg(changed):
+    image = changed / f"{RENDERED}/test_data/images/IMG_2.jpg"
     image.write_bytes(image.read_bytes()[:-200])
-    text = failed(workflow, "results/tiny/datasets/shtb/index.csv")
+    (changed / INDEX).unlink()
+    text = failed(changed, INDEX)
     assert "IMG_2.jpg" in text and "truncated" in text
 
 

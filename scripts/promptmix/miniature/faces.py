@@ -244,7 +244,9 @@ def detection_scene(rng: np.random.Generator) -> Faces:
     that are too small are among the hidden ones.
     """
     scale = int(rng.choice([1, 2, 4, 8], p=[0.2, 0.15, 0.2, 0.45]))
-    people, heads = {1: ((1, 8), (20, 110)), 2: ((3, 16), (9, 45)), 4: ((4, 40), (4, 20)), 8: ((4, 50), (2.5, 9))}[scale]
+    people, heads = {1: ((1, 8), (20, 110)), 2: ((3, 16), (9, 45)), 4: ((4, 40), (4, 20)), 8: ((4, 50), (2.5, 9))}[
+        scale
+    ]
     width, height = SCENE[0] // scale, SCENE[1] // scale
     faces = render_faces(
         rng, max(width, 96), max(height, 64), rng.integers(*people), heads, grey=bool(rng.random() < 0.25)
