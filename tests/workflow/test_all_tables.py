@@ -327,9 +327,9 @@ def test_the_round_trip_compares_captions_with_what_the_prompts_were_made_of(fin
     folder = finished / f"{RESULTS}/captions/shtb-captions/stable-diffusion/clipcap"
     captions = pd.read_csv(folder / "block-000.csv", dtype=str, keep_default_na=False)
     asked = pd.read_csv(finished / f"{RESULTS}/captions/shtb/clipcap.csv", keep_default_na=False)["caption"]
-    assert trips["image"].tolist() == captions["image"].tolist()
-    assert trips["caption"].tolist() == captions["caption"].tolist()
-    assert trips["prompt"].tolist() == [asked[g % 6].rstrip(".") for g in range(len(trips))]
+    assert trips["image"].tolist() == captions["image"].tolist()[:6]
+    assert trips["caption"].tolist() == captions["caption"].tolist()[:6]
+    assert trips["prompt"].tolist() == [caption.rstrip(".") for caption in asked]
     pairs = list(zip(trips["prompt"], trips["caption"]))
     distances = [word_distance(*(re.sub("[.,]", "", text).lower().split() for text in pair)) for pair in pairs]
     assert trips["distance"].tolist() == distances
