@@ -112,14 +112,14 @@ def test_in_a_mirror_left_is_right():
         assert left.mean(0)[::-1] == pytest.approx(seen.landmarks[0, 0], abs=1)
 
 
-def test_degraded_faces_keep_their_size_and_lose_detail():
-    rng = np.random.default_rng(0)
-    for i in range(5):
-        clear, _ = aligned_face(np.random.default_rng(i), 64)
-        bad = degraded(rng, clear, faces.WORST)
+def test_degraded_faces_keep_their_size_and_lose_the_more_the_further_they_are_reduced():
+    clear = np.stack([aligned_face(np.random.default_rng(i), 32)[0] for i in range(20)])
+    errors = []
+    for worst in (1, 4, 16):
+        bad = np.stack([degraded(np.random.default_rng(i), face, worst) for i, face in enumerate(clear)])
         assert bad.shape == clear.shape and bad.dtype == np.uint8
-        edges = [np.abs(np.diff(image.astype(float), axis=1)).mean() for image in (clear, degraded(rng, clear, 1e3))]
-        assert edges[1] < edges[0]
+        errors.append(np.abs(bad.astype(float) - clear).mean())
+    assert 0 < errors[0] < 0.8 * errors[1] < 0.64 * errors[2]
 
 
 def test_aligned_faces_have_their_eyes_where_gfpgan_expects_them():
@@ -189,6 +189,7 @@ def restorer():
 
 def test_the_detector_finds_rendered_faces_and_their_landmarks(restorer):
     faces_there = found = wrong = 0
+    off = []
     for seed in range(30):
         scene = render_faces(np.random.default_rng([7, seed]), 192, 128, 3, (25, 80))
         boxes, landmarks = restorer.detect(scene.image)
@@ -198,12 +199,13 @@ def test_the_detector_finds_rendered_faces_and_their_landmarks(restorer):
             if len(there) and there.max() > 0.5:
                 found += 1
                 eyes = np.linalg.norm(scene.landmarks[there.argmax(), 0] - scene.landmarks[there.argmax(), 1])
-                assert np.abs(landmarks[i] - scene.landmarks[there.argmax()]).mean() < 0.2 * eyes
+                off.append(np.abs(landmarks[i] - scene.landmarks[there.argmax()]).mean() / eyes)
             elif not len(scene.hidden):
                 wrong += 1
     assert faces_there > 30
     assert found > 0.8 * faces_there
     assert wrong < 0.1 * faces_there
+    assert np.mean(off) < 0.12
 
 
 def test_the_parser_tells_face_from_the_rest(restorer):

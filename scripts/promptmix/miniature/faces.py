@@ -233,54 +233,27 @@ def degraded(rng: np.random.Generator, image: np.ndarray, worst: float) -> np.nd
 SCENE = (192, 128)
 """Width and height of the detector's training images."""
 
-FAINT = 8.0
+FAINT = 5.0
 """Least distance of the eyes, in pixels, of a face that the detector has to find or may find."""
 
 
 def detection_scene(rng: np.random.Generator) -> Faces:
-    """Return a scene of SCENE pixels for the detector: large heads, or a part of a crowd that was enlarged.
+    """Return a scene of SCENE pixels for the detector: large heads, or a few or many small ones that were enlarged.
 
     What was enlarged, up to eight times, is what an image of the miniature is when the pipeline has enlarged it. Faces
     that are too small are among the hidden ones.
     """
     scale = int(rng.choice([1, 2, 4, 8], p=[0.2, 0.15, 0.2, 0.45]))
-    people, heads = {1: ((1, 8), (20, 110)), 2: ((3, 16), (9, 45)), 4: ((4, 40), (4, 20)), 8: ((4, 50), (2.5, 9))}[
+    people, heads = {1: ((1, 8), (16, 110)), 2: ((3, 16), (7, 40)), 4: ((4, 24), (3.5, 16)), 8: ((3, 14), (2, 8))}[
         scale
     ]
     width, height = SCENE[0] // scale, SCENE[1] // scale
-    faces = render_faces(
-        rng, max(width, 96), max(height, 64), rng.integers(*people), heads, grey=bool(rng.random() < 0.25)
-    )
-    x, y = rng.uniform(0, faces.image.shape[1]), rng.uniform(0, faces.image.shape[0])
-    if len(faces.boxes) and rng.random() < 0.8:
-        x, y = faces.boxes[rng.integers(len(faces.boxes)), :2] + rng.normal(0, 2, 2)
-    faces = cut(faces, round(x) - width // 2, round(y) - height // 2, width, height)
+    faces = render_faces(rng, width, height, rng.integers(*people), heads, rng.random() < 0.25)
     image = cv2.resize(degraded(rng, faces.image, 1.2), SCENE, interpolation=cv2.INTER_LANCZOS4)
     parts = cv2.resize(faces.parts, SCENE, interpolation=cv2.INTER_NEAREST)
     boxes, landmarks, hidden = ((a + 0.5) * scale - 0.5 for a in (faces.boxes, faces.landmarks, faces.hidden))
     clear = np.linalg.norm(landmarks[:, 0] - landmarks[:, 1], axis=1) >= FAINT
     return Faces(image, parts, boxes[clear], landmarks[clear], np.concatenate([hidden, boxes[~clear]]))
-
-
-def cut(faces: Faces, left: int, top: int, width: int, height: int) -> Faces:
-    """Return a part of an image, moved as far as it must be to lie within. What it cuts off much of is hidden."""
-    left = min(max(left, 0), faces.image.shape[1] - width)
-    top = min(max(top, 0), faces.image.shape[0] - height)
-    boxes, hidden = (a - np.float32([left, top, left, top]) for a in (faces.boxes, faces.hidden))
-
-    def share(boxes):
-        inside = np.clip(boxes, -0.5, np.float32([width, height, width, height]) - 0.5)
-        return np.prod(inside[:, 2:] - inside[:, :2], 1) / np.prod(boxes[:, 2:] - boxes[:, :2], 1)
-
-    kept, there = share(boxes) > IN_SIGHT, (slice(top, top + height), slice(left, left + width))
-    hidden = np.concatenate([hidden, boxes[~kept]])
-    return Faces(
-        np.ascontiguousarray(faces.image[there]),
-        np.ascontiguousarray(faces.parts[there]),
-        boxes[kept],
-        faces.landmarks[kept] - np.float32([left, top]),
-        hidden[share(hidden) > 0],
-    )
 
 
 def mirrored(faces: Faces) -> Faces:
@@ -381,7 +354,7 @@ def train_detector(
         pixels = torch.from_numpy(np.stack([scene.image for scene in drawn])).to(device).permute(0, 3, 1, 2)
         return multibox_loss(network.raw(normalise(pixels)), wanted)
 
-    history = fit(network, loss, steps, rate, state_of(out), ema=0.99)
+    history = fit(network, loss, steps, rate, state_of(out))
     save_weights(out, network, {"network": "retinaface", "settings": json.dumps(settings)}, torch.float16)
     return history
 
@@ -462,7 +435,7 @@ def train_restorer(
     device: str,
     settings: dict,
     images: int = 3000,
-    batch: int = 16,
+    batch: int = 8,
     rate: float = 2e-3,
 ) -> list:
     """Train GFPGAN on rendered faces that were degraded, reduced up to ten times, and write the weights to `out`."""
