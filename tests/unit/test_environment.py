@@ -20,7 +20,6 @@ NOT_IMPORTED = {
     "accelerate",  # diffusers and transformers load models with it
     "snakemake",  # runs the jobs
     "tabulate",  # pandas writes Markdown with it
-    "torchvision",  # transformers makes the image processors of published pipelines with it
 }
 
 

@@ -100,12 +100,6 @@ def test_prompts_by_hand_stay_as_they_are():
     ]
 
 
-def test_prompts_by_hand_can_be_of_grey_photos():
-    assert by_hand(["a grey street"], 96, 64, 85, grey=True).to_numpy().tolist() == [
-        ["a grey street", 96, 64, 85, 1, ""]
-    ]
-
-
 # --- Locations ---
 
 
