@@ -438,7 +438,7 @@ def train_restorer(
     batch: int = 8,
     rate: float = 2e-3,
 ) -> list:
-    """Train GFPGAN on rendered faces that were degraded, reduced up to ten times, and write the weights to `out`."""
+    """Train GFPGAN on rendered faces that were degraded (`WORST`), and write the weights to `out`."""
     torch.manual_seed(seed)
     network = GFPGAN(**settings).to(device)
     faces, _ = _aligned_faces(seed, images, network.out_size)
