@@ -12,6 +12,6 @@ with job.start(snakemake):
     from promptmix.datasets.splits import split
 
     params = snakemake.params
-    samples = read_dataset(params.format, params.path, json.loads(params.images))
+    samples = read_dataset(params.format, params.path, json.loads(params.images), params.unit)
     samples = split(samples, json.loads(params.split), params.seed)
     prepare(samples, Path(snakemake.output.index).parent, json.loads(params.resize), snakemake.threads)

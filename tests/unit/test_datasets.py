@@ -142,6 +142,16 @@ def test_panda_counts_heads_only(panda, caplog):
     assert "1 objects are not of the category 'person head'" in caplog.text
 
 
+def test_panda_drops_heads_outside_the_image(panda):
+    file = panda / "head_bbox_annotations.json"
+    entries = json.loads(file.read_text())
+    for corner in entries["Airport/airport_01.jpg"]["objects list"][2]["rect"].values():
+        corner["x"] += 1
+    file.write_text(json.dumps(entries))
+    samples = read_dataset("panda", panda)
+    assert [(s.count, s.outside, len(s.boxes)) for s in samples] == [(4, 1, 4), (5, 0, 5), (5, 0, 5)]
+
+
 @pytest.mark.parametrize("format", ["shanghaitech", "ucf_qnrf"])
 def test_points_outside_the_image_are_dropped(request, format, caplog):
     """As in DM-Count: x < 0, x > width, y < 0 or y > height, in the file's own 1-based coordinates."""
@@ -156,7 +166,7 @@ def test_points_outside_the_image_are_dropped(request, format, caplog):
     with caplog.at_level(logging.INFO):
         sample = read_dataset(format, folder)[0]
     assert sample.points.tolist() == [[0, 0], [63, 47], [0, 0], [31.5, 19]]
-    assert sample.count == 4
+    assert (sample.count, sample.outside) == (4, 4)
     assert "4 of 8 heads lie outside the image" in caplog.text
 
 
@@ -186,7 +196,8 @@ def test_natural_order():
 
 def test_unknown_format():
     with pytest.raises(
-        InputError, match="'shanghai' is not a format.*Known: nyu, panda, shanghaitech, .*mean 'shanghaitech'"
+        InputError,
+        match="'shanghai' is not a format.*Known: coco, depth_maps, nyu, panda, points, shanghaitech, .*mean 'shanghaitech'",
     ):
         read_dataset("shanghai", "data")
 

@@ -136,7 +136,7 @@ def test_splitting_keeps_what_a_sample_reads(nyu):
 
 def test_every_format_has_a_task():
     assert set(TASKS) == set(READERS)
-    assert {format for format, task in TASKS.items() if task == "depth"} == {"nyu"}
+    assert {format for format, task in TASKS.items() if task == "depth"} == {"nyu", "depth_maps"}
     assert set(TASKS.values()) == {"counting", "depth"}
 
 

@@ -13,8 +13,10 @@ A folder holds four files:
 
 import io
 import logging
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -25,11 +27,14 @@ from promptmix.datasets.sample import Sample
 from promptmix.datasets.splits import SPLITS
 from promptmix.errors import InputError
 from promptmix.files import replacing
-from promptmix.images import GREY_MODES, decoded, is_grey, jpeg_quality, training_size
+from promptmix.images import GREY_MODES, decoded, decoding_bytes, is_grey, jpeg_quality, training_size
 
 logger = logging.getLogger(__name__)
 
 COLUMNS = ("image", "split", "width", "height", "grey", "quality", "count", "offset", "first_head", "heads")
+
+DECODING_BYTES = 3 * 10**9
+"""Memory that the images which are being decoded take together: with all else, a job stays below 4 GB."""
 
 
 def prepare(
@@ -40,7 +45,8 @@ def prepare(
 ) -> None:
     """Decode a dataset's images, resize images, heads and depths, and write the four files.
 
-    One image per worker is in memory at a time. All four files are complete, or absent.
+    One image per worker is in memory at a time, and fewer if they are so large that together they would take more than
+    `DECODING_BYTES`. All four files are complete, or absent.
 
     Args:
         samples: split into "train", "val" and "test"; all of them with depth, or none.
@@ -75,11 +81,15 @@ def prepare(
         has_depth = all(sample.has_depth for sample in samples)
         depths = np.lib.format.open_memmap(depths_file, "w+", np.float32, (total if has_depth else 0,))
 
+        memory = _Memory(DECODING_BYTES)
+
         def decode(position: int) -> tuple[int, int, int]:
             sample, row = samples[position], frame.iloc[position]
             with sample.open() as image:
                 stored_grey, quality = image.mode in GREY_MODES, jpeg_quality(image)
-                array = decoded(image, (row["width"], row["height"]))
+                size = int(row["width"]), int(row["height"])
+                with memory.lent(decoding_bytes(image, size)):
+                    array = decoded(image, size)
             pixels[row["offset"] : row["offset"] + array.size] = array.reshape(-1)
             unknown = 0
             if has_depth:
@@ -103,6 +113,28 @@ def prepare(
         depths.flush()
         np.save(heads_file, np.concatenate(heads) if heads else np.zeros((0, 4), np.float32))
         frame[list(COLUMNS)].to_csv(index_file, index=False, lineterminator="\n")
+
+
+class _Memory:
+    """Bytes that threads share: one that asks for more than is left waits until others have given back theirs."""
+
+    def __init__(self, total: int):
+        self._total = self._free = total
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def lent(self, size: int) -> Iterator[None]:
+        """Hold `size` bytes, or all there are if that is less, until the end of the `with` block."""
+        size = min(size, self._total)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= size)
+            self._free -= size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += size
+                self._changed.notify_all()
 
 
 def _starts(lengths: pd.Series) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from PIL import Image
 
-from promptmix.datasets.sample import Sample, check_counts
+from promptmix.datasets.sample import Sample, check_counts, known_depth
 from promptmix.errors import InputError
 
 if TYPE_CHECKING:
@@ -54,8 +54,7 @@ class Room(Sample):
         Raises:
             InputError: no depth of the image is known, or the file is damaged here.
         """
-        depth = self._read(self.depths).astype(np.float32, copy=False)
-        depth = np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(0))
+        depth = known_depth(self._read(self.depths))
         if not depth.any():
             raise InputError(
                 f"{self.image}: image {self.number}: no depth is known: none in 'depths' is a number above 0. "

@@ -74,7 +74,8 @@ def _sample(folder: Path, file: Path, name: str, entry: Any) -> Sample:
     kept = ((centres >= 0) & (centres <= size)).all(axis=1)
     if not kept.all():
         logger.info("%s: %s: %d heads lie outside the image: dropped", file, name, (~kept).sum())
-    return Sample(Path(name).as_posix(), path, "", *size, centres[kept], boxes[kept].reshape(-1, 4))
+    boxes = boxes[kept].reshape(-1, 4)
+    return Sample(Path(name).as_posix(), path, "", *size, centres[kept], boxes, outside=int((~kept).sum()))
 
 
 def _corners(head: Any, place: str) -> tuple[tuple[float, float], tuple[float, float]]:

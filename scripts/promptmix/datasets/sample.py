@@ -36,6 +36,7 @@ class Sample:
         width, height: size of the image file.
         points: (N, 2) float64, x and y of each head. The count of the image is N.
         boxes: (N, 4) float64, left, top, right and bottom of each head, or None.
+        outside: number of heads that the annotation has besides, outside the image, and that are dropped.
         has_depth: whether `depth` is there.
     """
 
@@ -48,6 +49,7 @@ class Sample:
     height: int
     points: np.ndarray
     boxes: np.ndarray | None = None
+    outside: int = 0
 
     @property
     def count(self) -> int:
@@ -63,9 +65,20 @@ class Sample:
         raise NotImplementedError(f"{self.name}: an image without depth")
 
 
-def natural_key(name: str) -> list:
-    """Sort key in which IMG_2 comes before IMG_10."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(name))]
+def known_depth(depth: np.ndarray) -> np.ndarray:
+    """Return depth as float32, in which what is no distance (zero, negative, not finite) is 0 = unknown."""
+    depth = depth.astype(np.float32, copy=False)
+    return np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(0))
+
+
+def natural_key(name: str) -> tuple[list, str]:
+    """Sort key in which IMG_2 comes before IMG_10, and IMG_02 always before IMG_2."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", str(name))], str(name)
+
+
+def spread(samples: Sequence[Sample], most: int = 24) -> list[Sample]:
+    """Return at most so many of the samples, spread evenly over them: enough to look at where all take too long."""
+    return [samples[i] for i in np.linspace(0, len(samples) - 1, min(most, len(samples))).round().astype(int)]
 
 
 def existing(folder: Path, spellings: Sequence[str], where: str) -> Path:
@@ -94,10 +107,10 @@ def root(path: str | Path, where: str, spellings: Iterable[str] = ()) -> Path:
     raise InputError(f"{path}: the dataset is missing, there is no such folder. {where}")
 
 
-def inside(points: np.ndarray, width: int, height: int, annotation: Path) -> np.ndarray:
+def inside(points: np.ndarray, width: int, height: int, annotation: Path) -> tuple[np.ndarray, int]:
     """Turn 1-based points of a MATLAB file into 0-based ones and drop those outside the image.
 
-    Outside is, as in DM-Count, x < 0, x > width, y < 0 or y > height in the file's own coordinates. What remains lies
+    Returns the points and how many are dropped. Outside is, as in DM-Count, x < 0, x > width, y < 0 or y > height in the file's own coordinates. What remains lies
     in [0, width - 1] x [0, height - 1].
 
     Raises:
@@ -108,7 +121,7 @@ def inside(points: np.ndarray, width: int, height: int, annotation: Path) -> np.
     kept = ((points >= 0) & (points <= [width, height])).all(axis=1)
     if not kept.all():
         logger.info("%s: %d of %d heads lie outside the image: dropped", annotation, (~kept).sum(), len(kept))
-    return np.maximum(points[kept] - 1, 0)
+    return np.maximum(points[kept] - 1, 0), int((~kept).sum())
 
 
 def check_counts(samples: Sequence[Sample], expected: Mapping[str, int] | None, path: Path, where: str) -> None:

@@ -61,5 +61,5 @@ def _sample(part: Path, split: str, file: Path, annotation: Path) -> Sample:
     with opened(file) as image:
         width, height = image.size
     points = read_points(annotation, "image_info", lambda info: info[0, 0][0, 0][0])
-    points = inside(points, width, height, annotation)
-    return Sample(file.relative_to(part).as_posix(), file, split, width, height, points)
+    points, outside = inside(points, width, height, annotation)
+    return Sample(file.relative_to(part).as_posix(), file, split, width, height, points, outside=outside)

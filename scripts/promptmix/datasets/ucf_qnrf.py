@@ -48,5 +48,5 @@ def _sample(folder: Path, split: str, file: Path) -> Sample:
     annotation = file.with_name(f"{file.stem}_ann.mat")
     if not annotation.exists():
         raise InputError(f"{annotation}: the annotation of an image is missing. {WHERE}")
-    points = inside(read_points(annotation, "annPoints"), width, height, annotation)
-    return Sample(file.relative_to(folder).as_posix(), file, split, width, height, points)
+    points, outside = inside(read_points(annotation, "annPoints"), width, height, annotation)
+    return Sample(file.relative_to(folder).as_posix(), file, split, width, height, points, outside=outside)
