@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from promptmix import networks
-from promptmix.checkpoints import load_network, load_weights, read_metadata, read_tensors, save_weights
+from promptmix.checkpoints import check_weights, load_network, load_weights, read_metadata, read_tensors, save_weights
 from promptmix.errors import InputError
 
 
@@ -126,11 +126,14 @@ def test_a_missing_file_says_where_it_should_be_and_what_to_do(tmp_path, monkeyp
 
 
 @pytest.mark.parametrize("name", ["a.safetensors", "a.pth"])
-@pytest.mark.parametrize("content", [b"", b"no weights", b"\x80\x02not a pickle", b"PK\x03\x04 cut"])
+@pytest.mark.parametrize(
+    "content", [b"", b"no weights", b"cannot find\nthis file\n", b"\x80\x02not a pickle", b"PK\x03\x04 cut"]
+)
 def test_a_damaged_file_is_an_error_that_names_it(network, tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(ValueError, match=f"{name} is damaged"):
+    with pytest.raises(ValueError, match=f"{name} is damaged") as error:
         load_weights(network, tmp_path / name)
+    assert "weights_only" not in str(error.value)  # PyTorch advises to load it in spite of all
 
 
 def test_a_truncated_file_is_damaged(network, tmp_path):
@@ -151,7 +154,7 @@ class Payload:
 def test_nothing_in_a_file_is_executed(network, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"a": Payload()}, "a.pth")
-    with pytest.raises(ValueError, match="not loaded for safety"):
+    with pytest.raises(ValueError, match="refused, and nothing in it was run: reading it would run code"):
         load_weights(network, "a.pth")
     assert not (tmp_path / "executed").exists()
 
@@ -160,9 +163,30 @@ def test_something_else_than_tensors_by_key(network, tmp_path):
     torch.save({"epoch": 3, "weights": [1, 2]}, tmp_path / "a.pth")
     with pytest.raises(ValueError, match="holds a dict of epoch, weights"):
         load_weights(network, tmp_path / "a.pth")
+    torch.save({"model": {0: torch.zeros(1)}, "epoch": 3}, tmp_path / "a.pth")
+    with pytest.raises(
+        ValueError, match="tensors by key, at the top or under params_ema, .*; 'model' holds a dict of 0"
+    ):
+        load_weights(network, tmp_path / "a.pth")
     torch.save([1, 2], tmp_path / "a.pth")
     with pytest.raises(ValueError, match="holds list"):
         load_weights(network, tmp_path / "a.pth")
+
+
+def test_a_file_that_fits_is_told_from_one_that_does_not_without_the_network(network, tmp_path):
+    save_weights(tmp_path / "a.safetensors", network)
+    check_weights("rescsrnet", tmp_path / "a.safetensors", width=0.1)
+    with pytest.raises(InputError, match=r"(?s)does not fit ResCSRNet\..*check the settings .*: width\."):
+        check_weights("rescsrnet", tmp_path / "a.safetensors")
+    with pytest.raises(InputError, match=r"No weights at .*b\.safetensors"):
+        check_weights("rescsrnet", tmp_path / "b.safetensors", width=0.1)
+
+
+def test_weights_that_are_one_in_the_network_are_one_in_a_check_too(tmp_path):
+    settings = {"gpt": {"vocab_size": 11, "n_positions": 8, "n_embd": 8, "n_layer": 1, "n_head": 2}}
+    save_weights(tmp_path / "a.safetensors", networks.build("clipcap", **settings))
+    assert "gpt.lm_head.weight" not in read_tensors(tmp_path / "a.safetensors")
+    check_weights("clipcap", tmp_path / "a.safetensors", **settings)
 
 
 def test_other_endings_and_metadata_that_is_no_text(network, tmp_path):

@@ -7,7 +7,7 @@ licence: written from the facts.
 
 from torch import Tensor, nn
 
-from promptmix.networks.layers import CrowdNetwork, channels, convolutions, initialise, start_small
+from promptmix.networks.layers import Backbone, CrowdNetwork, channels, convolutions, initialise, start_small
 
 FRONTEND = (64, 64, "pool", 128, 128, "pool", 256, 256, 256, "pool", 512, 512, 512)
 BACKEND = (512, 512, 512, 256, 128, 64)
@@ -27,6 +27,13 @@ class CSRNet(CrowdNetwork):
     published = (
         "PartAmodel_best.pth.tar and partBmodel_best.pth.tar are on Google Drive, as 1Z-atzS5Y2pOd-nEWqZRVBDMYJDreGWHH "
         "and 1zKn6YlLW3Z9ocgPbP99oz7r2nC7_TBXK (github.com/leeyeehoo/CSRNet-pytorch)"
+    )
+    backbone = Backbone(
+        classifier="VGG-16 without batch normalisation",
+        published="torchvision's vgg16-397923af.pth",
+        keys=r"frontend\..*",
+        renamed={r"features\.": "frontend."},
+        dropped=(r"features\.(24|26|28)\..*", r"classifier\..*"),
     )
 
     def __init__(self, width: float = 1.0):

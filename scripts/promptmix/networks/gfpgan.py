@@ -30,9 +30,7 @@ class GFPGAN(nn.Module):
     """
 
     task = "faces"
-    published = (
-        "GFPGANv1.3.pth is at github.com/TencentARC/GFPGAN/releases/tag/v1.3.0 (its tensors lie under `params_ema`)"
-    )
+    published = "GFPGANv1.3.pth is at github.com/TencentARC/GFPGAN/releases/tag/v1.3.0"
 
     def __init__(self, out_size: int = 512, style: int = 512, width: float = 1.0, mlp: int = 8):
         super().__init__()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from promptmix.networks.ddrnet import DDRNet
-from promptmix.networks.layers import channels, initialise, start_small
+from promptmix.networks.layers import Backbone, channels, initialise, start_small
 
 NEAREST, FARTHEST = 0.1, 10.0
 """Range of depths in metres, as for NYU Depth V2."""
@@ -33,6 +33,14 @@ class GuideDepth(nn.Module):
     published = (
         "NYU_Full_GuideDepth.pth is on Google Drive, as 1TNTUUve5LHEv6ERN6v9aX2eYw1-a-4bO "
         "(github.com/mic-rud/GuidedDecoding)"
+    )
+    backbone = Backbone(
+        classifier="DDRNet-23-slim",
+        published="DDRNet23s_imagenet.pth, on Google Drive as 1mg5tMX7TJ9ZVcAiGSB4PEihPtrJyalB4 "
+        "(github.com/ydhongHIT/DDRNet)",
+        keys=r"feature_extractor\.(?!spp\.|final_layer\.).*",
+        renamed={r"(?!feature_extractor\.)": "feature_extractor."},
+        dropped=(r"(down5|last_layer|linear)\..*",),
     )
 
     def __init__(self, width: float = 1.0):

@@ -1,8 +1,28 @@
 """What the crowd counting networks have in common: their interface, their width, VGG's layers, the first weights."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """The classifier whose ImageNet weights a network's first part can start from. All keys are regular expressions.
+
+    Args:
+        classifier: its name.
+        published: where its weights are.
+        keys: the network's keys that take a weight, whole.
+        renamed: how keys of the classifier begin, and what stands there in the network.
+        dropped: the classifier's keys that have no place in the network, whole.
+    """
+
+    classifier: str
+    published: str
+    keys: str
+    renamed: Mapping[str, str]
+    dropped: Sequence[str]
 
 
 class CrowdNetwork(nn.Module):

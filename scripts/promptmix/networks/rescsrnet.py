@@ -7,7 +7,7 @@ CSRNet's, and within a residual block torchvision's.
 
 from torch import Tensor, nn
 
-from promptmix.networks.layers import CrowdNetwork, channels, convolutions, initialise, start_small
+from promptmix.networks.layers import Backbone, CrowdNetwork, channels, convolutions, initialise, start_small
 
 BACKEND = (128, 128, 128, 128, 128, 128)
 
@@ -22,6 +22,18 @@ class ResCSRNet(CrowdNetwork):
     """
 
     stride = 8
+    backbone = Backbone(
+        classifier="ResNet-18",
+        published="torchvision's resnet18-f37072fd.pth",
+        keys=r"frontend\..*",
+        renamed={
+            r"conv1\.": "frontend.0.",
+            r"bn1\.": "frontend.1.",
+            r"layer1\.": "frontend.4.",
+            r"layer2\.": "frontend.5.",
+        },
+        dropped=(r"(layer3|layer4|fc)\..*",),
+    )
 
     def __init__(self, width: float = 1.0):
         super().__init__()

@@ -42,10 +42,7 @@ class RetinaFace(nn.Module):
     """
 
     task = "faces"
-    published = (
-        "detection_Resnet50_Final.pth is at github.com/xinntao/facexlib/releases/tag/v0.1.0 (its keys begin with "
-        "`module.`)"
-    )
+    published = "detection_Resnet50_Final.pth is at github.com/xinntao/facexlib/releases/tag/v0.1.0"
 
     def __init__(
         self,

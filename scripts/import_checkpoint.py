@@ -1,0 +1,23 @@
+"""Convert one published checkpoint to safetensors."""
+
+import json
+
+from promptmix import job
+
+with job.start(snakemake) as device:
+    from promptmix.checkpoints import import_checkpoint
+    from promptmix.errors import InputError
+
+    params = snakemake.params
+    if not snakemake.input.source:
+        raise InputError(params.how_to_get)
+    import_checkpoint(
+        params.network,
+        snakemake.input.source[0],
+        snakemake.output[0],
+        json.loads(params.metadata),
+        backbone=params.backbone,
+        bytes=params.bytes,
+        sha256=params.sha256,
+        **json.loads(params.get("settings", "{}")),
+    )
