@@ -17,9 +17,9 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
 
-from promptmix import networks
+from promptmix import extensions, networks
 from promptmix.errors import InputError, did_you_mean
-from promptmix.plan import COLUMNS, ROLES, Plan
+from promptmix.plan import COLUMNS, NO_SETTINGS, ROLES, Plan
 from promptmix.prompts import expand
 
 SCHEMA = Path(__file__).resolve().parents[2] / "config" / "schemas" / "config.schema.yaml"
@@ -41,6 +41,9 @@ NOUNS = {
 
 WITHOUT_SPLIT = ("panda", "nyu")
 """Formats of datasets whose authors leave the split to others."""
+
+WITH_EITHER = ("points", "coco", "depth_maps")
+"""Formats of datasets that may have a split or not."""
 
 NOT_RENDERED_FROM = {"shanghaitech": ("rooms",), "nyu": ("part", "locations", "people", "quality")}
 """Keys of `render` that a format has no use for; the others have none for `part` and `rooms`."""
@@ -277,7 +280,7 @@ class _References:
         titles: dict[str, str] = {}
         for name, entry in self._entries("datasets").items():
             has_split, given = entry["format"] not in WITHOUT_SPLIT, entry["images"]
-            if has_split == ("all" in given):
+            if entry["format"] not in WITH_EITHER and has_split == ("all" in given):
                 expected = "{train: ..., test: ...}" if has_split else "{all: ...}"
                 known = "comes with a test split" if has_split else "has no split"
                 yield f"datasets.{name}.images: {_show(given)}, but the format {entry['format']} {known}; give {expected}"
@@ -289,6 +292,8 @@ class _References:
             first = titles.setdefault(entry["title"], name)
             if first != name:
                 yield f"datasets.{name}.title: '{entry['title']}' is the title of {first}, and tables show titles"
+            if "unit" in entry and entry["format"] != "depth_maps":
+                yield f"datasets.{name}.unit: the format {entry['format']} has none; take it away"
             if name == "default":
                 yield "datasets.default: a dataset needs another name; `training.default` is for all datasets"
             yield from self._rendered(name, entry["path"])
@@ -355,12 +360,16 @@ class _References:
 
     def _networks(self) -> Iterator[str]:
         for name, entry in self._entries("networks").items():
-            yield from _unknown_settings(name, entry, f"networks.{name}")
+            if "class" in entry:
+                yield from _own_network(name, entry)
 
     def _annotators(self) -> Iterator[str]:
         annotators = self._entries("annotators")
         starts = {n: e["fine_tune"]["annotator"] for n, e in annotators.items() if "fine_tune" in e}
         for name, entry in annotators.items():
+            if "function" in entry:
+                yield from _own_function(entry["function"], f"annotators.{name}.function")
+                continue
             yield from _unknown_settings(entry["network"], entry.get("settings", {}), f"annotators.{name}.settings")
             if name not in starts:
                 continue
@@ -368,9 +377,11 @@ class _References:
             dataset = entry["fine_tune"]["dataset"]
             yield from self._unknown("annotators", start, f"{where}.annotator")
             yield from self._unknown("datasets", dataset, f"{where}.dataset")
-            yield from self._of_one_task(dataset, "network", entry["network"], entry["network"], f"annotators.{name}")
+            yield from self._of_one_task(dataset, "annotators", name, "network", f"annotators.{name}")
             if circle := _circle(name, starts):
                 yield f"{where}.annotator: {circle}"
+            elif "function" in annotators.get(start, {}):
+                yield f"{where}.annotator: '{start}' is a function, which cannot be trained; name one with a network"
             elif start in annotators and _kind(entry) != _kind(annotators[start]):
                 yield f"{where}.annotator: network and settings are not those of '{start}'; make them equal"
 
@@ -385,7 +396,7 @@ class _References:
             where = f"experiments.{name}"
             yield from self._unknown("datasets", entry["dataset"], f"{where}.dataset")
             yield from self._unknown("networks", entry["network"], f"{where}.network")
-            yield from self._of_one_task(entry["dataset"], "network", entry["network"], entry["network"], where)
+            yield from self._of_one_task(entry["dataset"], "networks", entry["network"], "network", where)
             if "fake" in entry:
                 yield from self._fake(entry, where)
             if "prompt_filter" in entry.get("fake", {}):
@@ -400,8 +411,7 @@ class _References:
         named = {"annotator": fake["annotator"]} | {f"scored_by[{i}]": scorer for i, scorer in enumerate(scorers)}
         for key, annotator in named.items():
             yield from self._unknown("annotators", annotator, f"{where}.{key}")
-            network = self._entries("annotators").get(annotator, {}).get("network")
-            yield from self._of_one_task(entry["dataset"], key, annotator, network, where)
+            yield from self._of_one_task(entry["dataset"], "annotators", annotator, key, where)
         share = fake.get("r_img", 100)
         if share < 100 and len(scorers) < 2:
             yield f"{where}.r_img: {share} % of the images are kept by how far annotators disagree; name two in scored_by"
@@ -428,12 +438,19 @@ class _References:
             if number and int(number[1]) < prompts:
                 yield f"experiments.{other}: the prompt filter of {name} makes experiments of such names; rename it"
 
-    def _of_one_task(self, dataset: str, key: str, name: str, network: str | None, where: str) -> Iterator[str]:
-        """Yield a problem if a network, or the one of an annotator, does not do what a dataset is for."""
-        if dataset in self._entries("datasets") and network in networks.TASKS:
-            task, other = self._plan.task_of(dataset), networks.TASKS[network]
-            if task != other:
-                yield f"{where}.{key}: '{name}' is for {other}, and the dataset {dataset} is for {task}"
+    def _of_one_task(self, dataset: str, section: str, name: str, key: str, where: str) -> Iterator[str]:
+        """Yield a problem if a network or an annotator does not do what a dataset is for.
+
+        Args:
+            section: "networks" or "annotators", where the name stands.
+            key: under which it is named at `where`.
+        """
+        entry = self._entries(section).get(name, {})
+        network = entry.get("network") if section == "annotators" else name
+        other = entry.get("task", networks.TASKS.get(network))
+        if dataset in self._entries("datasets") and other and other != (task := self._plan.task_of(dataset)):
+            shown = network if key == "network" else name
+            yield f"{where}.{key}: '{shown}' is for {other}, and the dataset {dataset} is for {task}"
 
     def _prompts(self, pool: str) -> float:
         """Return the number of prompts in a pool, infinity if something is wrong with the pool or its dataset."""
@@ -484,6 +501,11 @@ class _References:
     def _cost(self, row: dict, where: str) -> Iterator[str]:
         """Yield what is wrong with a row of Table III."""
         experiments, annotators = self._entries("experiments"), self._entries("annotators")
+        own = [name for name, entry in self._entries("networks").items() if "class" in entry]
+        if row["network"] not in (known := {*networks.TASKS, *own}):
+            hint = did_you_mean(row["network"], known)
+            yield f"{where}.network: {_show(row['network'])} is not a network. Known: {_list(known)}.{hint}"
+            return
         for method, names in row.get("runs", {}).items():
             tested: dict[str, str] = {}
             for i, name in enumerate(names):
@@ -501,7 +523,7 @@ class _References:
             yield from self._unknown("annotators", name, place)
             yield from self._for_task(TASK_SHOWN["table3"], dataset, place)
             if name in annotators:
-                yield from _of_network(row["network"], name, annotators[name]["network"], place)
+                yield from _of_network(row["network"], name, annotators[name].get("network", "no network"), place)
 
     def _for_task(self, task: str, dataset: str, where: str) -> Iterator[str]:
         """Yield a problem if a dataset is for another task than the one that a table or figure shows."""
@@ -534,7 +556,7 @@ class _References:
         for name, entry in annotators.items():
             where = f"miniature.annotators.{name}"
             yield from _unknown_settings(entry["network"], entry["settings"], f"{where}.settings")
-            yield from self._of_one_task(entry["dataset"], "network", entry["network"], entry["network"], where)
+            yield from self._of_one_task(entry["dataset"], "networks", entry["network"], "network", where)
             if entry["dataset"] not in rendered:
                 known = f"Known: {_list(rendered)}.{did_you_mean(entry['dataset'], rendered)}"
                 yield f"{where}.dataset: '{entry['dataset']}' is not rendered. {known}"
@@ -599,6 +621,39 @@ def _circle(name: str, starts: dict[str, str]) -> str:
     while (following := starts.get(way[-1])) not in (None, *way):
         way.append(following)
     return f"it would start from itself: {' from '.join([*way, name])}" if following == name else ""
+
+
+def _own_function(reference: str, where: str) -> Iterator[str]:
+    """Yield what is wrong with an annotator of a user's own."""
+    try:
+        arguments = extensions.check(reference, "function")
+    except InputError as error:
+        yield f"{where}: {error}"
+        return
+    if arguments and len(arguments.required) > 1:
+        yield f"{where}: it is called with the images alone, and needs {', '.join(arguments.required)}"
+
+
+def _own_network(name: str, entry: dict) -> Iterator[str]:
+    """Yield what is wrong with a network of a user's own."""
+    where = f"networks.{name}"
+    if name in networks.NETWORKS:
+        yield f"{where}: a network of ours is called {name}; give yours another name"
+    try:
+        arguments = extensions.check(entry["class"], "class")
+    except InputError as error:
+        yield f"{where}.class: {error}"
+        return
+    if arguments is None:
+        return
+    kind, given = entry["class"].rpartition(":")[2], [key for key in entry if key not in (*NO_SETTINGS, "task")]
+    for key in given:
+        if key not in arguments.known and not arguments.others:
+            hint = did_you_mean(key, arguments.known)
+            yield f"{where}.{key} is not an argument of {kind}. Its arguments: {_list(arguments.known)}.{hint}"
+    for key in arguments.required:
+        if key not in given:
+            yield f"{where}.{key} is missing: {kind} has no default for it"
 
 
 def _unknown_settings(network: str, settings: dict, where: str) -> Iterator[str]:

@@ -1,13 +1,16 @@
 """A name for the code that a rule runs, so that changed code reruns what it changed and nothing else.
 
-The name covers the rule's script and every module of this project that it imports, directly or not. It is blind to
-comments, docstrings and layout. Modules that decide how a job runs but not what it computes are left out.
+The name covers the rule's script and every module of this project that it imports, directly or not, and a user's own
+code. It is blind to comments, docstrings and layout. Modules that decide how a job runs but not what it computes are left
+out.
 """
 
 import ast
 import hashlib
 from functools import cache
 from pathlib import Path
+
+from promptmix import extensions
 
 SCRIPTS = Path(__file__).resolve().parents[1]
 
@@ -21,37 +24,59 @@ def fingerprint(script: str, *modules: str) -> str:
 
     Args:
         script: name of the script, without ending.
-        modules: local modules that are imported by a name only known when the script runs, such as a network's.
+        modules: local modules that are imported by a name only known when the script runs, such as a network's, and
+            references to a user's own code (`promptmix.extensions`). Of that, the modules beside it count too.
+
+    Raises:
+        InputError: a reference to nothing, or to what is not Python.
     """
+    start = {(SCRIPTS, name) for name in _imports(SCRIPTS / f"{script}.py", script)}
+    for module in modules:
+        if extensions.is_reference(module):
+            place = extensions.locate(module)
+            start.add((place.folder, place.module))
+        else:
+            start.add((SCRIPTS, module))
     digest = hashlib.sha256(_code(SCRIPTS / f"{script}.py").encode())
-    for module in sorted(_reachable(_imports(SCRIPTS / f"{script}.py") | set(modules))):
-        digest.update(f"\n# {module}\n{_code(_file(module))}".encode())
+    for text in sorted(f"\n# {module}\n{_code(file)}" for file, module in _reachable(start).items()):
+        digest.update(text.encode())
     return digest.hexdigest()[:16]
 
 
-def _reachable(modules: set[str]) -> set[str]:
-    """Return the local ones of some modules, and the local modules that these import."""
-    found, waiting = set(), list(modules)
+def _reachable(modules: set[tuple[Path, str]]) -> dict[Path, str]:
+    """Return the files of some modules and of the local modules that these import, with the modules' names.
+
+    Args:
+        modules: each with the folder that it is imported from. A user's code finds its own folder's modules first.
+    """
+    found, waiting, seen = {}, list(modules), set()
     while waiting:
-        module = waiting.pop()
-        file = _file(module)
-        if module in found or module in WITHOUT_EFFECT or file is None:
+        folder, module = waiting.pop()
+        if module in WITHOUT_EFFECT or (folder, module) in seen:
             continue
-        found.add(module)
-        waiting.extend(_imports(file))
+        seen.add((folder, module))
+        folder, file = next(
+            ((f, file) for f in dict.fromkeys((folder, SCRIPTS)) if (file := _file(f, module))), (folder, None)
+        )
+        if file is None or file in found:
+            continue
+        found[file] = module
+        inside = f"{module}.__init__" if file.name == "__init__.py" else module
+        names = _imports(file, inside)
+        if "site-packages" in folder.parts:  # of an installed package, not of all that is installed
+            names = {name for name in names if name.partition(".")[0] == module.partition(".")[0]}
+        waiting.extend((folder, name) for name in names)
     return found
 
 
-def _file(module: str) -> Path | None:
+def _file(folder: Path, module: str) -> Path | None:
     """Return the file of a local module, None for others and for names inside modules."""
-    path = SCRIPTS.joinpath(*module.split("."))
-    candidates = (path.with_suffix(".py"), path / "__init__.py")
-    return next((file for file in candidates if file.is_file()), None)
+    return next((file for file in extensions.candidates(folder, module) if file.is_file()), None)
 
 
 @cache
 def _tree(file: Path) -> ast.Module:
-    tree = ast.parse(file.read_text())
+    tree = extensions.parse(file)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):  # texts that stand alone: docstrings, of attributes too
@@ -69,13 +94,5 @@ def _code(file: Path) -> str:
 
 
 @cache
-def _imports(file: Path) -> set[str]:
-    """Return all names that a file imports, wherever the import stands: modules, and what is imported from them."""
-    names = set()
-    for node in ast.walk(_tree(file)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    # a package's __init__ runs when a module in it is imported
-    return names | {".".join(name.split(".")[:i]) for name in names for i in range(1, name.count(".") + 1)}
+def _imports(file: Path, module: str) -> set[str]:
+    return extensions.imports(_tree(file), module)

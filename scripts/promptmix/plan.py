@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from promptmix import networks
 from promptmix.datasets import TASKS
 from promptmix.datasets.splits import numbers
 from promptmix.errors import InputError
@@ -13,6 +14,9 @@ from promptmix.prompts import expand
 NONE = "—"
 ROLES = {"baseline": "baseline", "control": "control", "promptmix": "PromptMix"}
 """What tables call the experiments of a comparison."""
+
+NO_SETTINGS = ("class", "backbone")
+"""Keys of `networks.<name>` that are no settings of the network."""
 
 
 class Plan:
@@ -86,10 +90,58 @@ class Plan:
         A baseline and its PromptMix twin have equal seeds in equal repeats.
         """
         entry = self.experiments[experiment]
-        settings = {"network": entry["network"], "network_settings": self._config["networks"][entry["network"]]}
+        settings = {"network": self.network_of(experiment), "network_settings": self.network_settings_of(experiment)}
         settings["r_mix"] = entry["fake"]["r_mix"] if "fake" in entry else 0
         settings |= {key: entry[key] for key in ("repeated", "real_images") if key in entry}
         return self._run(self.training_of(experiment), learning_rate, repeat) | settings
+
+    def network_of(self, experiment: str) -> str:
+        """Return an experiment's network as `promptmix.networks.build` knows it: its name, or a reference to a class."""
+        return self._network(self.experiments[experiment]["network"])["network"]
+
+    def network_settings_of(self, experiment: str) -> dict[str, Any]:
+        """Return the settings of an experiment's network, as `promptmix.networks.build` takes them."""
+        return self._network(self.experiments[experiment]["network"])["settings"]
+
+    def backbone_of(self, experiment: str) -> str:
+        """Return the file of weights that the first layers of an experiment's network start from, "" if there is none."""
+        return self._config["networks"][self.experiments[experiment]["network"]].get("backbone", "")
+
+    def code_of(self, experiment: str) -> str:
+        """Return the code of an experiment's network, as `promptmix.fingerprint` knows it."""
+        return networks.module_of(self.network_of(experiment))
+
+    def counted(self, network: str) -> dict[str, Any]:
+        """Return the network that Table III counts under a name: the published one, or a user's own as it is trained.
+
+        Returns:
+            `network` and `settings` for `promptmix.networks.build`, and its `code` for `promptmix.fingerprint`.
+        """
+        found = self._network(network)
+        if found["network"] == network:
+            found["settings"] = {}
+        return found | {"code": networks.module_of(found["network"])}
+
+    def annotator_of(self, annotator: str) -> dict[str, Any]:
+        """Return what `promptmix.annotation.load_annotator` takes: a network with its weights, or a user's own function.
+
+        Returns:
+            `task`, and `network`, `settings` and `weights`, "" if those are made by the workflow; or `function`.
+        """
+        entry = self._config["annotators"][annotator]
+        if "function" in entry:
+            return {"function": entry["function"], "task": entry["task"]}
+        found = {
+            "network": entry["network"],
+            "settings": entry.get("settings", {}),
+            "weights": entry.get("weights", ""),
+        }
+        return found | {"task": networks.task_of(entry["network"])}
+
+    def code_of_annotator(self, annotator: str) -> str:
+        """Return the code of an annotator, as `promptmix.fingerprint` knows it."""
+        found = self.annotator_of(annotator)
+        return networks.module_of(found.get("function") or found["network"])
 
     def fine_tuning_of(self, annotator: str) -> dict[str, Any]:
         """Return how an annotator is fine-tuned.
@@ -161,7 +213,7 @@ class Plan:
                 ]
                 for method, names in entry.get("runs", {}).items()
             }
-            settings = dict.fromkeys(found, self._config["networks"].get(network, {}))
+            settings = dict.fromkeys(found, self._network(network)["settings"])
             if annotators := entry.get("annotators", {}):
                 found["annotator"] = [(d, f"{results}/annotators/{name}/{d}.csv") for d, name in annotators.items()]
                 settings["annotator"] = self._config["annotators"][next(iter(annotators.values()))].get("settings", {})
@@ -183,8 +235,8 @@ class Plan:
             dataset = self.experiments[pair["baseline"]]["dataset"]
             row = {"title": self._config["datasets"][dataset]["title"]}
             for role in ("baseline", "promptmix"):
-                network, training = self.experiments[pair[role]]["network"], self.training_of(pair[role])
-                row[role] = {"network": network, "settings": self._config["networks"][network]}
+                name, training = pair[role], self.training_of(pair[role])
+                row[role] = {"network": self.network_of(name), "settings": self.network_settings_of(name)}
                 row[role] |= {key: training[key] for key in ("learning_rates", "repeats")}
             found.append(row | {key: training[key] for key in ("sigma", "kernel")})
         return found
@@ -240,6 +292,12 @@ class Plan:
             alone = {"real_images": fake["prompt_filter"].get("real_images", True)}
             for i in range(sum(self.prompts_of(pool) for pool in fake["pools"])):
                 yield f"{name}-prompt-{i}", entry | alone | {"fake": kept | {"prompt": i}}
+
+    def _network(self, name: str) -> dict[str, Any]:
+        """Return `network` and `settings` of a lightweight network, for `promptmix.networks.build`."""
+        entry = self._config["networks"].get(name, {})
+        settings = {key: value for key, value in entry.items() if key not in NO_SETTINGS}
+        return {"network": entry.get("class", name), "settings": settings}
 
     def _training_on(self, dataset: str) -> dict[str, Any]:
         training = self._config["training"]

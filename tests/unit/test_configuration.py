@@ -23,6 +23,7 @@ SHIPPED = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
 SMALL = yaml.safe_load("""
 scale: small
 seed: 42
+preflight: [table1]
 datasets:
   shtb:
     title: Shanghai Tech Part B
@@ -160,7 +161,7 @@ miniature:
     parsenet: {settings: {}, steps: 1}
     gfpgan: {settings: {}, steps: 1}
 """)
-OPTIONAL = {"render", "restorers", "evaluation", "figures", "miniature"}
+OPTIONAL = {"preflight", "render", "restorers", "evaluation", "figures", "miniature"}
 
 GONE = object()
 
@@ -267,7 +268,7 @@ PANDA = "annotators.sasnet-panda"
         (
             "datasets.shtb.reszie",
             None,
-            "datasets.shtb.reszie is not a key. Known keys: format, images, path, resize, split, title. "
+            "datasets.shtb.reszie is not a key. Known keys: facts, format, images, path, resize, split, title, unit. "
             "Did you mean 'resize'?",
         ),
         ("datasets.shtb.path", GONE, "datasets.shtb.path is missing: folder of the dataset, or its .mat file for nyu"),
@@ -338,8 +339,15 @@ PANDA = "annotators.sasnet-panda"
         (
             "datasets.shtb.format",
             "shangaitech",
-            "datasets.shtb.format: 'shangaitech' is not a format. Known: nyu, panda, shanghaitech, ucf_qnrf. "
-            "Did you mean 'shanghaitech'?",
+            "datasets.shtb.format: 'shangaitech' is not a format. Known: coco, depth_maps, nyu, panda, points, shanghaitech, "
+            "ucf_qnrf. Did you mean 'shanghaitech'?",
+        ),
+        ("datasets.shtb.unit", 0.001, "datasets.shtb.unit: the format shanghaitech has none; take it away"),
+        (
+            "preflight",
+            ["table9"],
+            "preflight[0]: 'table9' is not a table or figure. Known: figure2, figure3, figure4, roundtrip, table1, table2, "
+            "table3, table4, table5, table6, table7. Did you mean 'table7'?",
         ),
         (
             "datasets.shtb.resize",
@@ -379,8 +387,7 @@ PANDA = "annotators.sasnet-panda"
         (
             "networks.rescrsnet",
             {},
-            "networks.rescrsnet: 'rescrsnet' is not a lightweight network. Known: csrnet, guidedepth, rescsrnet. "
-            "Did you mean 'rescsrnet'?",
+            "networks.rescrsnet.class is missing: a class of your own; ours are csrnet, rescsrnet and guidedepth",
         ),
         # One or the other
         (
@@ -457,7 +464,7 @@ PANDA = "annotators.sasnet-panda"
         (
             "networks.rescsrnet",
             {"block_size": 32},
-            "networks.rescsrnet.block_size is not a setting of rescsrnet. Known settings: width.",
+            "networks.rescsrnet.block_size is not a key. Known keys: backbone, width.",
         ),
         (
             "miniature.annotators.first.start",
@@ -608,7 +615,7 @@ PANDA = "annotators.sasnet-panda"
         (
             "networks.guidedepth",
             {"bins": 64},
-            "networks.guidedepth.bins is not a setting of guidedepth. Known settings: width.",
+            "networks.guidedepth.bins is not a key. Known keys: backbone, width.",
         ),
         (
             "annotators.adabins.settings",
@@ -834,6 +841,12 @@ PANDA = "annotators.sasnet-panda"
             "tables.table3[1].annotators.shtb: 'dmcount' is of dmcount; expected one of sasnet",
         ),
         (
+            "tables.table3.1.network",
+            "sasnett",
+            "tables.table3[1].network: 'sasnett' is not a network. "
+            "Known: adabins, csrnet, dmcount, guidedepth, rescsrnet, sasnet. Did you mean 'sasnet'?",
+        ),
+        (
             "tables.table4.baseline",
             "shtb-rescsrnet-promptmix",
             "tables.table4.baseline: 'shtb-rescsrnet-promptmix' has generated images (fake); "
@@ -1018,6 +1031,7 @@ def test_no_broken_section_breaks_the_check(config, section, value):
         *(f"figures.{name}" for name in SCHEMA["properties"]["figures"]["properties"]),
         *("datasets.nyu", "render.nyu", "pools.places", "generators.restored", "restorers.gfpgan"),
         *("annotators.sasnet", "experiments.filtered", FILTERED, f"{FILTERED}.prompt_filter"),
+        "networks.rescsrnet",
     ],
 )
 def test_no_broken_entry_breaks_the_check(config, entry):
@@ -1028,6 +1042,149 @@ def test_no_broken_entry_breaks_the_check(config, entry):
             check(broken)
         except InputError as error:
             assert str(error)
+
+
+# --- A user's own datasets and code ---
+
+
+@pytest.mark.parametrize("format", configuration.WITH_EITHER)
+@pytest.mark.parametrize("images", [{"all": 20}, {"train": 15, "test": 5}])
+def test_a_user_s_own_dataset_comes_with_a_split_or_without(config, format, images):
+    split = {"val": 2} | ({"test": 5} if "all" in images else {})
+    config["datasets"]["mine"] = {"title": "Mine", "format": format, "path": "data", "images": images, "split": split}
+    check(config)
+
+
+def test_a_unit_is_for_files_of_depth(config):
+    config["datasets"]["nyu"]["unit"] = 0.001
+    assert "config/config.yaml: datasets.nyu.unit: the format nyu has none; take it away" in problems(config)
+    del config["render"]["nyu"]
+    config["datasets"]["nyu"] |= {"format": "depth_maps", "path": "data"}
+    check(config)
+
+
+@pytest.fixture
+def own(config, tmp_path, monkeypatch):
+    """A config with an annotator and a network of a user's own, in the folder where snakemake runs."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code/my_counter.py").write_text(
+        "import nothing_that_is_installed\n\n\ndef count(images): ...\ndef scaled(images, scale): ...\n"
+    )
+    (tmp_path / "code/my_network.py").write_text(
+        "class MyNetwork(Module):\n    def __init__(self, width, layers=3): ...\nclass Open(Module):\n"
+        "    def __init__(self, **settings): ...\nclass Inherits(MyNetwork): ...\n"
+    )
+    config["annotators"]["mine"] = {"function": "code/my_counter.py:count", "task": "counting"}
+    config["networks"]["mine"] = {"class": "code/my_network.py:MyNetwork", "task": "counting", "width": 0.5}
+    config["experiments"]["mine"] = {"dataset": "shtb", "network": "mine"}
+    config["experiments"]["filtered"]["fake"]["scored_by"] = ["sasnet", "mine"]
+    config["tables"]["table3"].append({"network": "mine", "runs": {"baseline": ["mine"]}})
+    return config
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("networks.mine.layers", [3, 4]),
+        ("networks.mine.backbone", "data/weights.safetensors"),
+        ("networks.mine", {"class": "code/my_network.py:Open", "task": "counting", "anything": "goes"}),
+        ("networks.mine", {"class": "code/my_network.py:Inherits", "task": "counting", "anything": "goes"}),
+        ("networks.mine.class", "code.my_network:MyNetwork"),
+        ("annotators.mine.function", "code.my_counter:count"),
+    ],
+)
+def test_a_user_s_own_code_is_looked_at_and_not_run(own, path, value):
+    put(own, path, value)
+    check(own)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "problem"),
+    [
+        (
+            "annotators.mine.function",
+            "my_counter.py:count",
+            "annotators.mine.function: my_counter.py: no such file, looked for as {folder}/my_counter.py. A relative path "
+            "starts in the folder in which snakemake runs.",
+        ),
+        (
+            "annotators.mine.function",
+            "code/my_counter.py",
+            "annotators.mine.function: 'code/my_counter.py' is not a file and what it defines, such as "
+            "my_counter.py:count, or a module in place of the file",
+        ),
+        (
+            "annotators.mine.function",
+            "code/my_counter.py:scaled",
+            "annotators.mine.function: it is called with the images alone, and needs images, scale",
+        ),
+        ("annotators.mine.task", GONE, "annotators.mine.task is missing: what it gives, density or depth"),
+        (
+            "annotators.mine.task",
+            "counts",
+            "annotators.mine.task: 'counts' is not a task. Known: counting, depth. Did you mean 'counting'?",
+        ),
+        (
+            "annotators.mine.task",
+            "depth",
+            "experiments.filtered.fake.scored_by[1]: 'mine' is for depth, and the dataset shtb is for counting",
+        ),
+        (
+            "annotators.mine.weights",
+            "models/mine.pth",
+            "annotators.mine.weights is not a key. Known keys: function, task.",
+        ),
+        (
+            "annotators.sasnet-panda.fine_tune.annotator",
+            "mine",
+            "annotators.sasnet-panda.fine_tune.annotator: 'mine' is a function, which cannot be trained; name one with a "
+            "network",
+        ),
+        (
+            "tables.table3.1.annotators",
+            {"shtb": "mine"},
+            "tables.table3[1].annotators.shtb: 'mine' is of no network; expected one of sasnet",
+        ),
+        (
+            "networks.mine.class",
+            "code/my_network.py:MyNet",
+            "networks.mine.class: {folder}/code/my_network.py has no class 'MyNet'. Classes there: Inherits, MyNetwork, "
+            "Open. Did you mean 'MyNetwork'?",
+        ),
+        (
+            "networks.mine.widht",
+            0.5,
+            "networks.mine.widht is not an argument of MyNetwork. Its arguments: layers, width. Did you mean 'width'?",
+        ),
+        ("networks.mine.width", GONE, "networks.mine.width is missing: MyNetwork has no default for it"),
+        (
+            "networks.mine.task",
+            "depth",
+            "experiments.mine.network: 'mine' is for depth, and the dataset shtb is for counting",
+        ),
+        (
+            "networks.csrnet.class",
+            "code/my_network.py:MyNetwork",
+            "networks.csrnet.class is not a key. Known keys: backbone, width.",
+        ),
+        (
+            "networks.sasnet",
+            {"class": "code/my_network.py:MyNetwork", "task": "counting", "width": 1},
+            "networks.sasnet: a network of ours is called sasnet; give yours another name",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_user_s_own_code(own, tmp_path, path, value, problem):
+    put(own, path, value)
+    assert f"config/config.yaml: {problem.format(folder=tmp_path)}" in problems(own)
+
+
+@pytest.mark.parametrize(
+    "entry", ["networks.mine", "networks.mine.class", "annotators.mine", "annotators.mine.function"]
+)
+def test_no_broken_entry_of_a_user_s_own_breaks_the_check(own, entry):
+    test_no_broken_entry_breaks_the_check(own, entry)
 
 
 # --- The schema ---
@@ -1070,8 +1227,12 @@ def test_the_manual_names_every_key():
     assert not [key for key in sorted(keys) if not re.search(rf"`[^`\n]*\b{key}\b[^`\n]*`", manual)]
 
 
-def test_the_examples_of_the_manual_are_right_above_the_shipped_config():
-    examples = re.findall(r"```yaml\n(.*?)```", (ROOT / "config" / "README.md").read_text(), re.DOTALL)
+def test_the_examples_of_the_manual_are_right_above_the_shipped_config(tmp_path, monkeypatch):
+    manual = (ROOT / "config" / "README.md").read_text()
+    for name, source in re.findall(r"```python\n# (\S+\.py)\n(.*?)```", manual, re.DOTALL):
+        (tmp_path / name).write_text(source)
+    monkeypatch.chdir(tmp_path)
+    examples = re.findall(r"```yaml\n(.*?)```", manual, re.DOTALL)
     config = copy.deepcopy(SHIPPED)
     for example in examples:
         for section, entries in yaml.safe_load(example).items():
@@ -1094,7 +1255,7 @@ def test_names_in_the_schema_are_those_of_the_library():
     assert set(formats) == set(READERS)
     definitions = SCHEMA["$defs"]
     assert set(definitions["network"]["enum"]) == set(networks.TASKS)
-    assert set(configuration.WITHOUT_SPLIT) < set(formats)
+    assert {*configuration.WITHOUT_SPLIT, *configuration.WITH_EITHER} < set(formats)
     properties = SCHEMA["properties"]["evaluation"]["properties"]
     assert set(properties["crop"]["enum"]) == set(depth_metrics.CROPS)
     assert set(properties["average"]["enum"]) == set(depth_metrics.AVERAGES)
@@ -1106,11 +1267,14 @@ def test_names_in_the_schema_are_those_of_the_library():
     assert set(rooms["items"]["enum"]) == set(ROOMS)
     known = {setting for name in definitions["network"]["enum"] for setting in configuration.settings_of(name)}
     assert set(definitions["network_settings"]["properties"]) == known
+    for name in SCHEMA["properties"]["networks"]["properties"]:
+        assert set(definitions["lightweight"]["properties"]) == {*configuration.settings_of(name), "backbone"}
+    assert set(definitions["task"]["enum"]) == set(networks.STRIDES) == set(networks.TASKS.values())
 
 
 def test_lightweight_networks_have_the_stride_of_the_annotations():
-    for name in SCHEMA["properties"]["networks"]["propertyNames"]["enum"]:
-        assert networks.network_class(name).stride == {"counting": 8, "depth": 1}[networks.task_of(name)]
+    for name in SCHEMA["properties"]["networks"]["properties"]:
+        assert networks.network_class(name).stride == networks.STRIDES[networks.task_of(name)]
 
 
 def test_settings_read_from_source_are_those_of_the_class():

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from promptmix import fingerprint as module
+from promptmix.errors import InputError
 from promptmix.fingerprint import WITHOUT_EFFECT, fingerprint
 
 SOURCES = {
@@ -142,6 +143,67 @@ def test_modules_known_by_name_only_can_be_added(code):
 def test_imports_in_a_circle_come_to_an_end(code):
     (code / "promptmix" / "fuel" / "gas.py").write_text("import promptmix.oven\n\ndef burn():\n    return 1")
     assert changed(code, "promptmix/fuel/gas.py", "return 1", "return 2")
+
+
+USERS = {
+    "my_network.py": "import helper\nfrom promptmix import fridge\n\n\nclass Net:\n    '''Mine.'''\n    depth = 3\n",
+    "helper.py": "from blocks import conv\n",
+    "blocks/__init__.py": "",
+    "blocks/conv.py": "from . import norm\n\nSIZE = 3\n",
+    "blocks/norm.py": "EPSILON = 1\n",
+    "other.py": "SIZE = 3\n",
+}
+NET = "users/my_network.py:Net"
+
+
+@pytest.fixture
+def users(code, monkeypatch):
+    """Code of a user's own, beside this project."""
+    monkeypatch.chdir(code)
+    for name, source in USERS.items():
+        (code / "users" / name).parent.mkdir(parents=True, exist_ok=True)
+        (code / "users" / name).write_text(source)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("users/my_network.py", "depth = 3", "depth = 4"),
+        ("users/helper.py", "conv", "conv, norm"),
+        ("users/blocks/conv.py", "3", "4"),
+        ("users/blocks/norm.py", "1", "2"),
+        ("promptmix/fridge.py", "return 1", "return 2"),
+    ],
+    ids=["file", "beside it", "package", "relative import", "of this project"],
+)
+def test_a_real_change_of_a_users_own_code_is_seen(code, users, name, old, new):
+    assert changed(code, name, old, new, NET)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("users/my_network.py", "'''Mine.'''", "'''My first.'''"),
+        ("users/my_network.py", "depth = 3", "depth  =  3  # layers"),
+        ("users/other.py", "3", "4"),
+        ("promptmix/fuel/gas.py", "def", "# Methane\ndef"),
+    ],
+)
+def test_of_a_users_own_code_too_nothing_else_is_seen(code, users, name, old, new):
+    assert not changed(code, name, old, new, NET)
+
+
+def test_a_users_module_is_the_same_code_as_its_file(code, users, monkeypatch):
+    monkeypatch.syspath_prepend(code / "users")
+    assert fingerprint("bake", "my_network:Net") == fingerprint("bake", NET) != fingerprint("bake")
+
+
+def test_code_that_is_not_there_or_not_python_is_the_users_to_mend(code, users):
+    with pytest.raises(InputError, match="users/my_net.py: no such file"):
+        fingerprint("bake", "users/my_net.py:Net")
+    (code / "users/helper.py").write_text("import blocks\nimport\n")
+    with pytest.raises(InputError, match="users/helper.py, line 2: not Python: "):
+        fingerprint("bake", NET)
 
 
 def test_the_projects_own_code_has_only_imports_that_are_understood():

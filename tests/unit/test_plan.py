@@ -244,6 +244,76 @@ def test_fine_tuning(plan):
     assert plan.fine_tuning_of("sasnet-again")["weights"] == ""  # those are made by the workflow
 
 
+# --- Networks and annotators, ours and a user's own ---
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """The plan of a config with an annotator and a network of a user's own."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("def count(images): ...\n\n\nclass Mine:\n    def __init__(self, width): ...\n")
+    config = copy.deepcopy(SMALL)
+    config["annotators"]["mine"] = {"function": "mine.py:count", "task": "counting"}
+    config["networks"]["mine"] = {"class": "mine.py:Mine", "task": "counting", "backbone": "weights.pth", "width": 0.5}
+    config["experiments"]["mine"] = {"dataset": "shtb", "network": "mine"}
+    config["experiments"]["by-mine"] = copy.deepcopy(config["experiments"]["promptmix"])
+    config["experiments"]["by-mine"] |= {"network": "mine"}
+    config["experiments"]["by-mine"]["fake"]["annotator"] = "mine"
+    config["tables"]["table1"] = [{"baseline": "mine", "promptmix": "by-mine"}]
+    config["tables"]["table3"] = [{"network": "mine", "runs": {"baseline": ["mine"]}}]
+    config["figures"]["figure3"] = [{"baseline": "mine", "promptmix": "by-mine"}]
+    check(config)
+    return Plan(config)
+
+
+MINE = {"network": "mine.py:Mine", "settings": {"task": "counting", "width": 0.5}}
+
+
+def test_a_network_of_a_user_s_own_is_a_reference_and_its_settings(own):
+    run = own.settings_of_run("by-mine", "1e-3", 0)
+    assert {"network": run["network"], "settings": run["network_settings"]} == MINE
+    assert {"network": own.network_of("mine"), "settings": own.network_settings_of("mine")} == MINE
+    assert own.counted("mine") == MINE | {"code": "mine.py:Mine"}
+    assert own.code_of("mine") == "mine.py:Mine"
+    (pair,) = own.comparisons_of_figure("figure3")
+    assert pair["baseline"] == MINE | {"learning_rates": ["1e-3", "1e-4"], "repeats": 3}
+
+
+def test_tables_show_the_name_that_the_config_gives_a_network(own):
+    assert [row["labels"]["Network"] for row in own.rows_of_table("table1")] == ["mine", "mine"]
+    (row,) = own.rows_of_costs("results/small")
+    assert (row["network"], row["cost"]) == ("mine", "results/small/cost/mine.json")
+    assert row["settings"] == own.counted("mine")["settings"]  # so no note says that another was counted
+
+
+def test_our_networks_are_names(plan):
+    assert (plan.network_of("base"), plan.network_settings_of("base")) == ("rescsrnet", {"width": 0.5})
+    assert plan.code_of("base") == "promptmix.networks.rescsrnet"
+    published = {"network": "rescsrnet", "settings": {}, "code": "promptmix.networks.rescsrnet"}
+    assert plan.counted("rescsrnet") == published
+    assert plan.counted("sasnet")["network"] == "sasnet"  # which no experiment trains
+
+
+def test_a_backbone_is_no_setting_of_a_network(own, config):
+    assert own.backbone_of("mine") == "weights.pth"
+    config["networks"]["rescsrnet"]["backbone"] = "resnet18.pth"
+    plan = Plan(config)
+    assert (plan.backbone_of("base"), plan.backbone_of("depth")) == ("resnet18.pth", "")
+    assert plan.settings_of_run("base", "1e-3", 0)["network_settings"] == {"width": 0.5}
+    assert plan.rows_of_costs("results")[0]["settings"] == {"width": 0.5}
+    assert plan.comparisons_of_figure("figure3")[0]["baseline"]["settings"] == {"width": 0.5}
+
+
+def test_annotators_are_networks_or_functions(own, plan):
+    assert own.annotator_of("mine") == {"function": "mine.py:count", "task": "counting"}
+    assert own.code_of_annotator("mine") == "mine.py:count"
+    narrow = {"network": "sasnet", "settings": {"width": 0.25}, "weights": "models/narrow.pth", "task": "counting"}
+    assert plan.annotator_of("narrow") == narrow
+    assert plan.annotator_of("adabins")["task"] == "depth"
+    assert plan.annotator_of("sasnet-panda")["weights"] == ""  # those are made by the workflow
+    assert plan.code_of_annotator("narrow") == "promptmix.networks.sasnet"
+
+
 # --- Experiments that are one, and experiments of single prompts ---
 
 

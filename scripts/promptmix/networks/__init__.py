@@ -1,6 +1,7 @@
 """The networks by name. Each is one file; its class is imported when it is asked for.
 
-So a Snakefile can check a config against `NETWORKS` without waiting for torch.
+So a Snakefile can check a config against `NETWORKS` without waiting for torch. Where a network is asked for, the name can
+be a reference to a class outside this project, such as "my_network.py:MyNetwork": see `promptmix.networks.own`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import importlib
 import inspect
 from collections.abc import Collection
 from typing import TYPE_CHECKING
+
+from promptmix.extensions import is_reference, load
 
 if TYPE_CHECKING:
     from torch import nn
@@ -38,13 +41,19 @@ TASKS = {
 }
 """What each network gives for an image: its class's `task`. The others do not regress a map."""
 
+STRIDES = {"counting": 8, "depth": 1}
+"""Image pixels per cell of an annotation, along a side: that of every lightweight network of a task."""
+
 
 def network_class(name: str) -> type[nn.Module]:
-    """Return the class of the network `name`.
+    """Return the class of the network `name`, or of a reference.
 
     Raises:
+        InputError: a reference to nothing.
         ValueError: no network has this name.
     """
+    if is_reference(name):
+        return load(name)
     if name not in NETWORKS:
         raise ValueError(f"{name!r} is not a network. {suggest(name, NETWORKS)}")
     return getattr(importlib.import_module(f"{__name__}.{name}"), NETWORKS[name])
@@ -61,6 +70,11 @@ def task_of(name: str) -> str:
     return TASKS[name]
 
 
+def module_of(name: str) -> str:
+    """Return what `promptmix.fingerprint` calls the code of the network `name`: a module, or the reference itself."""
+    return name if is_reference(name) else f"{__name__}.{name}"
+
+
 def settings_of(network: type[nn.Module]) -> list[str]:
     """Return the names of the settings that a network's class takes."""
     return [name for name in inspect.signature(network.__init__).parameters if name != "self"]
@@ -70,12 +84,18 @@ def build(name: str, **settings) -> nn.Module:
     """Return a new network, initialised as its docstring says, in training mode.
 
     Args:
-        name: a key of `NETWORKS`.
-        settings: what the class takes; the published values where not given.
+        name: a key of `NETWORKS`, or a reference.
+        settings: what the class takes; the published values where not given. Beside a reference also `task`, "counting"
+            or "depth", which the class does not get.
 
     Raises:
+        InputError: a reference to nothing, or to what is no network for the task.
         ValueError: no network has this name, or it does not take one of the settings.
     """
+    if is_reference(name):
+        from promptmix.networks import own
+
+        return own.build(name, **settings)
     network = network_class(name)
     known = settings_of(network)
     for setting in settings:

@@ -1,0 +1,247 @@
+"""A user's own code, outside this repository, named in a config as `my_counter.py:count` or `my_package.counter:count`.
+
+What a config names is looked up in the source and not run: Snakemake checks it at every start, without torch.
+"""
+
+import ast
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from promptmix.errors import InputError, did_you_mean
+
+KINDS = {"function": ast.FunctionDef, "class": ast.ClassDef}
+
+CALLERS = (f"{Path(__file__).parent}/", "importlib")
+"""What is in the names of the files through which a user's code is called."""
+
+
+class Place(NamedTuple):
+    """Where code lies: a file, the folder from which it imports, its module's name from there, and a name in it."""
+
+    file: Path
+    folder: Path
+    module: str
+    name: str
+
+
+class Arguments(NamedTuple):
+    """Names of the arguments of a function, `self` aside: all, those without a default, and whether it takes any other."""
+
+    known: list[str]
+    required: list[str]
+    others: bool
+
+
+def is_reference(name: str) -> bool:
+    """Tell a reference to a user's own code from the name of something in this project."""
+    return ":" in name
+
+
+def locate(reference: str) -> Place:
+    """Return where the code lies that a reference names. Nothing is imported.
+
+    Args:
+        reference: a file, relative to the working directory, or a module there or on PYTHONPATH; a colon; a name in it.
+
+    Raises:
+        InputError: no such file or module.
+    """
+    source, _, name = reference.rpartition(":")
+    file = Path(source).expanduser()
+    if file.suffix == ".py":
+        if not file.is_file():
+            known = [path.name for path in file.parent.glob("*.py")] if file.parent.is_dir() else []
+            looked = "" if file.is_absolute() else f", looked for as {file.absolute()}"
+            hint = "" if file.is_absolute() else " A relative path starts in the folder in which snakemake runs."
+            raise InputError(f"{source}: no such file{looked}.{hint}{did_you_mean(file.name, known)}")
+        file = file.resolve()
+        return Place(file, file.parent, file.stem, name)
+    if not all(part.isidentifier() for part in source.split(".")):
+        raise InputError(f"'{source}' is neither a file that ends in .py nor the name of a module")
+    for folder in (Path.cwd(), *map(Path, sys.path)):
+        for file in candidates(folder.resolve(), source):
+            if file.is_file():
+                return Place(file, folder.resolve(), source, name)
+    raise InputError(
+        f"no module '{source}' in {Path.cwd()} or on PYTHONPATH. Add the folder that holds it to PYTHONPATH, or name its "
+        f"file, such as {source.replace('.', '/')}.py"
+    )
+
+
+def check(reference: str, kind: str) -> Arguments | None:
+    """Check in the source that a reference names something, and return what it can be called with.
+
+    Args:
+        reference: see `locate`.
+        kind: what is expected, "function" or "class".
+
+    Returns:
+        The arguments; of a class those of its `__init__`. None where the source does not tell: what is imported,
+        assigned, decorated, or inherits its `__init__`.
+
+    Raises:
+        InputError: no such file or module, a file that is not Python, no such name in it, or one of the other kind.
+    """
+    place = locate(reference)
+    tree = parse(place.file)
+    bound = dict(_bound(tree.body))
+    if place.name not in bound:
+        if "*" in bound:
+            return None
+        known = [name for name, node in bound.items() if isinstance(node, KINDS[kind])]
+        listed = f"{'es' if kind == 'class' else 's'} there: {', '.join(sorted(known)) or 'none'}"
+        raise InputError(
+            f"{place.file} has no {kind} '{place.name}'. {kind.capitalize()}{listed}.{did_you_mean(place.name, known)}"
+        )
+    node = bound[place.name]
+    for other, wrong in KINDS.items():
+        if isinstance(node, wrong) and other != kind:
+            raise InputError(f"'{place.name}' in {place.file} is a {other}; expected a {kind}")
+    if node is None or node.decorator_list:
+        return None
+    if kind == "class":
+        node = dict(_bound(node.body)).get("__init__")
+        if not isinstance(node, ast.FunctionDef) or node.decorator_list:
+            return None
+    return _arguments(node.args, skip=kind == "class")
+
+
+def load(reference: str) -> Any:
+    """Import a user's code, once, and return what a reference names. Its folder is the first that it imports from.
+
+    Raises:
+        InputError: there is no such thing, or it cannot be imported.
+    """
+    place = locate(reference)
+    with explained(reference, "cannot be imported"):
+        if str(place.folder) not in sys.path:
+            sys.path.insert(0, str(place.folder))
+        module = _imported(place.file) if ".py:" in reference else importlib.import_module(place.module)
+    _check_siblings(place)
+    if not hasattr(module, place.name):
+        raise InputError(f"{place.file} has no '{place.name}'")
+    return getattr(module, place.name)
+
+
+@cache
+def _imported(file: Path) -> ModuleType:
+    """Return a file as a module, under a name of its own: two files may be called alike."""
+    name = f"{file.stem}_{sha256(bytes(file)).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # where dataclasses, for one, look for it
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _check_siblings(place: Place) -> None:
+    """Raise an error if a module of another folder has taken the place of one beside a file that it imports."""
+    for name in {name.partition(".")[0] for name in imports(parse(place.file), place.module)}:
+        beside = next((file for file in candidates(place.folder, name) if file.is_file()), None)
+        loaded = getattr(sys.modules.get(name), "__file__", None)
+        if beside is not None and loaded is not None and Path(loaded).resolve() != beside.resolve():
+            raise InputError(
+                f"{place.file} imports '{name}', which lies beside it, but another module of that name is there already: "
+                f"{loaded}. Rename {beside.name}"
+            )
+
+
+@contextmanager
+def explained(reference: str, what: str) -> Iterator[None]:
+    """Turn an error in a user's code into one that says whose it is, with the traceback from there on.
+
+    Args:
+        reference: to the code that is called inside.
+        what: goes on after the reference, such as "failed on 4 images".
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        trace = error.__traceback__
+        while trace is not None and any(part in trace.tb_frame.f_code.co_filename for part in CALLERS):
+            trace = trace.tb_next
+        text = "".join(traceback.format_exception(type(error), error, trace)).rstrip()
+        raise InputError(f"{reference} {what}:\n{text}") from error
+
+
+# --- What a source says ---
+
+
+def parse(file: Path) -> ast.Module:
+    """Return a file's syntax tree.
+
+    Raises:
+        InputError: it is not Python.
+    """
+    try:
+        return ast.parse(file.read_text(encoding="utf-8"))
+    except (SyntaxError, ValueError) as error:
+        line = f", line {error.lineno}" if getattr(error, "lineno", None) else ""
+        raise InputError(f"{file}{line}: not Python: {getattr(error, 'msg', error)}") from None
+
+
+def imports(tree: ast.Module, module: str) -> set[str]:
+    """Return all names that a module imports, wherever the import stands: modules, and what is imported from them.
+
+    Args:
+        tree: the module's syntax tree.
+        module: its name, of a package with `.__init__`: relative imports start from it.
+    """
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            package = module.split(".")[: -node.level] if node.level else []
+            source = ".".join([*package, *([node.module] if node.module else [])])
+            names |= {".".join(filter(None, (source, alias.name))) for alias in node.names} | {source}
+    # a package's __init__ runs when a module in it is imported
+    names |= {".".join(name.split(".")[:i]) for name in names for i in range(1, name.count(".") + 1)}
+    return names - {""}
+
+
+def candidates(folder: Path, module: str) -> tuple[Path, Path]:
+    """Return where in a folder a module may lie: as a file, or as a package."""
+    path = folder.joinpath(*module.split("."))
+    return path.with_suffix(".py"), path / "__init__.py"
+
+
+def _bound(body: list[ast.stmt]) -> Iterator[tuple[str, ast.AST | None]]:
+    """Yield the names that statements bind, with their definition or None; "*" where others may be bound."""
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name, node
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            yield from ((alias.asname or alias.name.partition(".")[0], None) for alias in node.names)
+        elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = (inner for target in targets for inner in ast.walk(target) if isinstance(inner, ast.Name))
+            yield from ((name.id, None) for name in names)
+        else:  # with, if, try, for: any of their branches
+            for block in ("body", "orelse", "finalbody"):
+                yield from _bound(getattr(node, block, []))
+            for part in (*getattr(node, "handlers", []), *getattr(node, "cases", [])):
+                yield from _bound(part.body)
+
+
+def _arguments(given: ast.arguments, skip: bool) -> Arguments:
+    positional = [argument.arg for argument in (*given.posonlyargs, *given.args)][skip:]
+    required = positional[: len(positional) - len(given.defaults)] if given.defaults else list(positional)
+    named = [argument.arg for argument in given.kwonlyargs]
+    required += [name for name, default in zip(named, given.kw_defaults, strict=True) if default is None]
+    return Arguments([*positional, *named], required, bool(given.kwarg))
