@@ -8,7 +8,10 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
-configfile: "config/config.yaml"
+# A config that is named (--configfile) stands alone: nothing of the miniature shines through what it leaves out.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
 
 
 include: "rules/common.smk"
@@ -27,6 +30,7 @@ rule all:
         "figures/examples.png",
 
 
+include: "rules/retrieve.smk"
 include: "rules/datasets.smk"
 include: "rules/captions.smk"
 include: "rules/prompts.smk"

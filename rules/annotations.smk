@@ -2,7 +2,7 @@
 Annotate generated images with heavyweight networks (paper, section III, third stage).
 
     takes   images/{pool}/{generator}/block-{block}.csv        manifest of generated images
-            a heavyweight network: shipped, published, or fine-tuned here
+            a heavyweight network: shipped, published, or fine-tuned here; or a function of the user's own
     gives   annotators/{annotator}.safetensors                 a fine-tuned network
             annotators/{annotator}/{dataset}.csv               its predictions of a dataset's test split
             annotations/{pool}/{generator}/{annotator}/block-{block}.h5
@@ -30,9 +30,7 @@ rule fine_tune_annotator:
         runtime=720,
     params:
         settings=lambda wildcards: as_text(plan.fine_tuning_of(wildcards.annotator)),
-        code=lambda wildcards: fingerprint(
-            "fine_tune_annotator", f"promptmix.networks.{network_of_annotator(wildcards.annotator)}"
-        ),
+        code=lambda wildcards: fingerprint("fine_tune_annotator", plan.code_of_annotator(wildcards.annotator)),
     message:
         "Fine-tuning {wildcards.annotator}"
     script:
@@ -56,13 +54,9 @@ rule annotate_images:
         mem_mb=8000,
         runtime=60,
     params:
-        weights=lambda wildcards: config["annotators"][wildcards.annotator].get("weights", ""),
-        network=lambda wildcards: network_of_annotator(wildcards.annotator),
-        settings=lambda wildcards: as_text(config["annotators"][wildcards.annotator].get("settings", {})),
-        stride=lambda wildcards: stride_of_annotator(wildcards.annotator),
-        code=lambda wildcards: fingerprint(
-            "annotate_images", f"promptmix.networks.{network_of_annotator(wildcards.annotator)}"
-        ),
+        annotator=lambda wildcards: as_text(plan.annotator_of(wildcards.annotator)),
+        stride=lambda wildcards: STRIDES[plan.annotator_of(wildcards.annotator)["task"]],
+        code=lambda wildcards: fingerprint("annotate_images", plan.code_of_annotator(wildcards.annotator)),
     message:
         "Annotating images {wildcards.block}00 to {wildcards.block}99 of {wildcards.pool} with {wildcards.annotator}"
     script:
@@ -86,12 +80,8 @@ rule evaluate_annotator:
         mem_mb=8000,
         runtime=60,
     params:
-        weights=lambda wildcards: config["annotators"][wildcards.annotator].get("weights", ""),
-        network=lambda wildcards: network_of_annotator(wildcards.annotator),
-        settings=lambda wildcards: as_text(config["annotators"][wildcards.annotator].get("settings", {})),
-        code=lambda wildcards: fingerprint(
-            "evaluate_annotator", f"promptmix.networks.{network_of_annotator(wildcards.annotator)}"
-        ),
+        annotator=lambda wildcards: as_text(plan.annotator_of(wildcards.annotator)),
+        code=lambda wildcards: fingerprint("evaluate_annotator", plan.code_of_annotator(wildcards.annotator)),
     message:
         "Evaluating {wildcards.annotator} on {wildcards.dataset}"
     script:

@@ -14,6 +14,7 @@ rule caption_images:
         index=rules.prepare_dataset.output.index,
         pixels=rules.prepare_dataset.output.pixels,
         clip=lambda wildcards: there_or_made(config["captioners"][wildcards.captioner]["clip"]),
+        tokenizer=lambda wildcards: there_or_made(config["captioners"][wildcards.captioner]["tokenizer"]),
         weights=lambda wildcards: there_or_made(config["captioners"][wildcards.captioner]["weights"]),
     output:
         "<results>/captions/{dataset}/{captioner}.csv",
@@ -40,6 +41,7 @@ rule caption_generated:
     input:
         manifest="<results>/images/{pool}/{generator}/block-{block}.csv",
         clip=lambda wildcards: there_or_made(config["captioners"][wildcards.captioner]["clip"]),
+        tokenizer=lambda wildcards: there_or_made(config["captioners"][wildcards.captioner]["tokenizer"]),
         weights=lambda wildcards: there_or_made(config["captioners"][wildcards.captioner]["weights"]),
     output:
         "<results>/captions/{pool}/{generator}/{captioner}/block-{block}.csv",

@@ -1,29 +1,39 @@
 """What the stages share: the checked config, constants, input functions, and the fingerprint of code."""
 
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.join(workflow.basedir, "scripts"))
 
+from promptmix import sources
 from promptmix.configuration import as_text, check
 from promptmix.errors import InputError
 from promptmix.fingerprint import fingerprint
-from promptmix.networks import task_of
+from promptmix.networks import STRIDES
 from promptmix.plan import Plan
 
 try:
     check(config, os.path.relpath((workflow.overwrite_configfiles or ["config/config.yaml"])[-1]))
+    SOURCES = sources.load()
 except InputError as error:
     raise WorkflowError(str(error))
 
 plan = Plan(config)
 
+# What comes from elsewhere: files by their address, and archives by the folder of resources/datasets that they become.
+FETCHED = sources.downloads()
+ARCHIVES = sources.archives()
+RETRIEVED = {
+    *(f"resources/downloads/{file}" for file in FETCHED),
+    *(f"resources/datasets/{archive}" for archive in ARCHIVES),
+    *(f"resources/hub/{model}" for model in SOURCES["models"]),
+    *(f"resources/checkpoints/{checkpoint}.safetensors" for checkpoint in SOURCES["checkpoints"]),
+}
+
 # Images per job. It is part of the files' names, so it is a constant: under another size all images would have other
 # names. Not above 126: Snakemake keeps the records of 128 outputs of a job in memory.
 BLOCK_SIZE = 100
-
-# Image pixels per cell of an annotation, along a side: that of every lightweight network of a task.
-STRIDE = {"counting": 8, "depth": 1}
 
 
 wildcard_constraints:
@@ -34,7 +44,7 @@ wildcard_constraints:
     annotator="|".join(config["annotators"]),
     annotators=r"[a-z0-9+-]+",
     experiment="|".join(plan.experiments),
-    network="[a-z]+",
+    network="[a-z0-9-]+",
     block=r"\d{3}",
     lr=r"[0-9.e-]+",
     repeat=r"\d+",
@@ -52,12 +62,17 @@ def gpu_threads():
 GPU_THREADS = gpu_threads()
 
 
+def one_of(names):
+    """Return a regular expression that fits these names and no others."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
 def there_or_made(path):
     """Return a file or folder that the user supplies as an input, if it is there or a rule makes it.
 
     A missing one is no input, so that a dry run shows the whole plan; the job that needs it says what is missing.
     """
-    made = str(path).startswith(f"results/{config['scale']}/")
+    made = path.startswith(f"results/{config['scale']}/") or path.rstrip("/") in RETRIEVED
     return [path] if made or os.path.exists(path) else []
 
 
@@ -65,10 +80,20 @@ def there_or_made(path):
 
 
 def source_of_dataset(wildcards):
-    """Return the folder of a dataset: a rendered one, or where the config says that it lies."""
+    """Return the folder of a dataset, a rendered one or where the config says that it lies, and its annotation files.
+
+    Of a folder Snakemake sees what is added and removed, and not what is changed within a file.
+    """
     rendered = expand(rules.render_dataset.output, dataset=wildcards.dataset)[0]
-    path = config["datasets"][wildcards.dataset]["path"]
-    return there_or_made(rendered if path.startswith(rendered) else path)
+    dataset = config["datasets"][wildcards.dataset]
+    path = dataset["path"]
+    file = {"points": "points.csv", "coco": "annotations.json", "panda": "head_bbox_annotations.json"}.get(
+        dataset["format"]
+    )
+    files = [f"{path}/{part}{file}" for part in ("", "train/", "test/") if file]
+    if path.startswith(rendered):
+        return [rendered]
+    return there_or_made(path) + [file for file in files if os.path.exists(file)]
 
 
 def captions_of_pool(wildcards):
@@ -83,21 +108,13 @@ def captions_of_pool(wildcards):
 
 
 def annotator_weights(annotator):
-    """Return the weights of an annotator: a given file, or what fine_tune_annotator makes."""
+    """Return the weights of an annotator: a given file, or what fine_tune_annotator makes; nothing of a function."""
     settings = config["annotators"][annotator]
+    if "function" in settings:
+        return []
     if "weights" in settings:
         return there_or_made(settings["weights"])
     return [f"results/{config['scale']}/annotators/{annotator}.safetensors"]
-
-
-def network_of_annotator(annotator):
-    """Return the name of an annotator's network."""
-    return config["annotators"][annotator]["network"]
-
-
-def stride_of_annotator(annotator):
-    """Return the stride of an annotator's annotations."""
-    return STRIDE[task_of(network_of_annotator(annotator))]
 
 
 def fake_settings(experiment):
@@ -159,11 +176,6 @@ def fake_of_experiment(wildcards):
     """Return D_fake of an experiment, or nothing for a baseline."""
     fake = plan.experiments[wildcards.experiment].get("fake")
     return expand(rules.mix_dataset.output, experiment=wildcards.experiment) if fake else []
-
-
-def network_of(wildcards):
-    """Return the name of an experiment's network."""
-    return plan.experiments[wildcards.experiment]["network"]
 
 
 def histories_of(experiment):
@@ -246,9 +258,9 @@ def of_figure(figure, output_of):
     ]
 
 
-def networks_of_figure(n):
-    """Return the names of the networks in a figure's comparisons."""
-    return sorted({plan.experiments[pair["baseline"]]["network"] for pair in plan.chosen("figures", f"figure{n}")})
+def code_of_figure(figure):
+    """Return the code of the networks in a figure's comparisons."""
+    return sorted({plan.code_of(pair["baseline"]) for pair in plan.chosen("figures", figure)})
 
 
 def example_of(output):

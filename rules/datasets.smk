@@ -51,6 +51,7 @@ rule prepare_dataset:
     params:
         path=lambda wildcards: config["datasets"][wildcards.dataset]["path"],
         format=lambda wildcards: config["datasets"][wildcards.dataset]["format"],
+        unit=lambda wildcards: config["datasets"][wildcards.dataset].get("unit"),
         images=lambda wildcards: as_text(config["datasets"][wildcards.dataset]["images"]),
         split=lambda wildcards: as_text(config["datasets"][wildcards.dataset]["split"]),
         resize=lambda wildcards: as_text(config["datasets"][wildcards.dataset].get("resize")),

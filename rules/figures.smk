@@ -74,9 +74,7 @@ rule draw_predictions:
         runtime=30,
     params:
         comparisons=lambda wildcards: as_text(plan.comparisons_of_figure(f"figure{wildcards.n}")),
-        code=lambda wildcards: fingerprint(
-            "draw_predictions", *(f"promptmix.networks.{name}" for name in networks_of_figure(wildcards.n))
-        ),
+        code=lambda wildcards: fingerprint("draw_predictions", *code_of_figure(f"figure{wildcards.n}")),
     message:
         "Drawing Figure {wildcards.n}"
     script:

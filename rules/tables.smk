@@ -52,11 +52,11 @@ rule count_cost:
         mem_mb=4000,
         runtime=10,
     params:
-        network="{network}",
-        settings=as_text({}),
+        network=lambda wildcards: plan.counted(wildcards.network)["network"],
+        settings=lambda wildcards: as_text(plan.counted(wildcards.network)["settings"]),
         height=768,
         width=1024,
-        code=lambda wildcards: fingerprint("count_cost", f"promptmix.networks.{wildcards.network}"),
+        code=lambda wildcards: fingerprint("count_cost", plan.counted(wildcards.network)["code"]),
     message:
         "Counting the operations of {wildcards.network}"
     script:

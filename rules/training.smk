@@ -2,6 +2,7 @@
 Train the lightweight networks, choose the learning rate, evaluate (paper, section III, fourth stage, and IV).
 
     takes   datasets/{dataset}/index.csv, fake/{experiment}.csv
+            a backbone's weights from ImageNet, for networks that name one
     gives   runs/{experiment}/lr-{lr}/repeat-{repeat}/checkpoint.safetensors   weights of the best epoch by validation
             runs/{experiment}/lr-{lr}/repeat-{repeat}/history.csv              loss and validation error by epoch
             runs/{experiment}/selection.json                                   the learning rate, by validation error
@@ -14,6 +15,7 @@ rule train_network:
     input:
         index=index_of_experiment,
         fake=fake_of_experiment,
+        backbone=lambda wildcards: there_or_made(plan.backbone_of(wildcards.experiment)),
     output:
         checkpoint="<results>/runs/{experiment}/lr-{lr}/repeat-{repeat}/checkpoint.safetensors",
         history="<results>/runs/{experiment}/lr-{lr}/repeat-{repeat}/history.csv",
@@ -30,8 +32,9 @@ rule train_network:
         settings=lambda wildcards: as_text(
             plan.settings_of_run(wildcards.experiment, wildcards.lr, int(wildcards.repeat))
         ),
+        backbone=lambda wildcards: plan.backbone_of(wildcards.experiment),
         filtered=lambda wildcards: "prompt_filter" in plan.experiments[wildcards.experiment].get("fake", {}),
-        code=lambda wildcards: fingerprint("train_network", f"promptmix.networks.{network_of(wildcards)}"),
+        code=lambda wildcards: fingerprint("train_network", plan.code_of(wildcards.experiment)),
     message:
         "Training {wildcards.experiment}, learning rate {wildcards.lr}, repeat {wildcards.repeat}"
     script:
@@ -81,9 +84,9 @@ rule evaluate_network:
     params:
         learning_rates=lambda wildcards: plan.training_of(wildcards.experiment)["learning_rates"],
         repeats=lambda wildcards: plan.training_of(wildcards.experiment)["repeats"],
-        network=network_of,
-        settings=lambda wildcards: as_text(config["networks"][network_of(wildcards)]),
-        code=lambda wildcards: fingerprint("evaluate_network", f"promptmix.networks.{network_of(wildcards)}"),
+        network=lambda wildcards: plan.network_of(wildcards.experiment),
+        settings=lambda wildcards: as_text(plan.network_settings_of(wildcards.experiment)),
+        code=lambda wildcards: fingerprint("evaluate_network", plan.code_of(wildcards.experiment)),
     message:
         "Evaluating {wildcards.experiment}"
     script:

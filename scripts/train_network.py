@@ -8,6 +8,7 @@ with job.start(snakemake) as device:
     from dataclasses import replace
     from pathlib import Path
 
+    from promptmix.checkpoints import read_backbone
     from promptmix.datasets.index import Index
     from promptmix.mixing import read_fake
     from promptmix.training import TrainingSettings, train
@@ -17,4 +18,6 @@ with job.start(snakemake) as device:
     fake = read_fake(snakemake.input.fake[0]) if snakemake.input.fake else None
     if snakemake.params.filtered:  # nobody knows beforehand how many images a prompt filter leaves
         settings = replace(settings, r_mix=min(settings.r_mix, len(fake)))
-    train(settings, index, fake, Path(snakemake.output.checkpoint).parent, device)
+    backbone = snakemake.params.backbone
+    weights = read_backbone(settings.network, backbone, **settings.network_settings) if backbone else None
+    train(settings, index, fake, Path(snakemake.output.checkpoint).parent, device, weights)

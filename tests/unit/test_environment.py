@@ -1,6 +1,7 @@
 """The environment: pins that agree with each other, and cover what the code imports."""
 
 import ast
+import os
 import re
 import sys
 import tomllib
@@ -88,3 +89,24 @@ def test_every_locked_package_has_a_hash():
 @pytest.mark.parametrize("text", [LOCK, "\n".join(CONSTRAINTS)], ids=["requirements.lock", "constraints"])
 def test_no_pin_says_where_a_package_comes_from(text):
     assert "://" not in text and "index-url" not in text.replace("--no-emit-index-url", "")
+
+
+@pytest.mark.parametrize("definition", ["Dockerfile", "apptainer.def"])
+def test_containers_hold_the_lock_and_a_python_that_the_project_allows(definition):
+    text = (ROOT / "envs" / definition).read_text()
+    assert re.search(r"pip install .*--require-hashes -r /tmp/requirements\.lock", text)
+    (python,) = re.findall(r"python:(\d\.\d+)-slim", text)
+    assert PROJECT["project"]["requires-python"].startswith(f">={python}")
+
+
+def test_github_runs_what_a_change_must_pass():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    steps = workflow["jobs"]["test"]["steps"]
+    assert steps[-1] == {"run": ".ci/run"}
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_the_catalog_finds_what_it_asks_for():
+    usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
+    assert usage["software-stack-deployment"]["conda"] is True
+    assert (ROOT / "config" / "README.md").is_file() and (ROOT / "Snakefile").is_file()

@@ -1,0 +1,125 @@
+"""
+Fetch what others have published, and look at what is there before weeks of computing begin.
+
+Where a file comes from, its size, SHA-256 and licence stand in config/sources.yaml. What a person must fetch (Google
+Drive, Kaggle, PANDA) has no rule that could overwrite it: the job that needs it says what to put where.
+
+    takes   addresses of files and of models on the Hub; files put into resources/downloads by hand
+    gives   resources/downloads/{file}                     as published
+            resources/datasets/{archive}/                  an unpacked archive
+            resources/hub/{model}/                         a model in diffusers' or transformers' format
+            resources/checkpoints/{checkpoint}.safetensors a published checkpoint, converted once
+            nothing, for preflight: a table of what is there and what is missing, and the exit code
+"""
+
+
+rule preflight:
+    """Check that everything is there that the tables and figures of the config need, before anything is computed."""
+    log:
+        "<logs>/preflight.log",
+    conda:
+        "../envs/promptmix.yaml"
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=60,
+    params:
+        block_size=BLOCK_SIZE,
+    message:
+        "Looking at datasets, checkpoints, GPU and disk"
+    script:
+        "../scripts/preflight.py"
+
+
+rule fetch_file:
+    """Fetch {wildcards.file} as its authors published it; an interrupted download goes on where it was."""
+    output:
+        "resources/downloads/{file}",
+    log:
+        "<logs>/fetch_file/{file}.log",
+    wildcard_constraints:
+        file=one_of(FETCHED),
+    localrule: True
+    conda:
+        "../envs/promptmix.yaml"
+    params:
+        url=lambda wildcards: FETCHED[wildcards.file]["url"],
+        bytes=lambda wildcards: FETCHED[wildcards.file].get("bytes"),
+        sha256=lambda wildcards: FETCHED[wildcards.file].get("sha256"),
+    message:
+        "Fetching {wildcards.file}"
+    script:
+        "../scripts/fetch_file.py"
+
+
+rule fetch_model:
+    """Fetch {wildcards.model} from the Hub, at a pinned revision."""
+    output:
+        directory("resources/hub/{model}"),
+    log:
+        "<logs>/fetch_model/{model}.log",
+    wildcard_constraints:
+        model=one_of(SOURCES["models"]),
+    localrule: True
+    conda:
+        "../envs/promptmix.yaml"
+    params:
+        repository=lambda wildcards: SOURCES["models"][wildcards.model]["hub"],
+        revision=lambda wildcards: SOURCES["models"][wildcards.model]["revision"],
+        files=lambda wildcards: SOURCES["models"][wildcards.model]["files"],
+    message:
+        "Fetching {wildcards.model}"
+    script:
+        "../scripts/fetch_model.py"
+
+
+rule unpack_archive:
+    """Unpack a dataset, without writing outside its folder."""
+    input:
+        lambda wildcards: f"resources/downloads/{ARCHIVES[wildcards.archive]}",
+    output:
+        directory("resources/datasets/{archive}"),
+    log:
+        "<logs>/unpack_archive/{archive}.log",
+    wildcard_constraints:
+        archive=one_of(ARCHIVES),
+    localrule: True
+    conda:
+        "../envs/promptmix.yaml"
+    message:
+        "Unpacking {wildcards.archive}"
+    script:
+        "../scripts/unpack_archive.py"
+
+
+rule import_checkpoint:
+    """Convert {wildcards.checkpoint} from the form in which its authors published it to safetensors, strictly."""
+    input:
+        source=lambda wildcards: there_or_made(
+            f"resources/downloads/{SOURCES['checkpoints'][wildcards.checkpoint]['download']}"
+        ),
+    output:
+        "resources/checkpoints/{checkpoint}.safetensors",
+    log:
+        "<logs>/import_checkpoint/{checkpoint}.log",
+    wildcard_constraints:
+        checkpoint=one_of(SOURCES["checkpoints"]),
+    conda:
+        "../envs/promptmix.yaml"
+    resources:
+        mem_mb=6000,
+        runtime=30,
+    params:
+        network=lambda wildcards: SOURCES["checkpoints"][wildcards.checkpoint]["network"],
+        backbone=lambda wildcards: SOURCES["checkpoints"][wildcards.checkpoint].get("backbone", False),
+        bytes=lambda wildcards: SOURCES["checkpoints"][wildcards.checkpoint].get("bytes"),
+        sha256=lambda wildcards: SOURCES["checkpoints"][wildcards.checkpoint].get("sha256"),
+        metadata=lambda wildcards: as_text(sources.provenance("checkpoints", wildcards.checkpoint)),
+        how_to_get=lambda wildcards: sources.how_to_get("checkpoints", wildcards.checkpoint),
+        code=lambda wildcards: fingerprint(
+            "import_checkpoint", f"promptmix.networks.{SOURCES['checkpoints'][wildcards.checkpoint]['network']}"
+        ),
+    message:
+        "Importing {wildcards.checkpoint}"
+    script:
+        "../scripts/import_checkpoint.py"

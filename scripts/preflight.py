@@ -1,0 +1,22 @@
+"""Look for everything that the config's tables and figures need, and say what is missing and what to do about it."""
+
+from promptmix import job
+
+with job.start(snakemake):
+    import logging
+    import sys
+
+    from promptmix import preflight
+    from promptmix.errors import InputError
+    from promptmix.plan import Plan
+
+    config = snakemake.config
+    items = preflight.survey(config, Plan(config), config.get("preflight"))
+    table = preflight.report(items)
+    print(table, flush=True)
+    if not sys.stdout.isatty():  # Snakemake shows the log of a job that fails, and one table on the terminal will do
+        logging.getLogger(__name__).info("\n%s", table)
+    if problems := sum(not item.ok for item in items):
+        raise InputError(
+            f"{problems} of {len(items)} things are missing or wrong; the table says what to do about each"
+        )

@@ -1,0 +1,112 @@
+"""The paper's scale. None of its files can be had here: what is tested is the plan, and what a user reads who lacks them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from conftest import ROOT, jobs
+from test_all_tables import trainings
+
+from promptmix import networks
+from promptmix.checkpoints import read_metadata, read_tensors
+
+PAPER = ROOT / "config" / "paper.yaml"
+
+PLANNED = {
+    "prepare_dataset": 5,
+    "caption_images": 4,  # the training images of four datasets for counting
+    "generate_images": 361,  # blocks of 100: 24 + 36 + 11 + 3 of captions, 75 of rooms, 210 of prompts by hand, 2 of Figure 2
+    "restore_faces": 20,
+    "fine_tune_annotator": 1,
+    "annotate_images": 499,
+    "score_images": 100,
+    "mix_dataset": 35,
+    "train_network": 172,  # 43 experiments, 4 learning rates
+    "select_learning_rate": 43,
+    "evaluate_network": 33,  # not those of single prompts
+    "fetch_model": 3,
+    "unpack_archive": 1,
+    "import_checkpoint": 11,
+    "write_table": 6,
+    "total": 1343,
+}
+"""Jobs for all tables and figures, with nothing there."""
+
+
+def paper(folder: Path, *words: str) -> subprocess.CompletedProcess:
+    """Run `snakemake {words}` at the paper's scale in a folder in which there is nothing."""
+    command = [sys.executable, "-m", "snakemake", *words, "--cores", "2", "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--configfile", str(PAPER), "--directory", "."]
+    return subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("paper")
+
+
+def test_the_whole_reproduction_is_planned_without_any_dataset(folder):
+    result = paper(folder, "--dry-run", "--quiet", "rules")
+    assert result.returncode == 0, result.stdout
+    planned = jobs(result.stdout)
+    assert planned["train_network"] == trainings(yaml.safe_load(PAPER.read_text()))
+    assert PLANNED.items() <= planned.items(), planned
+
+
+def test_table1_alone_needs_no_ablation(folder):
+    planned = jobs(paper(folder, "tables/table1.md", "--dry-run", "--quiet", "rules").stdout)
+    assert planned["train_network"] == 14 * 4
+    assert planned["generate_images"] == planned["annotate_images"] == 24 + 36 + 11 + 3
+    assert "restore_faces" not in planned and "score_images" not in planned
+
+
+def test_a_named_config_stands_alone(folder):
+    result = paper(folder, "results/paper/models/sasnet-shta.safetensors", "--dry-run")
+    assert result.returncode != 0  # the miniature trains its models; the paper's config says nothing of that
+    assert "MissingRuleException" in result.stdout
+
+
+def test_a_dataset_that_a_person_must_fetch(folder):
+    result = paper(folder, "results/paper/datasets/shta/index.csv")
+    assert result.returncode != 0
+    assert "resources/datasets/ShanghaiTech/part_A_final: the dataset is missing" in result.stdout
+    assert "github.com/desenzhou/ShanghaiTechDataset" in result.stdout
+
+
+def test_a_checkpoint_that_a_person_must_fetch(folder):
+    result = paper(folder, "resources/checkpoints/sasnet-shta.safetensors")
+    assert result.returncode != 0
+    assert "It has to lie here: resources/downloads/SHHA.pth" in result.stdout
+    assert "drive.google.com" in result.stdout and "Licence: " in result.stdout
+
+
+def test_a_published_checkpoint_is_imported_once(folder):
+    torch.manual_seed(0)
+    state = networks.build("sasnet").state_dict()
+    (folder / "resources/downloads").mkdir(parents=True, exist_ok=True)
+    torch.save(state, folder / "resources/downloads/SHHB.pth", _use_new_zipfile_serialization=False)
+    checkpoint = "resources/checkpoints/sasnet-shtb.safetensors"
+    result = paper(folder, checkpoint)
+    assert result.returncode == 0, result.stdout
+    imported = read_tensors(folder / checkpoint)
+    assert imported.keys() == state.keys()
+    assert all(torch.equal(imported[key], state[key]) for key in state)
+    said = read_metadata(folder / checkpoint)
+    assert (
+        said["network"] == "sasnet"
+        and "drive.google.com" in said["source"]
+        and said["licence"]
+        and said["source_sha256"]
+    )
+    assert "Nothing to be done" in paper(folder, checkpoint).stdout
+
+
+def test_the_preflight_lists_what_is_missing_and_fails(folder):
+    result = paper(folder, "preflight")
+    assert result.returncode != 0
+    lines = result.stdout.splitlines()
+    for name, state in {"shta": "MISSING", "qnrf": "will be fetched", "adabins-nyu": "MISSING"}.items():
+        assert any(name in line and state in line for line in lines), result.stdout
