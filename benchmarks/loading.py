@@ -1,12 +1,18 @@
 """Time loading training images from the prepared index against decoding the authors' files anew, side by side.
 
     PYTHONPATH=scripts python benchmarks/loading.py
+    PYTHONPATH=scripts python benchmarks/loading.py --panda     # memory for images of 26382x14767 pixels, 3 minutes
 
 Images are smooth noise at the sizes of the datasets. Both ways end with an RGB array at training size, and then again
 with that array copied into a batch, as training does with either.
-PANDA-Crowd stands in at a quarter of its side lengths. What the target costs is benchmarks/density.py's matter.
+PANDA-Crowd stands in at a quarter of its side lengths; with --panda, images of full size, a baseline and a progressive
+JPEG, are prepared by 1, 2 and 4 threads, and the peak of the process is printed. What the target costs is benchmarks/density.py's matter.
 """
 
+import argparse
+import re
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -81,8 +87,49 @@ def measure(name: str, samples: list[Sample], folder: Path, resize: dict | None,
         )
 
 
+def full_size(folder: Path) -> None:
+    """Print the peak memory of preparing four gigapixel images of PANDA-Crowd's size, each time in a new process."""
+    size = (26382, 14767)
+    details = np.random.default_rng(0).integers(0, 255, (256, 256, 3), dtype=np.uint8)
+    tile = Image.fromarray(details).resize((2048, 2048))
+    whole = Image.new("RGB", size)
+    for x in range(0, size[0], 2048):
+        for y in range(0, size[1], 2048):
+            whole.paste(tile, (x, y))
+    whole.save(folder / "baseline.jpg", quality=90)
+    whole.save(folder / "progressive.jpg", quality=90, progressive=True)
+    del whole
+    for kind in ("baseline", "progressive"):
+        for workers in (1, 2, 4):
+            command = [sys.executable, __file__, "--worker", str(folder / f"{kind}.jpg"), str(workers)]
+            print(f"{size[0]}x{size[1]}, {kind}: {subprocess.check_output(command, text=True)}", end="", flush=True)
+
+
+def worker(image: Path, workers: int) -> None:
+    """Prepare one image four times over and print what that took."""
+    with Image.open(image) as file:
+        size = file.size
+    samples = [Sample(str(i), image, "train", *size, np.zeros((0, 2))) for i in range(4)]
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        prepare(samples, folder, {"exact": [2560, 1440]}, workers)
+        peak = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1e6
+    print(f"{workers} thread(s): peak {peak:.2f} GB, {(time.perf_counter() - start) / 4:.1f} s an image")
+
+
 def main() -> None:
     """Print one line per dataset; times are per image."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--panda", action="store_true", help="the memory for images of 390 million pixels instead")
+    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.worker:
+        worker(Path(arguments.worker[0]), int(arguments.worker[1]))
+        return
+    if arguments.panda:
+        with tempfile.TemporaryDirectory() as temporary:
+            full_size(Path(temporary))
+        return
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for name, number in (("train", 12), ("test", 1)):

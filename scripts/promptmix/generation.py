@@ -4,6 +4,10 @@ An image is a function of its prompt, its seed and the generator's settings. All
 from, drawn on the CPU by a generator of its own, and the sampler adds none. So neither the batch nor the block nor the
 device nor the precision changes what an image shows; its pixels can differ by rounding.
 
+Large images need little more memory than small ones (`promptmix.memory` says how much): diffusers computes attention
+by torch's `scaled_dot_product_attention`, whose kernels hold no matrix of all positions by all positions, and what the
+autoencoder decodes at once is bounded (`decode_in_parts`).
+
 A text encoder reads a prompt up to a length. What goes beyond it is cut off: the image is made from what remains, and
 the log says what that was.
 """
@@ -18,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import AutoencoderKL, StableDiffusionPipeline
 from diffusers.utils import logging as diffusers_logging
 from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
@@ -35,6 +39,13 @@ BATCH_PIXELS = {"cpu": 8 * 96 * 64, "cuda": 4 * 1024 * 768}
 
 MULTIPLE = 8
 """Sides that the pipeline accepts."""
+
+ALONE_FROM = 512
+"""Images of so many pixels squared, or more, are decoded one after the other."""
+
+TILE = 1024
+"""Images of more pixels than this squared are decoded in tiles of this side. Tiles change pixels a little: each is
+normalised by itself, and where two overlap they are blended."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +119,10 @@ def generate(
     batch_pixels = batch_pixels or BATCH_PIXELS[pipeline.device.type]
     done, start = 0, time.monotonic()
     for (width, height), group in images.groupby(["width", "height"], sort=False):
-        inner = [math.ceil(side / MULTIPLE) * MULTIPLE for side in (width, height)]
+        inner = inner_size(width, height)
         left, top = (inner[0] - width) // 2, (inner[1] - height) // 2
         at_once = max(1, batch_pixels // (inner[0] * inner[1]))
+        decode_in_parts(pipeline.vae, *inner)
         for begin in range(0, len(group), at_once):
             batch = group.iloc[begin : begin + at_once]
             generators = [torch.Generator("cpu").manual_seed(int(seed)) for seed in batch["seed"]]
@@ -135,6 +147,22 @@ def generate(
             done += len(batch)
             left_over = (time.monotonic() - start) / done * (len(images) - done)
             log.info("%d of %d images, %.0f s left", done, len(images), left_over)
+
+
+def inner_size(width: int, height: int) -> tuple[int, int]:
+    """Return the width and height at which the pipeline makes an image of `width` x `height`."""
+    return math.ceil(width / MULTIPLE) * MULTIPLE, math.ceil(height / MULTIPLE) * MULTIPLE
+
+
+def decode_in_parts(vae: AutoencoderKL, width: int, height: int) -> None:
+    """Bound what the autoencoder decodes at once: one image if images are large, and a tile if they are larger still.
+
+    This goes by the size of an image and not of a batch, so that an image is the same in every batch.
+    """
+    vae.use_slicing = width * height >= ALONE_FROM**2
+    vae.use_tiling = width * height > TILE**2
+    vae.tile_sample_min_size = TILE
+    vae.tile_latent_min_size = TILE // 2 ** (len(vae.config.block_out_channels) - 1)
 
 
 def noise(

@@ -96,8 +96,31 @@ def decoded(image: Image.Image, size: tuple[int, int] | None = None) -> np.ndarr
     size = size or image.size
     if size != image.size:
         image.draft(None, (2 * size[0], 2 * size[1]))
-    image = image.convert("RGB")
+    image.load()
+    if image.mode != "RGB":  # else it would be copied
+        image = image.convert("RGB")
     return np.asarray(image if image.size == size else image.resize(size, Image.Resampling.LANCZOS))
+
+
+def decoding_bytes(image: Image.Image, size: tuple[int, int]) -> int:
+    """Return the bytes of memory that `decoded` takes at most for an image that is opened and not yet decoded.
+
+    Pillow holds 4 bytes per pixel. libjpeg decodes a baseline JPEG row by row, and scaled down; of a progressive one it
+    holds all coefficients, 2 bytes each, of the whole image.
+    """
+    pixels = image.width * image.height
+    scale, coefficients = 1, 0
+    if image.format == "JPEG":
+        fits = min(image.width // (2 * size[0]), image.height // (2 * size[1])) if size != image.size else 1
+        scale = max(step for step in (1, 2, 4, 8) if step == 1 or step <= fits)
+        if "progressive" in image.info:
+            sampled = [across * down for _, across, down, _ in image.layer]
+            coefficients = 2 * pixels * sum(sampled) // max(sampled)
+    width, height = -(-image.width // scale), -(-image.height // scale)
+    stored = 4 * width * height * (1 if image.mode == "RGB" else 2)
+    half_resized = 4 * size[0] * height if (width, height) != size else 0
+    result = 10 * size[0] * size[1]  # as an image, as bytes, and in the array
+    return coefficients + stored + half_resized + result
 
 
 def is_grey(image: str | Path | Image.Image | np.ndarray) -> bool:

@@ -13,8 +13,10 @@ import pandas as pd
 import pytest
 import torch
 from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from promptmix import generation, memory
 from promptmix.errors import InputError
 from promptmix.generation import GeneratorSettings, check_prompts, generate, load_pipeline, noise, plan, write_block
 from promptmix.images import encode_jpeg, jpeg_quality
@@ -165,6 +167,73 @@ def test_images_of_many_sizes_are_grouped_and_keep_their_place(pipeline):
     assert [position for position, _ in found] == [0, 2, 1]
     assert [image.shape[1] for _, image in found] == [24, 24, 16]
     assert all(image.dtype == np.uint8 for _, image in found)
+
+
+# --- Large images ---
+
+
+def test_a_large_image_is_decoded_in_tiles_and_the_same_in_every_batch(pipeline, monkeypatch):
+    monkeypatch.setattr(generation, "ALONE_FROM", 16)
+    pool = prompts((56, 40), (56, 40))
+    whole = pixels(pipeline, plan(pool, 0, 3))
+    monkeypatch.setattr(generation, "TILE", 24)
+    alone = pixels(pipeline, plan(pool, 0, 3), batch_pixels=1)
+    assert difference(whole, alone) > 0
+    assert difference(alone, pixels(pipeline, plan(pool, 0, 3))) <= ROUNDING
+    assert difference(alone[1:], pixels(pipeline, plan(pool, 1, 2))) <= ROUNDING
+
+
+def test_the_autoencoder_sees_one_tile_of_one_image_at_a_time(pipeline, monkeypatch):
+    seen = []
+    monkeypatch.setattr(pipeline.vae.decoder, "forward", lambda z, forward=pipeline.vae.decoder.forward: (
+        seen.append(tuple(z.shape)) or forward(z)
+    ))  # fmt: skip
+    monkeypatch.setattr(generation, "ALONE_FROM", 16)
+    monkeypatch.setattr(generation, "TILE", 32)
+    list(generate(pipeline, plan(prompts((64, 40), (64, 40)), 0, 2), SETTINGS))
+    assert {shape[0] for shape in seen} == {1} and len(seen) == 2 * 3 * 2  # three by two tiles each
+    assert max(max(shape[2:]) for shape in seen) == 32 // 4
+
+
+def test_tiles_fit_together(pipeline, monkeypatch):
+    """An autoencoder without normalisation, attention and padding would decode tiles to what it decodes the whole to."""
+    vae = copy.deepcopy(pipeline.vae)
+    upsample = torch.nn.Upsample(scale_factor=4, mode="nearest")
+    monkeypatch.setattr(vae.decoder, "forward", lambda z: upsample(z[:, :3]))
+    monkeypatch.setattr(generation, "TILE", 32)
+    latents = torch.rand(2, 4, 11, 27, generator=torch.Generator().manual_seed(0))
+    generation.decode_in_parts(vae, 4 * 27, 4 * 11)
+    assert vae.use_tiling
+    with torch.no_grad():
+        torch.testing.assert_close(vae.decode(latents).sample, upsample(vae.post_quant_conv(latents)[:, :3]))
+
+
+def test_a_small_image_stays_what_it_is_beside_a_large_one(pipeline, monkeypatch):
+    images = plan(prompts((40, 40), (16, 16), (40, 24)), 0, 3)
+    before = pixels(pipeline, images)
+    monkeypatch.setattr(generation, "TILE", 32)  # 40x24 pixels are fewer than 32x32
+    large, *small = pixels(pipeline, images)
+    assert difference([large], before[:1]) > 0
+    assert difference(small, before[1:]) == 0
+
+
+@pytest.mark.parametrize("size", [(18, 20), (45, 80), (23, 17)])
+def test_latents_of_any_size_pass_stable_diffusions_unet(size):
+    """2560x1440 pixels are latents of 320x180, which are halved three times: 90, 45, and 22.5."""
+    narrow = {"block_out_channels": (8, 8, 8, 8), "cross_attention_dim": 8, "norm_num_groups": 4}
+    unet = UNet2DConditionModel(**memory.STABLE_DIFFUSION["unet"] | narrow)
+    latents = torch.randn(1, 4, *size)
+    with torch.no_grad():
+        assert unet(latents, 500, torch.randn(1, 77, 8)).sample.shape == latents.shape
+
+
+def test_attention_is_torchs_own_everywhere():
+    """It holds no matrix of all positions by all positions on a GPU."""
+    with torch.device("meta"):
+        unet, vae, _ = memory.stable_diffusion()
+    attentions = [module for part in (unet, vae) for module in part.modules() if isinstance(module, Attention)]
+    assert len(attentions) == 2 * 16 + 2
+    assert {type(module.processor) for module in attentions} == {AttnProcessor2_0}
 
 
 # --- The block ---

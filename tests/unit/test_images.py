@@ -5,7 +5,16 @@ import pytest
 from PIL import Image
 
 from promptmix.errors import InputError
-from promptmix.images import decoded, encode_jpeg, is_grey, jpeg_quality, opened, read_image, training_size
+from promptmix.images import (
+    decoded,
+    decoding_bytes,
+    encode_jpeg,
+    is_grey,
+    jpeg_quality,
+    opened,
+    read_image,
+    training_size,
+)
 
 
 @pytest.fixture
@@ -137,3 +146,32 @@ def test_images_beyond_pillows_limit_can_be_read(tmp_path):
     Image.new("1", (20_000, 9_500)).save(tmp_path / "large.png")
     with opened(tmp_path / "large.png") as image:
         assert image.size == (20_000, 9_500)
+
+
+@pytest.mark.parametrize("size", [(100, 75), (101, 75), (50, 75), (400, 10), (800, 600), (20, 15)])
+def test_what_decoding_takes_is_known_before(size):
+    """From how much a JPEG is scaled down while it is decoded, which Pillow decides."""
+    data = encode_jpeg(np.zeros((600, 800, 3), np.uint8), 75)
+    image = Image.open(io.BytesIO(data))
+    predicted = decoding_bytes(image, size)
+    if size != image.size:
+        image.draft(None, (2 * size[0], 2 * size[1]))
+    half_resized = 4 * size[0] * image.height if size != image.size else 0
+    assert predicted == 4 * image.width * image.height + half_resized + 10 * size[0] * size[1]
+
+
+def test_a_progressive_jpeg_takes_the_memory_of_all_its_coefficients():
+    def predicted(mode, **options):
+        buffer = io.BytesIO()
+        Image.new(mode, (800, 600)).save(buffer, "JPEG", **options)
+        return decoding_bytes(Image.open(buffer), (80, 60))
+
+    for mode, options, per_pixel in (("RGB", {"subsampling": 0}, 3), ("RGB", {"subsampling": 2}, 1.5), ("L", {}, 1)):
+        more = predicted(mode, progressive=True, **options) - predicted(mode, **options)
+        assert more == 2 * 800 * 600 * per_pixel
+
+
+def test_other_formats_are_decoded_whole():
+    buffer = io.BytesIO()
+    Image.new("L", (800, 600)).save(buffer, "PNG")
+    assert decoding_bytes(Image.open(buffer), (80, 60)) > 2 * 4 * 800 * 600  # and then converted

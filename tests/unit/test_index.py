@@ -2,16 +2,21 @@
 
 import os
 import pickle
+import threading
+import time
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from promptmix.datasets import Sample
+from promptmix import images as images_module
+from promptmix.datasets import Sample, index
 from promptmix.datasets.index import COLUMNS, Index, prepare
 from promptmix.errors import InputError
-from promptmix.images import encode_jpeg, read_image
+from promptmix.images import decoding_bytes, encode_jpeg, read_image
 
 SIZES = [(64, 48), (80, 40), (33, 57)]
 
@@ -77,6 +82,46 @@ def test_workers_make_no_difference(samples, tmp_path):
     prepare(samples, tmp_path / "three", {"fit": [40, 40]}, workers=3)
     for name in ("index.csv", "heads.npy", "pixels.npy", "depths.npy"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "three" / name).read_bytes()
+
+
+@pytest.mark.parametrize(("images", "at_once"), [(3.5, 3), (2.5, 2), (1.5, 1), (0.1, 1)])
+def test_no_more_images_are_decoded_at_once_than_memory_is_for(samples, tmp_path, monkeypatch, images, at_once):
+    """PANDA-Crowd's have 390 million pixels. An image that is larger than all there is goes alone."""
+    many = [replace(samples[0], name=str(number)) for number in range(6)]
+    with samples[0].open() as image:
+        monkeypatch.setattr(index, "DECODING_BYTES", images * decoding_bytes(image, (32, 24)))
+    working, seen, together = [], [], threading.Barrier(at_once, timeout=10)
+
+    def decoded(*arguments):
+        working.append(None)
+        together.wait()  # breaks, and with it the test, if fewer are let in
+        time.sleep(0.02)  # for more to come, if more are let in
+        seen.append(len(working))
+        working.pop()
+        return images_module.decoded(*arguments)
+
+    monkeypatch.setattr(index, "decoded", decoded)
+    prepare(many, tmp_path / "index", {"exact": [32, 24]}, workers=3)
+    assert max(seen) == at_once
+
+
+def test_an_image_that_cannot_be_decoded_gives_its_memory_back(samples, tmp_path, monkeypatch):
+    monkeypatch.setattr(index, "DECODING_BYTES", 1)
+    samples[0].image.write_bytes(samples[0].image.read_bytes()[:-200])
+    with pytest.raises(InputError, match="IMG_0"):
+        prepare(samples, tmp_path / "index", workers=3)
+
+
+def test_reading_images_takes_no_memory_of_its_own(samples, tmp_path):
+    """Pixels are the file's pages, which the system drops when memory is short."""
+    many = [replace(samples[0], name=str(number)) for number in range(20)]
+    prepared = _prepared(many, tmp_path, {"exact": [1000, 800]})
+    tracemalloc.start()
+    for i in range(len(prepared)):
+        prepared.image(i).sum()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100_000
 
 
 def test_positions_of_a_split(samples, tmp_path):
