@@ -30,6 +30,10 @@ rule all:
         "figures/examples.png",
 
 
+onerror:
+    print(failures.report(f"results/{config['scale']}/logs", workflow.start_time.timestamp()), file=sys.stderr)
+
+
 include: "rules/retrieve.smk"
 include: "rules/datasets.smk"
 include: "rules/captions.smk"

@@ -26,10 +26,11 @@ rule fine_tune_annotator:
     threads: GPU_THREADS
     resources:
         gpu=1,
-        mem_mb=12000,
+        mem_mb=growing(12000),
         runtime=720,
     params:
         settings=lambda wildcards: as_text(plan.fine_tuning_of(wildcards.annotator)),
+        contents=lambda wildcards: contents_of(plan.fine_tuning_of(wildcards.annotator)["weights"]),
         code=lambda wildcards: fingerprint("fine_tune_annotator", plan.code_of_annotator(wildcards.annotator)),
     message:
         "Fine-tuning {wildcards.annotator}"
@@ -51,11 +52,12 @@ rule annotate_images:
     threads: GPU_THREADS
     resources:
         gpu=1,
-        mem_mb=8000,
+        mem_mb=growing(8000),
         runtime=60,
     params:
         annotator=lambda wildcards: as_text(plan.annotator_of(wildcards.annotator)),
         stride=lambda wildcards: STRIDES[plan.annotator_of(wildcards.annotator)["task"]],
+        contents=lambda wildcards: contents_of(plan.annotator_of(wildcards.annotator).get("weights")),
         code=lambda wildcards: fingerprint("annotate_images", plan.code_of_annotator(wildcards.annotator)),
     message:
         "Annotating images {wildcards.block}00 to {wildcards.block}99 of {wildcards.pool} with {wildcards.annotator}"
@@ -77,10 +79,11 @@ rule evaluate_annotator:
     threads: GPU_THREADS
     resources:
         gpu=1,
-        mem_mb=8000,
+        mem_mb=growing(8000),
         runtime=60,
     params:
         annotator=lambda wildcards: as_text(plan.annotator_of(wildcards.annotator)),
+        contents=lambda wildcards: contents_of(plan.annotator_of(wildcards.annotator).get("weights")),
         code=lambda wildcards: fingerprint("evaluate_annotator", plan.code_of_annotator(wildcards.annotator)),
     message:
         "Evaluating {wildcards.annotator} on {wildcards.dataset}"

@@ -25,10 +25,11 @@ rule caption_images:
     threads: GPU_THREADS
     resources:
         gpu=1,
-        mem_mb=6000,
+        mem_mb=growing(6000),
         runtime=60,
     params:
         captioner=lambda wildcards: as_text(config["captioners"][wildcards.captioner]),
+        contents=lambda wildcards: contents_of_captioner(wildcards.captioner),
         code=fingerprint("caption_images", "promptmix.networks.clipcap"),
     message:
         "Captioning the training images of {wildcards.dataset}"
@@ -52,10 +53,11 @@ rule caption_generated:
     threads: GPU_THREADS
     resources:
         gpu=1,
-        mem_mb=6000,
+        mem_mb=growing(6000),
         runtime=60,
     params:
         captioner=lambda wildcards: as_text(config["captioners"][wildcards.captioner]),
+        contents=lambda wildcards: contents_of_captioner(wildcards.captioner),
         code=fingerprint("caption_generated", "promptmix.networks.clipcap"),
     message:
         "Captioning generated images {wildcards.block}00 to {wildcards.block}99 of {wildcards.pool}"

@@ -2,13 +2,16 @@
 
 import os
 import re
+import shlex
 import sys
+from functools import cache
 
 sys.path.insert(0, os.path.join(workflow.basedir, "scripts"))
 
-from promptmix import sources
+from promptmix import devices, failures, locks, slurm, sources
 from promptmix.configuration import as_text, check
-from promptmix.errors import InputError
+from promptmix.contents import contents, is_known
+from promptmix.errors import OPTIONS, InputError
 from promptmix.fingerprint import fingerprint
 from promptmix.networks import STRIDES
 from promptmix.plan import Plan
@@ -35,6 +38,8 @@ RETRIEVED = {
 # names. Not above 126: Snakemake keeps the records of 128 outputs of a job in memory.
 BLOCK_SIZE = 100
 
+CLUSTER_THREADS = 8  # to load images beside a GPU; --max-threads lowers it
+
 
 wildcard_constraints:
     dataset="|".join(config["datasets"]),
@@ -51,15 +56,40 @@ wildcard_constraints:
 
 
 def gpu_threads():
-    """Return the threads of a job that computes on a GPU if there is one: an equal share of this machine's cores.
+    """Return the threads of a job that computes on a GPU if there is one: its share of the cores that there are.
 
-    Jobs that together start more threads than there are cores run many times slower than one after the other.
+    A cluster's jobs ask for CLUSTER_THREADS: the cores of the machine that submits them say nothing about theirs.
     """
-    at_once = workflow.global_resources.get("gpu")
-    return max(1, len(os.sched_getaffinity(0)) // max(1, int(at_once.value) if at_once else 1))
+    if workflow.resource_settings.nodes or workflow.remote_exec:
+        return CLUSTER_THREADS
+    at_once, limit = (workflow.global_resources.get(name).value for name in ("gpu", "_cores"))
+    return devices.threads(int(at_once or 1), limit)
 
 
 GPU_THREADS = gpu_threads()
+
+
+def options():
+    """Return how this run was called, as far as results hang on it, for commands in the messages of its jobs."""
+    configs = [os.path.relpath(file) for file in workflow.overwrite_configfiles]
+    words = ["--configfile", *configs] if configs else []
+    if not workflow.resource_settings.nodes:  # not on a cluster
+        gpu, cores = (workflow.global_resources.get(name).value for name in ("gpu", "_cores"))
+        words += ["--cores", str(cores)] + (["--resources", f"gpu={gpu}"] if gpu else [])
+    return shlex.join(words)
+
+
+if workflow.is_main_process:
+    try:
+        LOCK = locks.join(cluster=bool(workflow.resource_settings.nodes), check=slurm.refuse_orphans)
+    except InputError as error:
+        raise WorkflowError(str(error))
+    os.environ[OPTIONS] = options()
+
+
+def growing(mem_mb):
+    """Return a job's memory in MB: so much, and as much again each time that it is tried again (--retries)."""
+    return lambda wildcards, attempt: attempt * mem_mb
 
 
 def one_of(names):
@@ -67,33 +97,61 @@ def one_of(names):
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
+def is_made(path):
+    """Tell what a rule makes from what the user supplies."""
+    return path.startswith(f"results/{config['scale']}/") or path.rstrip("/") in RETRIEVED
+
+
 def there_or_made(path):
     """Return a file or folder that the user supplies as an input, if it is there or a rule makes it.
 
-    A missing one is no input, so that a dry run shows the whole plan; the job that needs it says what is missing.
+    Times of the former say nothing, as a fresh clone is newer than results from elsewhere: rules have its `contents_of`
+    as a param. A missing one is no input, so that a dry run shows the whole plan; the job that needs it says what is
+    missing. But one that was there before stays an input: Snakemake then keeps what was made of it.
     """
-    made = path.startswith(f"results/{config['scale']}/") or path.rstrip("/") in RETRIEVED
-    return [path] if made or os.path.exists(path) else []
+    if is_made(path):
+        return [path]
+    if not os.path.exists(path) and not is_known(path):
+        return []
+    if not os.path.exists(path):
+        warn(f"{path} is not there any more. What was made of it is kept as it is, whatever the config says of it now")
+    return [ancient(path)]
+
+
+@cache
+def warn(text):
+    """Say something once, and not again for each job."""
+    if workflow.is_main_process:
+        logger.warning(text)
+
+
+def contents_of(*paths):
+    """Return a name for the contents of what the user supplies; what rules make, Snakemake follows by itself."""
+    return contents(*(path for path in paths if path and not is_made(path)))
 
 
 # --- Input functions, in the order of the stages ---
 
 
 def source_of_dataset(wildcards):
-    """Return the folder of a dataset, a rendered one or where the config says that it lies, and its annotation files.
-
-    Of a folder Snakemake sees what is added and removed, and not what is changed within a file.
-    """
+    """Return the folder of a dataset: a rendered one, or where the config says that it lies."""
     rendered = expand(rules.render_dataset.output, dataset=wildcards.dataset)[0]
-    dataset = config["datasets"][wildcards.dataset]
-    path = dataset["path"]
-    file = {"points": "points.csv", "coco": "annotations.json", "panda": "head_bbox_annotations.json"}.get(
-        dataset["format"]
-    )
-    files = [f"{path}/{part}{file}" for part in ("", "train/", "test/") if file]
+    path = config["datasets"][wildcards.dataset]["path"]
     if path.startswith(rendered):
         return [rendered]
-    return there_or_made(path) + [file for file in files if os.path.exists(file)]
+    return there_or_made(path)
+
+
+def download_of(checkpoint):
+    """Return the file as which a checkpoint is published."""
+    return f"resources/downloads/{SOURCES['checkpoints'][checkpoint]['download']}"
+
+
+def contents_of_dataset(dataset):
+    """Return a name for the contents of a dataset that is not rendered."""
+    path, file = config["datasets"][dataset]["path"], "nyu_depth_v2_labeled.mat"
+    is_nyu = config["datasets"][dataset]["format"] == "nyu" and os.path.isdir(path)
+    return contents_of(os.path.join(path, file) if is_nyu else path)
 
 
 def captions_of_pool(wildcards):
@@ -105,6 +163,11 @@ def captions_of_pool(wildcards):
         "captions": expand(rules.caption_images.output, **pool),
         "index": expand(rules.prepare_dataset.output.index, **pool),
     }
+
+
+def contents_of_captioner(captioner):
+    """Return a name for the contents of a captioner's CLIP, tokeniser and weights."""
+    return contents_of(*(config["captioners"][captioner][key] for key in ("clip", "tokenizer", "weights")))
 
 
 def annotator_weights(annotator):
@@ -295,7 +358,12 @@ def images_to_restore(wildcards):
     return {"manifest": expand(pattern, pool=wildcards.pool, generator=source, block=wildcards.block)[0]}
 
 
+def networks_of_restorer(generator):
+    """Return the paths of the checkpoints of a generator's restorer: detector, parser and restorer."""
+    settings = config["restorers"][config["generators"][generator]["restorer"]]
+    return {name: settings[name]["weights"] for name in ("detector", "parser", "restorer")}
+
+
 def weights_of_restorer(wildcards):
-    """Return the checkpoints of a generator's restorer: detector, parser and restorer."""
-    settings = config["restorers"][config["generators"][wildcards.generator]["restorer"]]
-    return {name: there_or_made(settings[name]["weights"]) for name in ("detector", "parser", "restorer")}
+    """Return the checkpoints of a generator's restorer."""
+    return {name: there_or_made(path) for name, path in networks_of_restorer(wildcards.generator).items()}

@@ -19,7 +19,7 @@ rule render_dataset:
     conda:
         "../envs/promptmix.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
         runtime=10,
     params:
         settings=lambda wildcards: as_text(config["render"][wildcards.dataset]),
@@ -46,7 +46,7 @@ rule prepare_dataset:
     conda:
         "../envs/promptmix.yaml"
     resources:
-        mem_mb=6000,
+        mem_mb=growing(6000),
         runtime=120,
     params:
         path=lambda wildcards: config["datasets"][wildcards.dataset]["path"],
@@ -56,6 +56,7 @@ rule prepare_dataset:
         split=lambda wildcards: as_text(config["datasets"][wildcards.dataset]["split"]),
         resize=lambda wildcards: as_text(config["datasets"][wildcards.dataset].get("resize")),
         seed=config["seed"],
+        contents=lambda wildcards: contents_of_dataset(wildcards.dataset),
         code=fingerprint("prepare_dataset"),
     message:
         "Preparing {wildcards.dataset}"

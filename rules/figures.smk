@@ -70,7 +70,7 @@ rule draw_predictions:
     threads: GPU_THREADS
     resources:
         gpu=1,
-        mem_mb=8000,
+        mem_mb=growing(8000),
         runtime=30,
     params:
         comparisons=lambda wildcards: as_text(plan.comparisons_of_figure(f"figure{wildcards.n}")),

@@ -19,7 +19,7 @@ rule score_images:
     conda:
         "../envs/promptmix.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=10,
     params:
         code=fingerprint("score_images"),
@@ -41,11 +41,9 @@ rule filter_prompts:
         "<results>/filters/{experiment}.csv",
     log:
         "<logs>/filter_prompts/{experiment}.log",
+    localrule: True
     conda:
         "../envs/promptmix.yaml"
-    resources:
-        mem_mb=500,
-        runtime=5,
     params:
         code=fingerprint("filter_prompts"),
     message:

@@ -25,10 +25,11 @@ rule generate_images:
     threads: GPU_THREADS
     resources:
         gpu=1,
-        mem_mb=12000,
+        mem_mb=growing(12000),
         runtime=120,
     params:
         generator=lambda wildcards: as_text(config["generators"][wildcards.generator]),
+        contents=lambda wildcards: contents_of(config["generators"][wildcards.generator]["model"]),
         code=fingerprint("generate_images"),
     message:
         "Generating images {wildcards.block}00 to {wildcards.block}99 of {wildcards.pool}"
@@ -53,10 +54,11 @@ rule restore_faces:
     threads: GPU_THREADS
     resources:
         gpu=1,
-        mem_mb=8000,
+        mem_mb=growing(8000),
         runtime=60,
     params:
         restorer=lambda wildcards: as_text(config["restorers"][config["generators"][wildcards.generator]["restorer"]]),
+        contents=lambda wildcards: contents_of(*networks_of_restorer(wildcards.generator).values()),
         code=fingerprint(
             "restore_faces",
             "promptmix.networks.retinaface",

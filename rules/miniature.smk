@@ -22,7 +22,7 @@ rule render_corpus:
         "../envs/promptmix.yaml"
     threads: 4
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=30,
     params:
         settings=as_text(config["miniature"]["corpus"]),
@@ -46,7 +46,7 @@ rule train_clip:
     threads: GPU_THREADS
     resources:
         gpu=1,
-        mem_mb=8000,
+        mem_mb=growing(8000),
         runtime=60,
     params:
         steps=config["miniature"]["clip"]["steps"],
@@ -72,7 +72,7 @@ rule train_captioner:
     threads: GPU_THREADS
     resources:
         gpu=1,
-        mem_mb=8000,
+        mem_mb=growing(8000),
         runtime=60,
     params:
         steps=config["miniature"]["captioner"]["steps"],
@@ -97,7 +97,7 @@ rule train_autoencoder:
     threads: GPU_THREADS
     resources:
         gpu=1,
-        mem_mb=8000,
+        mem_mb=growing(8000),
         runtime=120,
     params:
         steps=config["miniature"]["autoencoder"]["steps"],
@@ -124,7 +124,7 @@ rule train_diffusion:
     threads: GPU_THREADS
     resources:
         gpu=1,
-        mem_mb=8000,
+        mem_mb=growing(8000),
         runtime=360,
     params:
         steps=config["miniature"]["diffusion"]["steps"],
@@ -151,7 +151,7 @@ rule refine_diffusion:
     threads: GPU_THREADS
     resources:
         gpu=1,
-        mem_mb=8000,
+        mem_mb=growing(8000),
         runtime=360,
     params:
         steps=config["miniature"]["diffusion"]["further"],
@@ -179,7 +179,7 @@ rule train_annotator:
     threads: GPU_THREADS
     resources:
         gpu=1,
-        mem_mb=8000,
+        mem_mb=growing(8000),
         runtime=120,
     params:
         settings=lambda wildcards: as_text(annotator_like(wildcards.name)),
@@ -208,7 +208,7 @@ rule train_faces:
     threads: GPU_THREADS
     resources:
         gpu=1,
-        mem_mb=8000,
+        mem_mb=growing(8000),
         runtime=120,
     params:
         settings=lambda wildcards: as_text(config["miniature"]["faces"][wildcards.name]["settings"]),

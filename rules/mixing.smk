@@ -20,11 +20,9 @@ rule mix_dataset:
         "<results>/fake/{experiment}.csv",
     log:
         "<logs>/mix_dataset/{experiment}.log",
+    localrule: True
     conda:
         "../envs/promptmix.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
         prompts=lambda wildcards: fake_settings(wildcards.experiment)["prompts"],
         images=lambda wildcards: fake_settings(wildcards.experiment)["images"],

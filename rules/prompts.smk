@@ -14,11 +14,9 @@ rule write_prompts:
         "<results>/prompts/{pool}.csv",
     log:
         "<logs>/write_prompts/{pool}.log",
+    localrule: True
     conda:
         "../envs/promptmix.yaml"
-    resources:
-        mem_mb=500,
-        runtime=5,
     params:
         pool=lambda wildcards: as_text(config["pools"][wildcards.pool]),
         prefix=config["prompts"]["prefix"],

@@ -21,7 +21,7 @@ rule preflight:
         "../envs/promptmix.yaml"
     resources:
         gpu=1,
-        mem_mb=8000,
+        mem_mb=growing(8000),
         runtime=60,
     params:
         block_size=BLOCK_SIZE,
@@ -95,9 +95,7 @@ rule unpack_archive:
 rule import_checkpoint:
     """Convert {wildcards.checkpoint} from the form in which its authors published it to safetensors, strictly."""
     input:
-        source=lambda wildcards: there_or_made(
-            f"resources/downloads/{SOURCES['checkpoints'][wildcards.checkpoint]['download']}"
-        ),
+        source=lambda wildcards: there_or_made(download_of(wildcards.checkpoint)),
     output:
         "resources/checkpoints/{checkpoint}.safetensors",
     log:
@@ -107,7 +105,7 @@ rule import_checkpoint:
     conda:
         "../envs/promptmix.yaml"
     resources:
-        mem_mb=6000,
+        mem_mb=growing(6000),
         runtime=30,
     params:
         network=lambda wildcards: SOURCES["checkpoints"][wildcards.checkpoint]["network"],
@@ -116,6 +114,7 @@ rule import_checkpoint:
         sha256=lambda wildcards: SOURCES["checkpoints"][wildcards.checkpoint].get("sha256"),
         metadata=lambda wildcards: as_text(sources.provenance("checkpoints", wildcards.checkpoint)),
         how_to_get=lambda wildcards: sources.how_to_get("checkpoints", wildcards.checkpoint),
+        contents=lambda wildcards: contents_of(download_of(wildcards.checkpoint)),
         code=lambda wildcards: fingerprint(
             "import_checkpoint", f"promptmix.networks.{SOURCES['checkpoints'][wildcards.checkpoint]['network']}"
         ),

@@ -49,7 +49,7 @@ rule count_cost:
     conda:
         "../envs/promptmix.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=10,
     params:
         network=lambda wildcards: plan.counted(wildcards.network)["network"],

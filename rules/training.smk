@@ -26,7 +26,7 @@ rule train_network:
     threads: GPU_THREADS
     resources:
         gpu=1,
-        mem_mb=16000,
+        mem_mb=growing(16000),
         runtime=2880,
     params:
         settings=lambda wildcards: as_text(
@@ -34,6 +34,7 @@ rule train_network:
         ),
         backbone=lambda wildcards: plan.backbone_of(wildcards.experiment),
         filtered=lambda wildcards: "prompt_filter" in plan.experiments[wildcards.experiment].get("fake", {}),
+        contents=lambda wildcards: contents_of(plan.backbone_of(wildcards.experiment)),
         code=lambda wildcards: fingerprint("train_network", plan.code_of(wildcards.experiment)),
     message:
         "Training {wildcards.experiment}, learning rate {wildcards.lr}, repeat {wildcards.repeat}"
@@ -49,11 +50,9 @@ rule select_learning_rate:
         "<results>/runs/{experiment}/selection.json",
     log:
         "<logs>/select_learning_rate/{experiment}.log",
+    localrule: True
     conda:
         "../envs/promptmix.yaml"
-    resources:
-        mem_mb=500,
-        runtime=5,
     params:
         learning_rates=lambda wildcards: plan.training_of(wildcards.experiment)["learning_rates"],
         repeats=lambda wildcards: plan.training_of(wildcards.experiment)["repeats"],
@@ -79,7 +78,7 @@ rule evaluate_network:
     threads: GPU_THREADS
     resources:
         gpu=1,
-        mem_mb=8000,
+        mem_mb=growing(8000),
         runtime=60,
     params:
         learning_rates=lambda wildcards: plan.training_of(wildcards.experiment)["learning_rates"],

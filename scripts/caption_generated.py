@@ -10,9 +10,11 @@ with job.start(snakemake) as device:
     from promptmix.captions import Captioner
     from promptmix.files import write_csv
     from promptmix.manifest import read_images, read_manifest
+    from promptmix.progress import progress
 
     captioner = Captioner(**json.loads(snakemake.params.captioner), device=device)
     manifest = snakemake.input.manifest
     captions = captioner.caption(image for _, image in read_images(manifest))
     stems = [Path(image).stem for image in read_manifest(manifest)["image"]]
+    captions = progress(captions, len(stems), "images captioned")
     write_csv(snakemake.output[0], [{"image": s, "caption": c} for s, c in zip(stems, captions, strict=True)])

@@ -8,11 +8,13 @@ with job.start(snakemake) as device:
     from promptmix.captions import Captioner
     from promptmix.datasets.index import Index
     from promptmix.files import write_csv
+    from promptmix.progress import progress
 
     captioner = Captioner(**json.loads(snakemake.params.captioner), device=device)
     index = Index.open(snakemake.input.index)
     training = index.split("train")
     captions = captioner.caption(index.image(i) for i in training)
+    captions = progress(captions, len(training), "images captioned")
     names = index.frame["image"].iloc[training]
     rows = [{"image": name, "caption": caption} for name, caption in zip(names, captions, strict=True)]
     write_csv(snakemake.output[0], rows)

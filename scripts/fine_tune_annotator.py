@@ -14,4 +14,4 @@ with job.start(snakemake) as device:
     chosen = json.loads(snakemake.params.settings)
     weights = snakemake.input.weights[0] if snakemake.input.weights else chosen["weights"]
     index, out = Index.open(snakemake.input.index[0]), Path(snakemake.output[0])
-    fine_tune(index, weights, TrainingSettings(**chosen["training"]), out, device)
+    fine_tune(index, weights, TrainingSettings(**chosen["training"]), out, device, snakemake.params.code)

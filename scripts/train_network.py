@@ -20,4 +20,5 @@ with job.start(snakemake) as device:
         settings = replace(settings, r_mix=min(settings.r_mix, len(fake)))
     backbone = snakemake.params.backbone
     weights = read_backbone(settings.network, backbone, **settings.network_settings) if backbone else None
-    train(settings, index, fake, Path(snakemake.output.checkpoint).parent, device, weights)
+    folder = Path(snakemake.output.checkpoint).parent
+    train(settings, index, fake, folder, device, weights, snakemake.params.code)

@@ -1,6 +1,5 @@
 """Annotate images with a heavyweight network, or a user's own function (paper, section III, third stage)."""
 
-import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from promptmix import extensions
+from promptmix import extensions, out_of_memory
 from promptmix.batching import BATCH_PIXELS, density, depth
 from promptmix.checkpoints import load_network
 from promptmix.datasets.index import Index
@@ -19,8 +18,6 @@ from promptmix.errors import InputError
 from promptmix.maps import Annotation, map_shape, reduce_map
 from promptmix.networks import STRIDES
 from promptmix.training import TrainingSettings, train
-
-log = logging.getLogger(__name__)
 
 CELLS = (1, 2, 4, 8)
 """Pixels per cell of a function's density maps, along a side."""
@@ -152,7 +149,7 @@ def annotate(
 
     A density map is summed over blocks to the stride of the network that will be trained on it, which keeps the count
     (choice 4: the paper does not name a resolution). Depth is as the network gives it, in each pixel. Images of equal
-    size go through the network together.
+    size go through the network together, fewer of them where memory does not suffice.
 
     Args:
         network: one of `promptmix.networks`, on the device, or a `Function`.
@@ -162,23 +159,23 @@ def annotate(
 
     Raises:
         ValueError: the network's own stride does not divide `stride`.
+        InputError: memory does not suffice for a single image.
     """
     if stride % network.stride:
         raise ValueError(f"maps at stride {network.stride} cannot be summed to stride {stride}")
     predict = {"counting": density, "depth": depth}[network.task]
     network.eval()
-    done = 0
-    for batch in _batches(images, batch_pixels):
+
+    def maps_of(batch: list[tuple[str, np.ndarray]]) -> np.ndarray:
         with torch.inference_mode():
-            maps = predict(network, [image for _, image in batch], device).float().cpu().numpy()
+            return predict(network, [image for _, image in batch], device).float().cpu().numpy()
+
+    for batch, maps in out_of_memory.in_parts(_batches(images, batch_pixels), maps_of, out_of_memory.SMALLER):
         for (stem, image), full in zip(batch, maps, strict=True):
             height, width = image.shape[:2]
             if stride > network.stride:
                 full = reduce_map(full, stride // network.stride, map_shape(height, width, stride))
             yield Annotation(stem, full, height, width)
-        done += len(batch)
-        log.debug("%d images annotated", done)
-    log.info("%d images annotated", done)
 
 
 def _batches(images: Iterable[tuple[str, np.ndarray]], pixels: int) -> Iterator[list[tuple[str, np.ndarray]]]:
@@ -193,7 +190,9 @@ def _batches(images: Iterable[tuple[str, np.ndarray]], pixels: int) -> Iterator[
     yield from waiting.values()
 
 
-def fine_tune(index: Index, weights: str | Path, settings: TrainingSettings, out: Path, device: str) -> None:
+def fine_tune(
+    index: Index, weights: str | Path, settings: TrainingSettings, out: Path, device: str, code: str = ""
+) -> None:
     """Train a heavyweight network further on a dataset's training split (paper, section IV: SASNet on PANDA-Crowd).
 
     The state of an unfinished training lies in the folder named like `out` without its ending, and its history stays.
@@ -203,7 +202,9 @@ def fine_tune(index: Index, weights: str | Path, settings: TrainingSettings, out
         weights: of the network to start from.
         settings: network, learning rate, epochs and so on.
         out: the weights of the best epoch by the validation error.
+        device, code: as for `train`.
     """
     network = load_network(settings.network, weights, **settings.network_settings)
-    checkpoint = train(settings, index, None, out.with_suffix(""), device, weights=network.state_dict())
+    start = network.state_dict()
+    checkpoint = train(settings, index, None, out.with_suffix(""), device, weights=start, code=code)
     os.replace(checkpoint, out)

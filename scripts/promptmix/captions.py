@@ -5,7 +5,6 @@ Source: github.com/rmokady/CLIP_prefix_caption (MIT). Settings for the published
 `openai/clip-vit-base-patch32`, tokeniser `openai-community/gpt2`, a prefix of 10, features as they are (MLP mapper).
 """
 
-import logging
 import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -18,8 +17,7 @@ from transformers.utils import logging as transformers_logging
 
 from promptmix.checkpoints import load_network
 from promptmix.errors import InputError
-
-log = logging.getLogger(__name__)
+from promptmix.out_of_memory import in_parts
 
 STOP = "."
 """The text that ends a caption and stays in it, as with the authors."""
@@ -60,25 +58,30 @@ class Captioner:
         self.stop = self.tokenizer.encode(STOP, add_special_tokens=False)[-1]
         self.decoding, self.max_tokens, self.normalise = decoding, max_tokens, normalise
 
-    @torch.inference_mode()
     def caption(self, images: Iterable[np.ndarray], batch_size: int = 32) -> Iterator[str]:
-        """Yield a caption for each (H, W, 3) uint8 RGB image, in order; empty where the network has nothing to say."""
-        done = 0
+        """Yield a caption for each (H, W, 3) uint8 RGB image, in order; empty where the network has nothing to say.
+
+        Raises:
+            InputError: memory does not suffice for a single image.
+        """
         images = iter(images)
-        while batch := list(islice(images, batch_size)):
-            pixels = self.processor(batch, return_tensors="pt").pixel_values.to(self.device)
-            features = self.encoder(pixel_values=pixels).image_embeds
-            if self.normalise:
-                features = features / features.norm(dim=1, keepdim=True)
-            prefix = self.network.clip_project(features)
-            if self.decoding == "beam":
-                found = [best[0] for best in self.network.beam(prefix, self.stop, self.max_tokens)]
-            else:
-                found = self.network.greedy(prefix, self.stop, self.max_tokens)
-            for tokens in found:
-                yield clean(self.tokenizer.decode(tokens, skip_special_tokens=True))
-            done += len(batch)
-            log.info("%d images captioned", done)
+        batches = iter(lambda: list(islice(images, batch_size)), [])
+        advice = "Take smaller models (`clip` and `weights` of the captioner)"
+        for _, captions in in_parts(batches, self._captions_of, advice):
+            yield from captions
+
+    @torch.inference_mode()
+    def _captions_of(self, images: list[np.ndarray]) -> list[str]:
+        pixels = self.processor(images, return_tensors="pt").pixel_values.to(self.device)
+        features = self.encoder(pixel_values=pixels).image_embeds
+        if self.normalise:
+            features = features / features.norm(dim=1, keepdim=True)
+        prefix = self.network.clip_project(features)
+        if self.decoding == "beam":
+            found = [best[0] for best in self.network.beam(prefix, self.stop, self.max_tokens)]
+        else:
+            found = self.network.greedy(prefix, self.stop, self.max_tokens)
+        return [clean(self.tokenizer.decode(tokens, skip_special_tokens=True)) for tokens in found]
 
 
 def clean(text: str) -> str:

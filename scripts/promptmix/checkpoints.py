@@ -13,11 +13,9 @@ import contextlib
 import html
 import json
 import logging
-import os
 import pickle
 import pickletools
 import re
-import secrets
 import zipfile
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -79,13 +77,19 @@ def save_weights(
     for keys in _same_tensors(state):
         tensor = state[keys[0]].detach().cpu()
         tensors[keys[0]] = tensor.to(dtype if dtype and tensor.is_floating_point() else tensor.dtype).contiguous()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        temporary.write_bytes(save(tensors, metadata))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with files.replacing(path) as temporary:
+        temporary.write_bytes(_in_order(save(tensors, metadata)))
+
+
+def _in_order(content: bytes) -> bytes:
+    """Return a safetensors file with its metadata by key: safetensors writes them in another order in each run."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    if "__metadata__" in header:
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the tensors begin at a multiple of 8
+    return len(text).to_bytes(8, "little") + text + content[end:]
 
 
 def load_weights(module: nn.Module, path: str | Path) -> None:

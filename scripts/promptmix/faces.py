@@ -9,7 +9,6 @@ GFPGAN draws noise. Here the image's seed draws it, so that a restored image is 
 """
 
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,8 @@ from promptmix.manifest import read_manifest, read_verified
 from promptmix.networks.gfpgan import GFPGAN
 from promptmix.networks.parsenet import FACE, ParseNet
 from promptmix.networks.retinaface import RetinaFace, decode, normalise
+from promptmix.out_of_memory import SMALLER, explained
+from promptmix.progress import progress
 
 log = logging.getLogger(__name__)
 
@@ -268,21 +269,20 @@ def restore_block(restorer: FaceRestorer, manifest: str | Path, files: Sequence[
         out: the new manifest, beside them.
 
     Raises:
-        InputError: an image is missing or not the one that was generated, or there are not as many as files.
+        InputError: an image is missing or not the one that was generated, there are not as many as files, or memory
+            does not suffice.
     """
     rows = read_manifest(manifest)
     if len(rows) != len(files):
         raise InputError(f"{manifest} has {len(rows)} images, and {len(files)} are to be restored")
-    counts, start = [], time.monotonic()
-    for row, file in zip(rows.itertuples(), files):
-        restored, faces = restorer.restore(read_verified(row.image, row.sha256), int(row.seed))
+    counts = []
+    for row, file in progress(zip(rows.itertuples(), files), len(rows), "images restored"):
+        with explained(f"the faces of an image of {row.width}x{row.height} pixels", SMALLER):
+            restored, faces = restorer.restore(read_verified(row.image, row.sha256), int(row.seed))
         content = encode_jpeg(restored, int(row.quality)) if faces else Path(row.image).read_bytes()
         with replacing(file) as temporary:
             temporary.write_bytes(content)
         counts.append(faces)
-        if len(counts) % 10 == 0:
-            left = (time.monotonic() - start) / len(counts) * (len(rows) - len(counts))
-            log.info("%d of %d images, %d faces, %.0f s left", len(counts), len(rows), sum(counts), left)
     log.info("%d faces restored in %d of %d images", sum(counts), sum(map(bool, counts)), len(counts))
     names, digests = [Path(file).name for file in files], [sha256(file) for file in files]
     write_csv(out, rows.assign(image=names, sha256=digests, faces=counts))

@@ -1,7 +1,9 @@
 """Files that are either complete or absent."""
 
+import errno
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,6 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+TEMPORARY = re.compile(r"\.[0-9a-f]{8}\.(.+)")
+"""How `replacing` names what it has not finished: no two of them alike, so that two jobs may write the same file."""
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""No space left on the disk, in the user's quota, or in what a file may be."""
 
 
 @contextmanager
@@ -27,6 +35,35 @@ def replacing(path: str | Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def clear_leftovers(paths: Iterable[str | Path]) -> None:
+    """Remove what jobs that were killed have left half-written of these files; `replacing` could not."""
+    names: dict[Path, set[str]] = {}
+    for path in map(Path, paths):
+        names.setdefault(path.parent, set()).add(path.name)
+    for folder, wanted in names.items():
+        if not folder.is_dir():
+            continue
+        for name in os.listdir(folder):
+            found = TEMPORARY.fullmatch(name)
+            if found and found[1] in wanted:
+                (folder / name).unlink(missing_ok=True)
+
+
+def no_room(error: BaseException | None) -> str | None:
+    """Return in the system's words that there was no room for a file, if that is what an error comes from.
+
+    Of what writes files, only Python itself raises an `OSError` that says so; HDF5 and numpy have errors of their own.
+    """
+    while error is not None:
+        for number in NO_ROOM:
+            if getattr(error, "errno", None) == number or os.strerror(number) in str(error):
+                return os.strerror(number)
+        if isinstance(error, OSError) and re.search(r"requested and \d+ written", str(error)):
+            return os.strerror(errno.ENOSPC)
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def sha256(path: str | Path) -> str:

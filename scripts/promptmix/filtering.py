@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from promptmix.errors import InputError
+from promptmix.errors import InputError, command
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +112,6 @@ def _val_error(file: str | Path) -> float | None:
     try:
         return json.loads(Path(file).read_text())["val_error"]
     except FileNotFoundError:
-        raise InputError(f"{file}: no such file. Make it with `snakemake {file}`") from None
+        raise InputError(f"{file}: no such file. Make it with `{command(file)}`") from None
     except (json.JSONDecodeError, KeyError, TypeError):
-        raise InputError(f"{file}: holds no `val_error`. Delete it and run `snakemake {file}`") from None
+        raise InputError(f"{file}: holds no `val_error`. Delete it and run `{command(file)}`") from None

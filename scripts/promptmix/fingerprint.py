@@ -14,7 +14,7 @@ from promptmix import extensions
 
 SCRIPTS = Path(__file__).resolve().parents[1]
 
-WITHOUT_EFFECT = {"promptmix.job", "promptmix.devices"}
+WITHOUT_EFFECT = {"promptmix.job", "promptmix.devices", "promptmix.progress"}
 """Modules whose changes change no result."""
 
 
@@ -90,7 +90,18 @@ def _is_text(node: ast.AST) -> bool:
 
 @cache
 def _code(file: Path) -> str:
-    return ast.unparse(_tree(file))
+    return _text(_tree(file))
+
+
+def _text(node: ast.AST | list | object) -> str:
+    """Return a syntax tree as a text that is the same in all versions of Python; `ast.unparse` and `ast.dump` are not."""
+    if isinstance(node, list):
+        return f"[{', '.join(map(_text, node))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    # Which fields there are differs; those that are empty say nothing. `kind` is that of u"text".
+    fields = [(name, value) for name, value in ast.iter_fields(node) if value is not None and value != []]
+    return f"{type(node).__name__}({', '.join(f'{name}={_text(value)}' for name, value in fields if name != 'kind')})"
 
 
 @cache

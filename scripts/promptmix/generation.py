@@ -14,7 +14,6 @@ the log says what that was.
 
 import logging
 import math
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,11 +30,15 @@ from promptmix.errors import InputError
 from promptmix.files import replacing, sha256
 from promptmix.images import encode_jpeg
 from promptmix.manifest import write_manifest
+from promptmix.out_of_memory import SMALLER, in_parts
+from promptmix.progress import progress
 
 log = logging.getLogger(__name__)
 
 BATCH_PIXELS = {"cpu": 8 * 96 * 64, "cuda": 4 * 1024 * 768}
 """Image pixels to generate at once; larger batches than these no longer pay."""
+
+LESS_MEMORY = f"Set the generator's `precision` to float16, or {SMALLER[0].lower()}{SMALLER[1:]}"
 
 MULTIPLE = 8
 """Sides that the pipeline accepts."""
@@ -103,50 +106,54 @@ def generate(
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yield the position and the pixels, (height, width, 3) uint8, of each planned image, grouped by size.
 
-    The pipeline works at the next multiples of 8; what is too much is cut off evenly around the image.
+    The pipeline works at the next multiples of 8; what is too much is cut off evenly around the image. Where memory does
+    not suffice, fewer images are generated at once.
 
     Args:
         images: columns `prompt`, `seed`, `width`, `height`.
         batch_pixels: pixels to generate at once, by default what suits the device.
 
     Raises:
-        InputError: an empty prompt, or an image that came out as no numbers.
+        InputError: an empty prompt, an image that came out as no numbers, or too little memory for a single image.
     """
     empty = images.loc[images["prompt"].str.strip() == "", "seed"]
     if len(empty):
         raise InputError(f"the prompt of image {empty.iloc[0]} is empty; write what the image shall show")
     check_prompts(pipeline.tokenizer, [*images["prompt"], settings.negative_prompt])
     batch_pixels = batch_pixels or BATCH_PIXELS[pipeline.device.type]
-    done, start = 0, time.monotonic()
+    batches = []
     for (width, height), group in images.groupby(["width", "height"], sort=False):
-        inner = inner_size(width, height)
-        left, top = (inner[0] - width) // 2, (inner[1] - height) // 2
-        at_once = max(1, batch_pixels // (inner[0] * inner[1]))
-        decode_in_parts(pipeline.vae, *inner)
-        for begin in range(0, len(group), at_once):
-            batch = group.iloc[begin : begin + at_once]
-            generators = [torch.Generator("cpu").manual_seed(int(seed)) for seed in batch["seed"]]
-            found = pipeline(
-                prompt=batch["prompt"].tolist(),
-                negative_prompt=[settings.negative_prompt] * len(batch),
-                width=inner[0],
-                height=inner[1],
-                num_inference_steps=settings.steps,
-                guidance_scale=settings.guidance,
-                latents=noise(pipeline, generators, *inner),
-                generator=generators,
-                output_type="np",
-            ).images
-            if not np.isfinite(found).all():
-                raise InputError(
-                    f"images {', '.join(map(str, batch['seed']))}: pixels that are no numbers came out of the generator "
-                    f"in {settings.precision}. Set its `precision` to float32, or take another model"
-                )
-            pixels = (found * 255).round().astype(np.uint8)[:, top : top + height, left : left + width]
-            yield from zip(batch.index, pixels, strict=True)
-            done += len(batch)
-            left_over = (time.monotonic() - start) / done * (len(images) - done)
-            log.info("%d of %d images, %.0f s left", done, len(images), left_over)
+        at_once = max(1, batch_pixels // math.prod(inner_size(width, height)))
+        positions = group.index.tolist()
+        batches += [positions[begin : begin + at_once] for begin in range(0, len(group), at_once)]
+    for batch, pixels in in_parts(batches, lambda batch: _pixels(pipeline, images.loc[batch], settings), LESS_MEMORY):
+        yield from zip(batch, pixels, strict=True)
+
+
+def _pixels(pipeline: StableDiffusionPipeline, images: pd.DataFrame, settings: GeneratorSettings) -> np.ndarray:
+    """Return the pixels of images of one size, (N, height, width, 3) uint8."""
+    width, height = int(images["width"].iloc[0]), int(images["height"].iloc[0])
+    inner = inner_size(width, height)
+    left, top = (inner[0] - width) // 2, (inner[1] - height) // 2
+    decode_in_parts(pipeline.vae, *inner)
+    generators = [torch.Generator("cpu").manual_seed(int(seed)) for seed in images["seed"]]
+    found = pipeline(
+        prompt=images["prompt"].tolist(),
+        negative_prompt=[settings.negative_prompt] * len(images),
+        width=inner[0],
+        height=inner[1],
+        num_inference_steps=settings.steps,
+        guidance_scale=settings.guidance,
+        latents=noise(pipeline, generators, *inner),
+        generator=generators,
+        output_type="np",
+    ).images
+    if not np.isfinite(found).all():
+        raise InputError(
+            f"images {', '.join(map(str, images['seed']))}: pixels that are no numbers came out of the generator "
+            f"in {settings.precision}. Set its `precision` to float32, or take another model"
+        )
+    return (found * 255).round().astype(np.uint8)[:, top : top + height, left : left + width]
 
 
 def inner_size(width: int, height: int) -> tuple[int, int]:
@@ -202,7 +209,7 @@ def write_block(
 ) -> None:
     """Generate a block of images, write each as JPEG of its quality, and then the manifest."""
     digests = {}
-    for position, pixels in generate(pipeline, images, settings):
+    for position, pixels in progress(generate(pipeline, images, settings), len(images), "images generated"):
         row = images.loc[position]
         with replacing(files[position]) as temporary:
             temporary.write_bytes(encode_jpeg(pixels, int(row["quality"])))

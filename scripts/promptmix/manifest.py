@@ -6,7 +6,6 @@ when they read it.
 
 import hashlib
 import io
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from promptmix.errors import InputError
+from promptmix.errors import InputError, command
 from promptmix.files import replacing
 
 COLUMNS = ["image", "seed", "prompt", "width", "height", "quality", "source", "sha256"]
@@ -54,14 +53,14 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
     try:
         frame = pd.read_csv(path, dtype={"image": str, "prompt": str, "source": str, "sha256": str}, na_filter=False)
     except FileNotFoundError:
-        raise InputError(f"{path}: no such manifest. Make it with `snakemake {path}`") from None
+        raise InputError(f"{path}: no such manifest. Make it with `{command(path)}`") from None
     except pd.errors.EmptyDataError:
-        raise InputError(f"{path}: the manifest is empty. Delete it and run `snakemake {path}`") from None
+        raise InputError(f"{path}: the manifest is empty. Delete it and run `{command(path)}`") from None
     missing = [column for column in COLUMNS if column not in frame]
     if missing:
         raise InputError(
             f"{path}: not a manifest of generated images: columns {', '.join(missing)} are missing, "
-            f"found {', '.join(frame.columns)}. Delete it and run `snakemake {path}`"
+            f"found {', '.join(frame.columns)}. Delete it and run `{command(path)}`"
         )
     folder = path.resolve().parent
     return frame.assign(image=[str(folder / name) for name in frame["image"]])
@@ -77,22 +76,21 @@ def read_verified(image: str | Path, sha256: str) -> np.ndarray:
     Raises:
         InputError: the file is missing, is not the one that was generated, or is no image.
     """
-    target = _as_target(image)
     try:
         content = Path(image).read_bytes()
     except FileNotFoundError:
-        raise InputError(f"{image}: the image is missing. Generate it again with `snakemake {target}`") from None
+        raise InputError(f"{image}: the image is missing. Generate it again with `{command(image)}`") from None
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise InputError(
             f"{image}: not the image that was generated: its SHA-256 is {found}, its manifest says {sha256}. "
-            f"Delete it and generate it again with `snakemake {target}`"
+            f"Delete it and generate it again with `{command(image)}`"
         )
     try:
         with Image.open(io.BytesIO(content)) as opened:
             return np.asarray(opened.convert("RGB"))
     except OSError as error:
-        raise InputError(f"{image}: not an image ({error}). Delete it and run `snakemake {target}`") from None
+        raise InputError(f"{image}: not an image ({error}). Delete it and run `{command(image)}`") from None
 
 
 def read_images(manifest: str | Path) -> Iterator[tuple[str, np.ndarray]]:
@@ -100,9 +98,3 @@ def read_images(manifest: str | Path) -> Iterator[tuple[str, np.ndarray]]:
     frame = read_manifest(manifest)
     for image, digest in zip(frame["image"], frame["sha256"], strict=True):
         yield Path(image).stem, read_verified(image, digest)
-
-
-def _as_target(path: str | Path) -> str:
-    """Return a path as Snakemake knows it: relative to the working directory, where it lies within."""
-    relative = os.path.relpath(path)
-    return str(path) if relative.startswith("..") else relative

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from promptmix.errors import InputError
+from promptmix.errors import InputError, command
 from promptmix.files import replacing
 from promptmix.manifest import read_manifest
 from promptmix.maps import _missing, read_counts
@@ -59,7 +59,7 @@ def mix(
             seen, said = (f"{size['width'][i]:.0f}x{size['height'][i]:.0f}" for size in (annotated, images))
             raise InputError(
                 f"{maps}: {images['stem'][i]} was annotated at {seen} pixels, and {manifest} says {said}. "
-                f"Delete the annotations and run `snakemake {maps}`"
+                f"Delete the annotations and run `{command(maps)}`"
             )
         images["faces"] = images.get("faces", 0)
         blocks.append(images.assign(maps=str(Path(maps).resolve()), count=annotated["count"]))
@@ -89,7 +89,7 @@ def read_fake(path: str | Path) -> pd.DataFrame:
     try:
         fake = pd.read_csv(path, dtype={"stem": str, "prompt": str, "sha256": str}, na_filter=False)
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file. Make it with `snakemake {path}`") from None
+        raise InputError(f"{path}: no such file. Make it with `{command(path)}`") from None
     missing = [column for column in COLUMNS if column not in fake]
     if missing:
         raise InputError(f"{path}: not a list of generated images: columns {', '.join(missing)} are missing")

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from promptmix.errors import InputError
+from promptmix.errors import InputError, command
 from promptmix.maps import _missing, open_maps
 
 
@@ -85,7 +85,7 @@ def _score(files: Sequence[h5py.File], stem: str, task: str) -> float:
             raise InputError(
                 f"{stem}: {_annotator(files[0])} annotated it at {a}x{b} pixels and {_annotator(file)} at {w}x{h}; "
                 f"q compares annotations of one image. Delete {files[0].filename} and {file.filename}, and make them "
-                f"again with `snakemake {files[0].filename} {file.filename}`"
+                f"again with `{command(files[0].filename, file.filename)}`"
             )
     values = [dataset.attrs["count"] for dataset in found] if task == "counting" else [d[()] for d in found]
     for file, value in zip(files, values, strict=True):

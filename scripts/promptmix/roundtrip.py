@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from promptmix.errors import InputError
+from promptmix.errors import InputError, command
 from promptmix.files import write_csv
 from promptmix.manifest import read_manifest
 from promptmix.prompts import caption_of
@@ -93,7 +93,7 @@ def read_round_trip(
         if list(found["image"]) != stems:
             raise InputError(
                 f"{file}: the captions are not those of the images in {manifest}, one for each in their order. "
-                f"Delete it and run `snakemake {file}`"
+                f"Delete it and run `{command(file)}`"
             )
         asked = [
             caption_of(text, prefix, suffixes) if source else text

@@ -39,13 +39,15 @@ from torch import Tensor, nn
 
 from promptmix.batching import group
 from promptmix.checkpoints import save_weights
-from promptmix.errors import InputError
+from promptmix.errors import InputError, command
 from promptmix.files import replacing, write_csv
 from promptmix.manifest import read_verified
 from promptmix.maps import map_shape, open_maps, read_map
 from promptmix.mixing import check_ratio, draw_epoch
 from promptmix.networks import build
 from promptmix.optimiser import AdamW
+from promptmix.out_of_memory import SMALLER, explained
+from promptmix.progress import Progress, progress
 from promptmix.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -58,6 +60,8 @@ log = logging.getLogger(__name__)
 
 CACHE_BYTES = 4 * 2**30
 """Decoded images and targets are kept in memory up to this size, each for itself."""
+
+LESS_MEMORY = f"Lower `batch_size`, set `precision` to float16, or {SMALLER[0].lower()}{SMALLER[1:]}"
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,7 @@ def train(
     folder: str | Path,
     device: torch.device | str,
     weights: dict[str, Tensor] | None = None,
+    code: str = "",
     save_seconds: float = 60,
 ) -> Path:
     """Train a network and return the path of its checkpoint.
@@ -133,10 +138,13 @@ def train(
         device: where to compute. The caller sets the number of threads.
         weights: to start from, such as ImageNet's or those of a network to fine-tune. Layers that they do not hold
             start as `networks.build` makes them.
-        save_seconds: the state is saved after the first epoch that ends so long after the last saving.
+        code: a name of the code that trains; a run does not go on from a state that other code has left.
+        save_seconds: the state is saved after the first epoch that ends so long after the last saving, or earlier as
+            long as that takes no more than a hundredth of the time.
 
     Raises:
-        InputError: no training or validation images, r_mix larger than D_fake, or D_fake of another stride.
+        InputError: no training or validation images, r_mix larger than D_fake, D_fake of another stride, or too little
+            memory.
     """
     device = torch.device(device)
     folder = Path(folder)
@@ -162,7 +170,7 @@ def train(
     log.info("%d real images, %d of %d generated ones per epoch", len(real), settings.r_mix, len(generated))
 
     # Where a killed run of the same settings and data has come to.
-    name = _fingerprint(settings, weights, real, validation, generated)
+    name = _fingerprint(settings, code, weights, real, validation, generated)
     first, history = 1, []
     best = {"epoch": 0, "val_error": math.inf, "weights": _copy(network)}
     saved = _load_state(folder / "state.pt", name)
@@ -172,7 +180,8 @@ def train(
         scaler.load_state_dict(saved["scaler"])
         first, history, best = saved["epoch"] + 1, saved["history"], saved["best"]
         log.info("Going on after epoch %d", saved["epoch"])
-    begun = last_saved = last_logged = time.monotonic()
+    pause = min(save_seconds, 1.0)
+    last_saved, watch = time.monotonic(), Progress(settings.epochs, "epochs", first - 1)
 
     for epoch in range(first, settings.epochs + 1):
         torch.manual_seed(_seed(settings.seed, epoch))
@@ -185,15 +194,19 @@ def train(
         batches = plan_epoch(real.sizes, generated.sizes, settings, epoch)
         total = torch.zeros((), dtype=torch.float64, device=device)
         seen = 0
-        for images, targets in _prepared(batches, real, generated, ahead=device.type == "cuda"):
-            targets = torch.from_numpy(targets).to(device, non_blocking=True).float()
-            with torch.autocast(device.type, dtype=torch.float16, enabled=half):
-                predicted = task.forward(network, images, device)
-            loss = task.loss(predicted, targets)
-            optimiser.zero_grad(set_to_none=True)
-            scaler.scale(loss).backward()
-            scaler.step(optimiser)
-            scaler.update()
+        prepared = _prepared(batches, real, generated, ahead=device.type == "cuda")
+        if epoch == first:  # an epoch can take long; then this is the first that is heard of it
+            prepared = progress(prepared, sum(map(len, batches)), f"images of epoch {epoch}", lambda part: len(part[0]))
+        for images, targets in prepared:
+            with explained(f"an update on {_told(images)}", LESS_MEMORY):
+                targets = torch.from_numpy(targets).to(device, non_blocking=True).float()
+                with torch.autocast(device.type, dtype=torch.float16, enabled=half):
+                    predicted = task.forward(network, images, device)
+                loss = task.loss(predicted, targets)
+                optimiser.zero_grad(set_to_none=True)
+                scaler.scale(loss).backward()
+                scaler.step(optimiser)
+                scaler.update()
             total += loss.detach() * len(images)
             seen += len(images)
         loss = float(total) / seen
@@ -211,17 +224,16 @@ def train(
             break
 
         now = time.monotonic()
-        if now - last_saved >= save_seconds and epoch < settings.epochs:
+        if now - last_saved >= pause and epoch < settings.epochs:
             state = {"name": name, "epoch": epoch, "history": history, "best": best, "network": network.state_dict()}
             state |= {"optimiser": optimiser.state_dict(), "scaler": scaler.state_dict()}
-            with replacing(folder / "state.pt") as temporary:
-                torch.save(state, temporary)
-            last_saved = now
-        if epoch in (1, settings.epochs) or now - last_logged >= 10:
-            left = (now - begun) / (epoch - first + 1) * (settings.epochs - epoch)
-            progress = (epoch, settings.epochs, loss, row["val_error"], best["val_error"], best["epoch"], left)
-            log.info("epoch %d of %d: loss %.4g, validation error %.4g (best %.4g, epoch %d), %.0f s left", *progress)
-            last_logged = now
+            with replacing(folder / "state.pt") as temporary, open(temporary, "wb") as file:
+                torch.save(state, file)  # by its path, a full disk would be an error that does not say so
+            last_saved = time.monotonic()
+            pause = min(save_seconds, 100 * (last_saved - now))  # a hundredth of the time is for saving
+        found = f"loss {loss:.4g}, validation error {row['val_error']:.4g}"
+        note = f"{found} (best {best['val_error']:.4g}, epoch {best['epoch']})"
+        watch.add(1, note, say=epoch in (first, settings.epochs))
 
     write_csv(folder / "history.csv", history)
     checkpoint = folder / "checkpoint.safetensors"
@@ -340,7 +352,7 @@ class FakeImages:
             height, width = self.sizes[i]
             raise InputError(
                 f"{self.frame['image'][i]}: {image.shape[1]}x{image.shape[0]} pixels, D_fake says {width}x{height}. "
-                "Delete the image and generate it again"
+                f"Delete the image and generate it again with `{command(self.frame['image'][i])}`"
             )
         return image
 
@@ -401,6 +413,11 @@ def _prepared(batches, real: RealImages, generated: FakeImages, ahead: bool):
             yield ready
 
 
+def _told(images: list[np.ndarray]) -> str:
+    height, width = images[0].shape[:2]
+    return f"{len(images)} image{'s' if len(images) > 1 else ''} of {width}x{height} pixels"
+
+
 def _seed(seed: int, epoch: int) -> int:
     """Return a seed for torch's generators in an epoch."""
     return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
@@ -418,12 +435,12 @@ def _start_from(network: nn.Module, weights: dict[str, Tensor]) -> None:
     log.info("%d of %d tensors start from given weights", len(weights), len(network.state_dict()))
 
 
-def _fingerprint(settings, weights, real: RealImages, validation: RealImages, generated: FakeImages) -> str:
-    """Return a name of settings and data: a run goes on from a state of the same name only.
+def _fingerprint(settings, code: str, weights, real: RealImages, validation: RealImages, generated: FakeImages) -> str:
+    """Return a name of settings, code and data: a run goes on from a state of the same name only.
 
     Of each image and each target one row stands for all.
     """
-    name = hashlib.sha256(json.dumps(asdict(settings), sort_keys=True, default=str).encode())
+    name = hashlib.sha256(json.dumps(asdict(settings) | {"code": code}, sort_keys=True, default=str).encode())
     for tensor in (weights or {}).values():
         name.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     for part in (real, validation):
@@ -444,8 +461,12 @@ def _load_state(path: Path, name: str) -> dict | None:
         leftover.unlink(missing_ok=True)
     if not path.exists():
         return None
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # of any kind, where the machine lost power and what is there was never written
+        log.warning("%s is damaged and is discarded: %s", path, error)
+        return None
     if state["name"] != name:
-        log.info("%s is of other settings or data and is discarded", path)
+        log.info("%s is of other settings, code or data and is discarded", path)
         return None
     return state

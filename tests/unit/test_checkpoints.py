@@ -207,3 +207,17 @@ def test_older_names_of_tensors_are_understood(tmp_path):
     torch.save({"old.weight": torch.ones(3, 2), "bias": torch.zeros(3)}, path)
     load_weights(network, path)
     assert network.weight.sum() == 6
+
+
+def test_equal_weights_make_equal_files(network, tmp_path):
+    """safetensors writes metadata in another order each time, and what goes by the contents would see a change."""
+    metadata = {name: f'{name}é\\"' for name in ("network", "settings", "epoch", "val_error", "source", "licence")}
+    contents = set()
+    for _ in range(5):
+        save_weights(tmp_path / "a.safetensors", network, metadata)
+        contents.add((tmp_path / "a.safetensors").read_bytes())
+    assert len(contents) == 1
+    assert read_metadata(tmp_path / "a.safetensors") == metadata
+    assert_equal(load_network("rescsrnet", tmp_path / "a.safetensors", width=0.1), network.state_dict())
+    with open(tmp_path / "a.safetensors", "rb") as file:
+        assert int.from_bytes(file.read(8), "little") % 8 == 0

@@ -114,6 +114,18 @@ def test_a_real_change_of_what_is_imported_directly_or_not_is_seen(code, name, o
     assert changed(code, name, old, new)
 
 
+def test_code_is_the_same_under_all_versions_of_python():
+    text = module._text(ast.parse("def f(x: int = None):\n    return f'{x!r:>{3}} {x[\"a\"]}', u'b'"))
+    annotated = "arg(arg='x', annotation=Name(id='int', ctx=Load()))"
+    width = "JoinedStr(values=[Constant(value='>'), FormattedValue(value=Constant(value=3), conversion=-1)])"
+    shown = f"FormattedValue(value=Name(id='x', ctx=Load()), conversion=114, format_spec={width})"
+    item = "Subscript(value=Name(id='x', ctx=Load()), slice=Constant(value='a'), ctx=Load())"
+    joined = f"JoinedStr(values=[{shown}, Constant(value=' '), FormattedValue(value={item}, conversion=-1)])"
+    returned = f"Return(value=Tuple(elts=[{joined}, Constant(value='b')], ctx=Load()))"
+    arguments = f"arguments(args=[{annotated}], defaults=[Constant()])"
+    assert text == f"Module(body=[FunctionDef(name='f', args={arguments}, body=[{returned}])])"
+
+
 def test_a_new_module_is_seen_as_soon_as_it_is_imported(code):
     (code / "promptmix" / "salt.py").write_text("GRAMS = 3")
     assert changed(code, "promptmix/oven.py", "import numpy as np", "import numpy as np\nfrom promptmix import salt")

@@ -132,6 +132,33 @@ def test_an_image_is_the_same_in_every_batch_and_block(pipeline):
     assert difference(alone[3:], pixels(pipeline, plan(pool, 3, 3))) <= ROUNDING
 
 
+def test_an_image_is_the_same_where_memory_does_not_suffice_for_its_batch(pipeline, monkeypatch):
+    pool = prompts((24, 16), (24, 16), (16, 16))
+    expected, sizes, forward = pixels(pipeline, plan(pool, 0, 9)), [], pipeline.unet.forward
+
+    def tight(sample, *args, **more):
+        if len(sample) > 2 * 2:  # with guidance, two of each image
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.25 GiB.")
+        sizes.append(len(sample))
+        return forward(sample, *args, **more)
+
+    monkeypatch.setattr(pipeline.unet, "forward", tight)
+    assert difference(expected, pixels(pipeline, plan(pool, 0, 9))) <= ROUNDING
+    assert len(expected) == 9 and max(sizes) == 2
+
+
+def test_a_single_image_for_which_memory_does_not_suffice(pipeline, monkeypatch):
+    def full(*args, **more):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.25 GiB.\nSee")
+
+    monkeypatch.setattr(pipeline.unet, "forward", full)
+    expected = "^not enough memory for a single image. Set the generator's `precision` to float16, or make the images "
+    with pytest.raises(
+        InputError, match=expected + r"smaller .*\(CUDA out of memory\. Tried to allocate 2\.25 GiB\.\)$"
+    ):
+        list(generate(pipeline, plan(prompts((24, 16)), 0, 2), SETTINGS))
+
+
 def test_another_seed_another_image(pipeline):
     a, _, b = pixels(pipeline, plan(prompts((24, 16), (24, 16)), 0, 3))  # a and b have one prompt
     assert difference([a], [b]) > 10 * ROUNDING

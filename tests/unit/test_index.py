@@ -1,5 +1,6 @@
 """The uniform index: what comes out is what went in, at training size."""
 
+import errno
 import os
 import pickle
 import threading
@@ -179,3 +180,35 @@ def test_an_index_that_is_missing_incomplete_or_mixed_up(samples, tmp_path):
 def test_a_dataset_without_people(samples, tmp_path):
     index = _prepared(samples[1:2], tmp_path)
     assert index.heads(0).shape == (0, 4)
+
+
+def test_a_full_disk_is_an_error_before_anything_is_written_to_it(samples, tmp_path, monkeypatch):
+    """Otherwise the process would end at some pixel, by SIGBUS and without a word."""
+
+    def full(file, offset, size):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        prepare(samples, tmp_path / "index")
+    assert os.listdir(tmp_path / "index") == []
+
+
+def test_the_disk_holds_the_whole_file_before_the_first_pixel(samples, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(index, "decoded", lambda *arguments: seen.append(held()) or images_module.decoded(*arguments))
+
+    def held():
+        (pixels,) = (tmp_path / "index").glob(".*.pixels.npy")
+        return 512 * pixels.stat().st_blocks >= pixels.stat().st_size > sum(3 * w * h for w, h in SIZES)
+
+    prepare(samples, tmp_path / "index")
+    assert seen == [True] * 3
+
+
+def test_a_file_system_that_cannot_promise_room_is_written_to_all_the_same(samples, tmp_path, monkeypatch):
+    def unable(file, offset, size):
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setattr(os, "posix_fallocate", unable)
+    assert len(_prepared(samples, tmp_path)) == 3

@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -353,6 +354,44 @@ def test_a_state_of_other_settings_or_data_is_discarded(tmp_path, monkeypatch):
     changed = TinyIndex()
     changed.images[2] = 255 - changed.images[2]
     assert_equal_runs(run(tmp_path / "f", settings, fake, changed), run(tmp_path / "e", settings, fake, changed))
+
+
+def test_a_state_that_other_code_has_left_is_discarded(tmp_path, monkeypatch):
+    stopped_after(2, tmp_path / "a", monkeypatch, SETTINGS, None)
+    seen = []
+    monkeypatch.setattr(training, "plan_epoch", lambda *args: seen.append(args[-1]) or plan_epoch(*args))
+    run(tmp_path / "a", code="changed")
+    assert seen == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda state: b"", lambda state: state[: len(state) // 2], lambda state: b"junk" * 99]
+)
+def test_a_damaged_state_is_discarded(tmp_path, monkeypatch, caplog, damage):
+    stopped_after(2, tmp_path / "a", monkeypatch, SETTINGS, None)
+    state = tmp_path / "a" / "state.pt"
+    state.write_bytes(damage(state.read_bytes()))
+    assert_equal_runs(run(tmp_path / "b"), run(tmp_path / "a"))
+    assert f"{state} is damaged and is discarded" in caplog.text
+
+
+def test_saving_takes_no_more_than_a_hundredth_of_the_time(tmp_path, monkeypatch):
+    """A clock on which an epoch takes 10 s, and to save the state 1 s; later 100 s."""
+    clock, saved = [0.0], []
+
+    def plan(*args):
+        clock[0] += 10
+        return plan_epoch(*args)
+
+    def save(state, file):
+        clock[0] += 1 if state["epoch"] < 10 else 100
+        saved.append(state["epoch"])
+
+    monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(training, "plan_epoch", plan)
+    monkeypatch.setattr(torch, "save", save)
+    run(tmp_path, replace(SETTINGS, epochs=60), save_seconds=300)
+    assert saved == [1, 11, 41]  # 100 s after the first; then not 10 000 s, but save_seconds
 
 
 def test_a_killed_run_ends_with_the_same_bits(tmp_path):

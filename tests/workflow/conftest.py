@@ -15,10 +15,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def shipped() -> dict:
-    """Return the shipped config with the models where they are, and with the results of a scale called tiny."""
-    text = (ROOT / "config/config.yaml").read_text()
-    text = text.replace("resources/models", f"{ROOT}/resources/models").replace("results/miniature", "results/tiny")
-    return yaml.safe_load(text)
+    """Return the shipped config, with the results of a scale called tiny."""
+    return yaml.safe_load((ROOT / "config/config.yaml").read_text().replace("results/miniature", "results/tiny"))
 
 
 def tiny() -> dict:
@@ -108,18 +106,34 @@ def jobs(output: str) -> dict[str, int]:
 
 @dataclass
 class Workflow:
-    """A folder in which the workflow runs with a config of its own."""
+    """A folder in which the workflow runs with a config of its own, and with the shipped models."""
 
     folder: Path
     config: dict
+    repository: Path = ROOT
+
+    def __post_init__(self):
+        models = self.folder / "resources/models"
+        models.parent.mkdir(exist_ok=True)
+        if not models.exists():
+            models.symlink_to(ROOT / "resources/models")
+
+    def command(self, *words: str) -> list[str]:
+        """Return the command `snakemake {words}`, with the config in its place."""
+        (self.folder / "config.yaml").write_text(yaml.safe_dump(self.config, sort_keys=False))
+        command = [sys.executable, "-m", "snakemake", *words, "--cores", "2"]
+        command += ["--snakefile", str(self.repository / "Snakefile"), "--directory", "."]
+        return command + ["--configfile", "config.yaml", "--replace-workflow-config"]
 
     def run(self, *words: str) -> subprocess.CompletedProcess:
         """Run `snakemake {words}`; stdout and stderr come together."""
-        (self.folder / "config.yaml").write_text(yaml.safe_dump(self.config, sort_keys=False))
-        command = [sys.executable, "-m", "snakemake", *words, "--cores", "2", "--snakefile", str(ROOT / "Snakefile")]
-        command += ["--configfile", "config.yaml", "--replace-workflow-config", "--directory", "."]
         return subprocess.run(
-            command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+            self.command(*words),
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
         )
 
     def __truediv__(self, path: str) -> Path:

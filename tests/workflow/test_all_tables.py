@@ -375,10 +375,6 @@ def test_figures_3_and_4_show_the_first_repeat_s_predictions(finished, n, baseli
 # --- What is run ---
 
 
-def test_nothing_is_left_to_do(finished):
-    assert "Nothing to be done" in finished.run("--dry-run").stdout
-
-
 def test_experiments_of_several_tables_are_run_once(finished):
     runs = [path.parent for path in (finished / f"{RESULTS}/runs").rglob("history.csv")]
     assert len(runs) == trainings(finished.config)

@@ -1,10 +1,7 @@
 """What a user reads when something is missing or broken: what, where, what was expected, what to do."""
 
-from pathlib import Path
-
 import h5py
 import pytest
-from PIL import Image
 
 INDEX = "results/tiny/datasets/shtb/index.csv"
 RENDERED = "results/tiny/rendered/shtb/part_B_final"
@@ -104,14 +101,6 @@ def test_a_checkpoint_of_another_width(changed):
     changed.config["annotators"]["sasnet-shtb"]["settings"] = {"width": 0.5}
     text = failed(changed, f"{ANNOTATIONS}/sasnet-shtb/block-000.h5")
     assert "sasnet-shtb.safetensors" in text and "width" in text
-
-
-def test_an_image_that_was_changed_by_hand(changed):
-    image: Path = changed / f"results/tiny/images/{POOL}/seed-00003.jpg"
-    Image.new("RGB", (48, 32)).save(image)
-    (changed / f"{ANNOTATIONS}/sasnet-shtb/block-000.h5").unlink()
-    text = failed(changed, f"{ANNOTATIONS}/sasnet-shtb/block-000.h5")
-    assert "seed-00003.jpg" in text and "snakemake" in text
 
 
 def test_annotations_of_images_of_different_sizes(changed):

@@ -1,6 +1,8 @@
 """A user's own dataset, prompts, annotator and network, none of which this repository knows, through to Table I."""
 
 import json
+import os
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -130,6 +132,35 @@ def test_what_depends_on_the_user_s_code_runs_again_if_it_changes(own, file, old
         assert jobs(found) == planned | {"total": sum(planned.values())}
     else:
         assert "Nothing to be done" in found or "Job stats" not in found
+
+
+DATASET = {"prepare_dataset": 1, "train_network": 2, "select_learning_rate": 2, "evaluate_network": 2, "write_table": 1}
+
+
+@pytest.mark.parametrize(
+    ("edit", "planned"),
+    [
+        (lambda folder: [(folder / ".hidden").touch(), *map(os.utime, folder.rglob("*"))], {}),
+        (lambda folder: (folder / "points.csv").open("a").write("0.jpg,1,1\n"), DATASET),
+        (lambda folder: shutil.copyfile(folder / "images/1.jpg", folder / "images/0.jpg"), DATASET),
+        (shutil.rmtree, {}),
+    ],
+    ids=["touched", "points", "image", "deleted"],
+)
+def test_what_depends_on_the_user_s_dataset_runs_again_if_it_changes(own, tmp_path, edit, planned):
+    folder = own / "data/station"
+    shutil.copytree(folder, tmp_path / "station")
+    edit(folder)
+    try:
+        result = own.run("tables/table1.md", "--dry-run", "--quiet", "rules")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(tmp_path / "station", folder)
+    assert result.returncode == 0, result.stdout
+    if planned:
+        assert jobs(result.stdout) == planned | {"total": sum(planned.values())}
+    else:
+        assert "Job stats" not in result.stdout
 
 
 def test_an_error_in_the_user_s_function_is_shown_with_its_traceback(own):

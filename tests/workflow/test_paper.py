@@ -103,6 +103,18 @@ def test_a_published_checkpoint_is_imported_once(folder):
     )
     assert "Nothing to be done" in paper(folder, checkpoint).stdout
 
+    # What needs it does not bring its download back, or one that is fetched, if they are deleted to save space; another
+    # file of that name is imported.
+    (folder / "resources/downloads/SHHB.pth").unlink()
+    (folder / "resources/checkpoints/dmcount-qnrf.safetensors").touch()
+    wanted = [f"results/paper/annotators/{name}/shtb.csv" for name in ("sasnet-shtb", "dmcount-qnrf")]
+    result = paper(folder, *wanted, "--dry-run", "--quiet", "rules")
+    assert jobs(result.stdout) == {"prepare_dataset": 1, "evaluate_annotator": 2, "total": 3}
+    assert "SHHB.pth is not there any more. What was made of it is kept" in result.stdout
+    (folder / "resources/downloads/SHHB.pth").write_bytes(b"another")
+    planned = jobs(paper(folder, *wanted, "--dry-run", "--quiet", "rules").stdout)
+    assert planned == {"import_checkpoint": 1, "prepare_dataset": 1, "evaluate_annotator": 2, "total": 4}
+
 
 def test_the_preflight_lists_what_is_missing_and_fails(folder):
     result = paper(folder, "preflight")

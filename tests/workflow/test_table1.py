@@ -8,7 +8,6 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import jobs
 from PIL import Image
 
 from promptmix.manifest import read_manifest
@@ -70,25 +69,6 @@ def test_jobs_that_run_together_share_the_cores(finished):
         for log in (finished / "results/tiny/logs/train_network").rglob("*.log")
     }
     assert threads == {max(1, len(os.sched_getaffinity(0)) // 2)}
-
-
-def test_more_images_per_prompt_add_blocks_and_retrain_what_draws_from_them(finished):
-    fake = finished.config["experiments"]["shtb-rescsrnet-promptmix"]["fake"]
-    fake["images_per_prompt"] = 30
-    try:
-        planned = jobs(finished.run("tables/table1.md", "--dry-run", "--quiet", "rules").stdout)
-    finally:
-        fake["images_per_prompt"] = 3
-    assert planned.pop("total") == sum(planned.values())
-    assert planned == {
-        "generate_images": 1,
-        "annotate_images": 1,
-        "mix_dataset": 1,
-        "train_network": 2,
-        "select_learning_rate": 1,
-        "evaluate_network": 1,
-        "write_table": 1,
-    }
 
 
 def test_a_deleted_image_is_named_with_the_command_that_restores_it(finished, tmp_path):

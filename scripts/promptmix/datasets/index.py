@@ -13,6 +13,7 @@ A folder holds four files:
 
 import io
 import logging
+import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,8 +27,9 @@ import pandas as pd
 from promptmix.datasets.sample import Sample
 from promptmix.datasets.splits import SPLITS
 from promptmix.errors import InputError
-from promptmix.files import replacing
+from promptmix.files import no_room, replacing
 from promptmix.images import GREY_MODES, decoded, decoding_bytes, is_grey, jpeg_quality, training_size
+from promptmix.progress import progress
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +82,8 @@ def prepare(
         pixels = np.lib.format.open_memmap(pixels_file, mode="w+", dtype=np.uint8, shape=(total * 3,))
         has_depth = all(sample.has_depth for sample in samples)
         depths = np.lib.format.open_memmap(depths_file, "w+", np.float32, (total if has_depth else 0,))
+        _reserve(pixels_file)
+        _reserve(depths_file)
 
         memory = _Memory(DECODING_BYTES)
 
@@ -96,13 +100,12 @@ def prepare(
                 depth, first = _resized_depth(sample.depth(), row["width"], row["height"]), row["offset"] // 3
                 depths[first : first + depth.size] = depth.reshape(-1)
                 unknown = int((depth == 0).sum())
-            if (position + 1) % 100 == 0:
-                logger.info("%d of %d images", position + 1, len(samples))
             return int(stored_grey or is_grey(array)), quality, unknown
 
         with ThreadPoolExecutor(workers) as pool:
             try:
-                frame[["grey", "quality", "unknown"]] = list(pool.map(decode, range(len(samples))))
+                rows = pool.map(decode, range(len(samples)))
+                frame[["grey", "quality", "unknown"]] = list(progress(rows, len(samples), "images prepared"))
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
@@ -113,6 +116,20 @@ def prepare(
         depths.flush()
         np.save(heads_file, np.concatenate(heads) if heads else np.zeros((0, 4), np.float32))
         frame[list(COLUMNS)].to_csv(index_file, index=False, lineterminator="\n")
+
+
+def _reserve(path: Path) -> None:
+    """Let the disk hold all of a file already: to write to a memory map on a full disk ends a process without a word.
+
+    Raises:
+        OSError: there is no room.
+    """
+    with open(path, "r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+        except OSError as error:
+            if no_room(error):  # and not a file system that cannot do it
+                raise
 
 
 class _Memory:

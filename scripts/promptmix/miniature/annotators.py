@@ -20,6 +20,7 @@ from promptmix.images import decoded, encode_jpeg, training_size
 from promptmix.miniature.corpus import save
 from promptmix.miniature.datasets import jpeg_quality, scene
 from promptmix.miniature.rooms import Room
+from promptmix.progress import progress
 from promptmix.training import TrainingSettings, train
 
 STREAM = 11
@@ -54,7 +55,8 @@ def render_images(
 ) -> Index:
     """Render images like those of a dataset into `folder`; the last tenth of them is the validation split."""
     with ProcessPoolExecutor(processes) as pool:
-        done = list(pool.map(partial(render, settings, resize, seed), range(images), chunksize=32))
+        made = pool.map(partial(render, settings, resize, seed), range(images), chunksize=32)
+        done = list(progress(made, images, "images rendered"))
     split = np.where(np.arange(images) < images * 9 // 10, "train", "val")
     save(folder, [made[:3] for made in done], split, [made[3] for made in done])
     return Index.open(folder / "index.csv")

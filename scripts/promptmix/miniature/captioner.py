@@ -15,6 +15,7 @@ from promptmix.checkpoints import save_weights
 from promptmix.miniature import clip, corpus
 from promptmix.miniature.loop import fit, state_of
 from promptmix.networks import build
+from promptmix.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +42,14 @@ def train(
     tokenizer = CLIPTokenizer.from_pretrained(clip_folder)
     encoder = CLIPVisionModelWithProjection.from_pretrained(clip_folder).float().eval().to(device)
     features = torch.empty(len(rows), encoder.config.projection_dim)
+    watch = Progress(len(rows), "images encoded")
     with torch.inference_mode():
         for _, group in rows.groupby(["width", "height"]):
             for first in range(0, len(group), 128):
                 part = group.iloc[first : first + 128]
                 images = clip.pixel_values(list(corpus.stack(pixels, part)))
                 features[part.index.to_numpy()] = encoder(pixel_values=images.to(device)).image_embeds.cpu()
+                watch.add(len(part))
     torch.manual_seed(seed)
     network = build("clipcap", **settings(len(tokenizer))).to(device)
 

@@ -18,6 +18,7 @@ from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPToken
 
 from promptmix.miniature import corpus
 from promptmix.miniature.loop import fit, state_of
+from promptmix.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -104,9 +105,11 @@ def train(
     tokenizer = train_tokenizer(rows, seed)
     model = build(tokenizer).to(device)
     prepared = torch.empty((len(rows), 3, IMAGE_SIZE, IMAGE_SIZE), dtype=torch.float16)
+    watch = Progress(len(rows), "images prepared")
     for _, group in rows.groupby(["width", "height"]):
         for part in np.array_split(group.index, max(1, len(group) // 500)):
             prepared[part] = pixel_values(list(corpus.stack(pixels, rows.loc[part]))).half()
+            watch.add(len(part))
     labels = torch.tensor(rows.groupby(["place", "size", "grey"]).ngroup().to_numpy())
 
     def loss(step: int) -> Tensor:

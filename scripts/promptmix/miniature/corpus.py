@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from promptmix.files import write_csv
 from promptmix.miniature import crowds, rooms
+from promptmix.progress import progress
 
 SHAPES = {  # (width, height): share of the images; the sizes at which the miniature's datasets train
     "crowd": {(96, 64): 0.50, (80, 64): 0.15, (112, 80): 0.22, (128, 72): 0.13},
@@ -48,7 +48,7 @@ def render_corpus(folder: Path, images: int, seed: int, share_of_rooms: float, p
     """Render a corpus into `folder`: index.csv, pixels.npy and heads.npy as of a prepared dataset."""
     job = partial(render, seed, share_of_rooms=share_of_rooms)
     with ProcessPoolExecutor(processes) as pool:
-        done = list(tqdm(pool.map(job, range(images), chunksize=64), total=images, desc="images", mininterval=10))
+        done = list(progress(pool.map(job, range(images), chunksize=64), images, "images rendered"))
     save(folder, done, "train")
 
 

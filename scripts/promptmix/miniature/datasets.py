@@ -9,6 +9,7 @@ from promptmix.datasets.nyu import FILE
 from promptmix.miniature.crowds import Crowd, crowd_scale, render_crowd
 from promptmix.miniature.formats import write_nyu, write_panda, write_shanghaitech, write_ucf_qnrf
 from promptmix.miniature.rooms import Room, render_room
+from promptmix.progress import progress
 
 STREAM = 7
 """First number of every seed here; the corpus has other seeds, so that no image is in both."""
@@ -28,7 +29,7 @@ def render_dataset(folder: Path, settings: Mapping, images: Mapping[str, int], s
     """
     for number, (split, count) in enumerate(images.items()):
         generators = [np.random.default_rng([STREAM, seed, number, i]) for i in range(count)]
-        scenes = [scene(rng, settings) for rng in generators]
+        scenes = [scene(rng, settings) for rng in progress(generators, count, f"images rendered ({split})")]
         if settings["format"] == "nyu":
             write_nyu(folder / FILE, scenes)
             continue

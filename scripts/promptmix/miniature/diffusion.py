@@ -22,6 +22,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from promptmix.miniature import autoencoder, clip, corpus
 from promptmix.miniature.loop import fit, state_of
+from promptmix.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -52,12 +53,13 @@ def build(channels: int, text_width: int) -> UNet2DConditionModel:
 
 def latents_of(vae: AutoencoderKL, pixels: np.ndarray, rows, device) -> dict[int, tuple[Tensor, Tensor]]:
     """Return mean and deviation of the latents, (channels, H/4, W/4) in half precision, by the row's position."""
-    found = {}
+    found, watch = {}, Progress(len(rows), "images encoded")
     for _, group in rows.groupby(["width", "height"]):
         for first in range(0, len(group), 32):
             part = group.iloc[first : first + 32]
             mean, deviation = autoencoder.encode(vae, pixels, part, 0)
             found.update(zip(part.index, zip(mean.half(), deviation.half(), strict=True), strict=True))
+            watch.add(len(part))
     return found
 
 

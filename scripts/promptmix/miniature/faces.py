@@ -30,6 +30,7 @@ from promptmix.miniature.scenery import HAIR, SCENES, SKIN, VIVID, Pen, mix, pic
 from promptmix.networks.gfpgan import GFPGAN
 from promptmix.networks.parsenet import CLASSES, ParseNet
 from promptmix.networks.retinaface import RetinaFace, encode, normalise
+from promptmix.progress import progress
 
 log = logging.getLogger(__name__)
 
@@ -341,7 +342,8 @@ def train_detector(
         settings: of the network.
         images: number of scenes, each of which is seen both ways round.
     """
-    scenes = [detection_scene(np.random.default_rng([seed, 0, i])) for i in range(images)]
+    numbers = progress(range(images), images, "scenes rendered")
+    scenes = [detection_scene(np.random.default_rng([seed, 0, i])) for i in numbers]
     torch.manual_seed(seed)
     network = RetinaFace(**settings).to(device)
     anchors = network.anchors(SCENE[1], SCENE[0]).cpu()
@@ -383,7 +385,8 @@ def aligned_face(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.nd
 
 def _aligned_faces(seed: int, count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Return aligned faces (N, S, S, 3) and parts (N, S, S)."""
-    images, parts = zip(*(aligned_face(np.random.default_rng([seed, 2, i]), size) for i in range(count)))
+    numbers = progress(range(count), count, "faces rendered")
+    images, parts = zip(*(aligned_face(np.random.default_rng([seed, 2, i]), size) for i in numbers))
     return np.stack(images), np.stack(parts)
 
 

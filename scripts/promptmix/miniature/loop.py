@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from promptmix.optimiser import AdamW
+from promptmix.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ def fit(
         average, step, history = saved["average"], saved["step"], saved["history"]
         log.info("going on from step %d of %s", step, state)
     warmup = min(100, max(1, steps * 3 // 100))
-    start, begun, saved_at = time.monotonic(), step, time.monotonic()
+    saved_at, watch = time.monotonic(), Progress(steps, "steps", step)
     module.train()
     while step < steps:
         rate = learning_rate * min(1, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * step / steps))
@@ -68,11 +69,11 @@ def fit(
         keep = min(ema, step / (step + 10))
         torch._foreach_lerp_(average, [p.detach() for p in parameters], 1 - keep)
         recent.append(value.detach().item())
+        mean = sum(recent) / len(recent)
+        watch.add(1, f"loss {mean:.4f}", say=step == steps)
         if step % max(1, steps // 50) == 0 or step == steps:
-            history.append((step, sum(recent) / len(recent)))
+            history.append((step, mean))
             recent = []
-            left = (time.monotonic() - start) / (step - begun) * (steps - step)
-            log.info("step %d of %d, loss %.4f, %.0f s left", step, steps, history[-1][1], left)
         if time.monotonic() - saved_at > save_seconds:
             _save(state, module, optimiser, average, step, history, settings)
             saved_at = time.monotonic()

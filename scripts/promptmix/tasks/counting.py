@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from promptmix.batching import BATCH_PIXELS, by_size, density
 from promptmix.density import density_at_stride
 from promptmix.errors import InputError
+from promptmix.out_of_memory import SMALLER, in_parts
+from promptmix.progress import progress
 
 if TYPE_CHECKING:
     from promptmix.datasets.index import Index
@@ -75,13 +77,19 @@ class Counting:
 def predict_counts(network: nn.Module, images: Images, device: torch.device | str) -> np.ndarray:
     """Return the predicted number of people in each image, (N,) float64: the sum over its map.
 
-    The network is left in evaluation mode. Images of one size go through it together, in float32.
+    The network is left in evaluation mode. Images of one size go through it together, in float32, fewer of them where
+    memory does not suffice.
     """
     network.eval()
     counts = np.zeros(len(images.sizes))
     at_once = max(1, BATCH_PIXELS // max((h * w for h, w in images.sizes), default=1))
-    with torch.inference_mode():
-        for batch in by_size(images.sizes, at_once):
+
+    def counts_of(batch: list[int]) -> np.ndarray:
+        with torch.inference_mode():
             maps = density(network, [images.image(i) for i in batch], device)
-            counts[batch] = maps.double().sum(dim=(1, 2)).cpu().numpy()
+            return maps.double().sum(dim=(1, 2)).cpu().numpy()
+
+    batches = progress(by_size(images.sizes, at_once), len(counts), "images predicted", len)
+    for batch, found in in_parts(batches, counts_of, SMALLER):
+        counts[batch] = found
     return counts

@@ -14,6 +14,8 @@ from torch.nn import functional as F
 from promptmix.batching import BATCH_PIXELS, by_size, depth, network_input
 from promptmix.depth_loss import adabins_loss, guidedepth_loss, inverse
 from promptmix.depth_metrics import image_sums, metrics
+from promptmix.out_of_memory import SMALLER, in_parts
+from promptmix.progress import progress
 
 if TYPE_CHECKING:
     from promptmix.datasets.index import Index
@@ -60,11 +62,15 @@ class Depth:
         network.eval()
         rows: list[dict] = [{}] * len(images.sizes)
         at_once = max(1, BATCH_PIXELS // max((h * w for h, w in images.sizes), default=1))
-        with torch.inference_mode():
-            for batch in by_size(images.sizes, at_once):
-                found = depth(network, [images.image(i) for i in batch], device).float().cpu().numpy()
-                for i, predicted in zip(batch, found, strict=True):
-                    rows[i] = {"image": images.frame["image"].iloc[i]} | image_sums(predicted, images.depth(i))
+
+        def depth_of(batch: list[int]) -> np.ndarray:
+            with torch.inference_mode():
+                return depth(network, [images.image(i) for i in batch], device).float().cpu().numpy()
+
+        batches = progress(by_size(images.sizes, at_once), len(rows), "images predicted", len)
+        for batch, found in in_parts(batches, depth_of, SMALLER):
+            for i, predicted in zip(batch, found, strict=True):
+                rows[i] = {"image": images.frame["image"].iloc[i]} | image_sums(predicted, images.depth(i))
         return pd.DataFrame(rows)
 
 

@@ -1,0 +1,40 @@
+"""Jobs in Slurm's queue that have outlived their Snakemake; what answers here is no Slurm."""
+
+import pytest
+
+from promptmix.errors import InputError
+from promptmix.slurm import refuse_orphans
+
+
+@pytest.fixture
+def squeue(tmp_path, monkeypatch):
+    """Return what installs a squeue with these lines as its script, and nothing else on the PATH."""
+
+    def install(*lines):
+        (tmp_path / "squeue").write_text("\n".join(["#!/bin/sh", *lines]))
+        (tmp_path / "squeue").chmod(0o755)
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return install
+
+
+def test_no_slurm_no_orphans(squeue, tmp_path):
+    refuse_orphans(tmp_path)
+
+
+def test_jobs_of_other_folders_are_no_orphans(squeue, tmp_path):
+    squeue(f"echo run-1 {tmp_path}/other", f"echo my own job {tmp_path.parent}")
+    refuse_orphans(tmp_path)
+
+
+def test_orphans_are_counted_and_their_runs_are_named(squeue, tmp_path):
+    folder = tmp_path / "with a space"
+    squeue(*(f"echo run-{number} '{folder}'" for number in (1, 1, 2)), f"echo run-3 {tmp_path}")
+    with pytest.raises(InputError, match=r"3 of its jobs are still in Slurm's queue.*scancel --name run-1,run-2`"):
+        refuse_orphans(folder)
+
+
+def test_a_slurm_that_does_not_answer(squeue, tmp_path):
+    squeue("echo 'Unable to contact slurm controller' >&2", "exit 1")
+    with pytest.raises(InputError, match="cannot be told, as `squeue --me` fails: Unable to contact slurm controller"):
+        refuse_orphans(tmp_path)

@@ -1,0 +1,309 @@
+"""What a change makes run again, after everything was made: exactly these jobs and no others.
+
+The costs are two dry runs at a time, of 2 to 3 CPU seconds each, 40 s in all; and 15 s for what is run at the end.
+"""
+
+import ast
+import copy
+import os
+import random
+import re
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Workflow, jobs, shipped
+
+RESULTS, MODELS = "results/tiny", "resources/models"
+
+OUTPUTS = {
+    "prepare_dataset": rf"{RESULTS}/datasets/(.+)/index\.csv",
+    "caption_images": rf"{RESULTS}/captions/(.+)/(.+)\.csv",
+    "write_prompts": rf"{RESULTS}/prompts/(.+)\.csv",
+    "generate_images": rf"{RESULTS}/images/(.+)/(.+)/block-(.+)\.csv",
+    "restore_faces": rf"{RESULTS}/images/(.+)/(.+)/block-(.+)\.csv",
+    "annotate_images": rf"{RESULTS}/annotations/(.+)/(.+)/(.+)/block-(.+)\.h5",
+    "score_images": rf"{RESULTS}/quality/(.+)/(.+)/(.+)/block-(.+)\.csv",
+    "mix_dataset": rf"{RESULTS}/fake/(.+)\.csv",
+    "train_network": rf"{RESULTS}/runs/(.+)/lr-(.+)/repeat-(.+)/history\.csv",
+    "select_learning_rate": rf"{RESULTS}/runs/(.+)/selection\.json",
+    "evaluate_network": rf"{RESULTS}/runs/(.+)/predictions\.csv",
+    "write_table": r"tables/table(.)\.md",
+    "table3": r"tables/table(3)\.md",
+    "roundtrip": r"tables/(roundtrip)\.md",
+    "draw_predictions": r"figures/figure(.)\.png",
+    "figure2": r"figures/figure(2)\.png",
+}
+"""By rule the output in which the wildcards of a job are read."""
+
+
+def planned(workflow: Workflow, *targets: str) -> set[str]:
+    """Return the jobs that would run, each as its rule and wildcards."""
+    result = workflow.run(*targets, "--summary")
+    assert result.returncode == 0, result.stdout
+    lines = [line.split("\t") for line in result.stdout.splitlines()]
+    pending = [(line[2], line[0]) for line in lines if line[-1] == "update pending"]
+    found = [(rule, re.fullmatch(OUTPUTS.get(rule, f"(.*{rule}.*)"), output)) for rule, output in pending]
+    return {" ".join([rule, *match.groups()]) for rule, match in found if match}
+
+
+# --- Jobs ---
+
+ROOMS = "rooms stable-diffusion"
+BY_HAND = "colour-prompts stable-diffusion"
+CAPTIONS = "shtb-captions stable-diffusion"
+RESTORED = f"{CAPTIONS}-float16-restored"
+
+
+def trained(experiment: str, rate: str = "1e-3", repeat: int = 0) -> set[str]:
+    """Return the jobs that train an experiment and look at what comes out."""
+    run = f"train_network {experiment} {rate} {repeat}"
+    return {run, f"select_learning_rate {experiment}", f"evaluate_network {experiment}"}
+
+
+def mixed(experiment: str) -> set[str]:
+    """Return the jobs that choose an experiment's generated images and train it."""
+    return {f"mix_dataset {experiment}"} | trained(experiment)
+
+
+def table(*numbers: int) -> set[str]:
+    return {f"write_table {n}" for n in numbers}
+
+
+DEPTH = set().union(*(trained(f"nyu-guidedepth{end}") for end in ("", "-control", "-promptmix")))
+DEPTH |= table(2) | {"draw_predictions 4"}
+
+
+# --- Changes of the config ---
+
+
+def fake(experiment: str, **changes) -> Callable[[Workflow], None]:
+    """Return a change of what an experiment does with generated images."""
+    return lambda workflow: workflow.config["experiments"][experiment]["fake"].update(changes)
+
+
+def training(experiment: str, **changes) -> Callable[[Workflow], None]:
+    """Return a change of how an experiment is trained."""
+    return lambda workflow: workflow.config["experiments"][experiment].update(training=changes)
+
+
+def another_order(workflow: Workflow) -> None:
+    for section in ("datasets", "pools", "generators", "annotators", "networks", "tables"):
+        workflow.config[section] = dict(reversed(workflow.config[section].items()))
+    workflow.config["experiments"]["shtb-q50"]["fake"]["scored_by"].reverse()
+
+
+def equal_experiments(workflow: Workflow) -> None:
+    """A twin of an experiment in its table, another in a table that has a row more for it, and one in no table."""
+    experiments, tables = workflow.config["experiments"], workflow.config["tables"]
+    entry = experiments["shtb-by-shta"]
+    experiments |= {"twin": entry, "another-twin": entry, "shown-nowhere": entry | {"training": {"epochs": 9}}}
+    tables["table5"]["rows"].append("twin")
+    tables["table6"]["rows"].append("another-twin")
+
+
+def one_annotator_more(workflow: Workflow) -> None:
+    workflow.config["annotators"]["dmcount-qnrf"] = shipped()["annotators"]["dmcount-qnrf"]
+    workflow.config["experiments"]["shtb-q50"]["fake"]["scored_by"].append("dmcount-qnrf")
+
+
+# --- Changes of files ---
+
+
+def replaced(old: str, new: str) -> Callable[[Workflow], None]:
+    """Return that one of the models takes another's place, and is older than what was made with that."""
+
+    def edit(workflow: Workflow) -> None:
+        shutil.copyfile(workflow / f"{MODELS}/{new}", workflow / f"{MODELS}/{old}")
+        os.utime(workflow / f"{MODELS}/{old}", (1, 1))
+
+    return edit
+
+
+def edited(*models: str) -> Callable[[Workflow], None]:
+    """Return that files of models have a line break more."""
+    return lambda workflow: [
+        path.write_text(path.read_text() + "\n") for path in map((workflow / MODELS).joinpath, models)
+    ]
+
+
+def touched_dataset(workflow: Workflow) -> None:
+    for file in (workflow / f"{RESULTS}/rendered/shtb/part_B_final").rglob("*.*"):
+        os.utime(file)
+
+
+# --- Changes of code ---
+
+
+def in_other_words(workflow: Workflow) -> None:
+    """Take all comments and the layout from the code, and give it other docstrings."""
+    for file in (workflow.repository / "scripts").rglob("*.py"):
+        tree = ast.parse(file.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+                node.body[0].value.value = "Said otherwise."
+        file.write_text("\n\n# New\n" + ast.unparse(tree))
+
+
+def code(file: str) -> Callable[[Workflow], None]:
+    """Return that a script or module does something more."""
+
+    def edit(workflow: Workflow) -> None:
+        with (workflow.repository / "scripts" / file).open("a") as opened:
+            opened.write("\nprint(1)\n")
+
+    return edit
+
+
+def other_resources(workflow: Workflow) -> None:
+    for file in (workflow.repository / "rules").glob("*.smk"):
+        file.write_text(re.sub(r"runtime=(\d+)", r"runtime=1\1", file.read_text()))
+
+
+def without_records(workflow: Workflow) -> None:
+    shutil.rmtree(workflow / ".snakemake")
+
+
+CHANGES = {
+    "nothing; repository and models cloned anew": (lambda workflow: None, set()),
+    "results copied without .snakemake": (without_records, set()),
+    "order of keys and annotators": (another_order, set()),
+    "equal experiments; one in no table": (equal_experiments, table(6)),
+    "k raised within a block": (fake("shtb-by-shta", images_per_prompt=16), mixed("shtb-by-shta") | table(5)),
+    "k raised beyond a block": (
+        fake("shtb-by-shta", images_per_prompt=17),
+        {f"generate_images {CAPTIONS} 001", f"annotate_images {CAPTIONS} sasnet-shta 001"}
+        | mixed("shtb-by-shta")
+        | table(5),
+    ),
+    "r_mix": (fake("shtb-by-shta", r_mix=5), trained("shtb-by-shta") | table(5)),
+    "r_img": (fake("shtb-q50", r_img=40), mixed("shtb-q50") | table(7)),
+    "one annotator more in scored_by": (
+        one_annotator_more,
+        {f"annotate_images {BY_HAND} dmcount-qnrf 000"}
+        | {f"score_images {BY_HAND} dmcount-qnrf+sasnet-shta+sasnet-shtb 000"}
+        | mixed("shtb-q50")
+        | table(7),
+    ),
+    "a learning rate more": (
+        training("shtb-by-shta", learning_rates=["1e-3", "1e-4"]),
+        trained("shtb-by-shta", rate="1e-4") | table(5),
+    ),
+    "a repeat more": (training("shtb-by-shta", repeats=2), trained("shtb-by-shta", repeat=1) | table(5)),
+    "epochs on one dataset": (lambda workflow: workflow.config["training"].update(nyu={"epochs": 3}), DEPTH),
+    "the text of a prompt": (
+        lambda workflow: workflow.config["pools"]["rooms"]["prompts"].append(
+            workflow.config["pools"]["rooms"]["prompts"].pop().replace("bathroom", "kitchen")
+        ),
+        {"write_prompts rooms", f"generate_images {ROOMS} 000", f"annotate_images {ROOMS} adabins-nyu 000"}
+        | mixed("nyu-guidedepth-promptmix")
+        | table(2)
+        | {"draw_predictions 4"},
+    ),
+    "the title of a dataset": (
+        lambda workflow: workflow.config["datasets"]["shtb"].update(title="Part B"),
+        table(1) | {"table3 3", "draw_predictions 3"},
+    ),
+    "a number of the paper's": (
+        lambda workflow: workflow.config["tables"]["table2"][0]["paper"]["baseline"].update(rmse=0.7),
+        table(2),
+    ),
+    "files of a dataset touched": (touched_dataset, set()),
+    "an annotator's checkpoint replaced": (
+        replaced("sasnet-shta.safetensors", "sasnet-shtb.safetensors"),
+        {f"annotate_images {pool} sasnet-shta 000" for pool in (CAPTIONS, BY_HAND)}
+        | {f"score_images {BY_HAND} sasnet-shta+sasnet-shtb 000"}
+        | mixed("shtb-by-shta")
+        | mixed("shtb-q50")
+        | table(5, 7),
+    ),
+    "a face detector replaced": (
+        replaced("retinaface.safetensors", "parsenet.safetensors"),
+        {f"restore_faces {RESTORED} 000", f"annotate_images {RESTORED} sasnet-shtb 000"}
+        | mixed("shtb-restored")
+        | table(6),
+    ),
+    "files in a generator's and a captioner's folder edited": (
+        edited("stable-diffusion/scheduler/scheduler_config.json", "clip/preprocessor_config.json"),
+        {"caption_images shtb clipcap", f"generate_images {BY_HAND} 000", f"annotate_images {BY_HAND} sasnet-shta 000"},
+        f"{RESULTS}/captions/shtb/clipcap.csv",
+        f"{RESULTS}/annotations/colour-prompts/stable-diffusion/sasnet-shta/block-000.h5",
+    ),
+    "a checkpoint deleted": (lambda workflow: (workflow / f"{MODELS}/sasnet-shta.safetensors").unlink(), set()),
+    "comments, docstrings, layout of all code": (in_other_words, set()),
+    "memory and time that rules ask for": (other_resources, set()),
+    "code that starts jobs": (code("promptmix/job.py"), set()),
+    "code of a script": (code("figure2.py"), {"figure2 2"}),
+    "code of one network": (code("promptmix/networks/guidedepth.py"), DEPTH),
+    "code of the score": (
+        code("promptmix/quality.py"),
+        {f"score_images {BY_HAND} sasnet-shta+sasnet-shtb 000"} | mixed("shtb-q50") | table(7),
+    ),
+    "code of the tables": (
+        code("promptmix/tables.py"),
+        table(1, 2, 4, 5, 6, 7) | {"table3 3", "roundtrip roundtrip"},
+    ),
+}
+"""By what is changed: how, the jobs that follow, and targets if not all."""
+
+
+def fresh_copy(finished: Workflow, folder: Path) -> Workflow:
+    """Return a copy of results, with their times, in a fresh clone, in which all files are new."""
+    shutil.copytree(finished.folder, folder, symlinks=True)
+    (folder / MODELS).unlink()
+    shutil.copytree(ROOT / MODELS, folder / MODELS, copy_function=shutil.copyfile)
+    clone = folder / "clone"
+    for name in ("rules", "scripts", "config", "envs", "profiles"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, clone / name, copy_function=shutil.copyfile, ignore=ignored)
+    shutil.copyfile(ROOT / "Snakefile", clone / "Snakefile")
+    return Workflow(folder, copy.deepcopy(finished.config), clone)
+
+
+@pytest.fixture(scope="module")
+def plans(request, finished, tmp_path_factory) -> dict:
+    """What would run after each change that is tested; two dry runs at a time."""
+
+    def plan(change: str) -> set[str]:
+        workflow = fresh_copy(finished, tmp_path_factory.mktemp("copy") / "copy")
+        edit, _, *targets = CHANGES[change]
+        edit(workflow)
+        found = planned(workflow, *targets)
+        shutil.rmtree(workflow.folder)
+        return found
+
+    items = [item for item in request.session.items if item.function is test_a_change]
+    with ThreadPoolExecutor(2) as pool:
+        yield {item.callspec.params["change"]: pool.submit(plan, item.callspec.params["change"]) for item in items}
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change(plans, change):
+    assert plans[change].result() == CHANGES[change][1]
+
+
+def test_a_dry_run_announces_these_jobs(changed):
+    one_annotator_more(changed)
+    announced = jobs(changed.run("--dry-run", "--quiet", "rules").stdout)
+    expected = [job.partition(" ")[0] for job in CHANGES["one annotator more in scored_by"][1]]
+    assert announced == {rule: expected.count(rule) for rule in expected} | {"all": 1, "total": len(expected) + 1}
+
+
+def test_results_that_were_copied_without_their_times_are_recorded_anew(changed):
+    """As results/README.md says: for copies without .snakemake, or made by `cp -r`."""
+    without_records(changed)
+    files = sorted(path for path in (changed / RESULTS).rglob("*"))
+    random.Random(0).shuffle(files)
+    for second, file in enumerate(files):
+        os.utime(file, (second, second))
+    assert planned(changed, "tables/table2.md")
+    result = changed.run("tables/table2.md", "--touch", "--forceall")
+    assert result.returncode == 0, result.stdout
+    assert planned(changed, "tables/table2.md") == set()
+    fake("nyu-guidedepth-promptmix", r_mix=3)(changed)
+    changed.config["experiments"]["nyu-guidedepth-control"]["repeated"] = 3
+    expected = trained("nyu-guidedepth-promptmix") | trained("nyu-guidedepth-control") | table(2)
+    assert planned(changed, "tables/table2.md") == expected
