@@ -53,7 +53,7 @@ rule annotate_images:
     resources:
         gpu=1,
         mem_mb=growing(8000),
-        runtime=60,
+        runtime=120,
     params:
         annotator=lambda wildcards: as_text(plan.annotator_of(wildcards.annotator)),
         stride=lambda wildcards: STRIDES[plan.annotator_of(wildcards.annotator)["task"]],

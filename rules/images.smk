@@ -26,7 +26,7 @@ rule generate_images:
     resources:
         gpu=1,
         mem_mb=growing(12000),
-        runtime=120,
+        runtime=720,
     params:
         generator=lambda wildcards: as_text(config["generators"][wildcards.generator]),
         contents=lambda wildcards: contents_of(config["generators"][wildcards.generator]["model"]),
@@ -55,7 +55,7 @@ rule restore_faces:
     resources:
         gpu=1,
         mem_mb=growing(8000),
-        runtime=60,
+        runtime=240,
     params:
         restorer=lambda wildcards: as_text(config["restorers"][config["generators"][wildcards.generator]["restorer"]]),
         contents=lambda wildcards: contents_of(*networks_of_restorer(wildcards.generator).values()),

@@ -40,7 +40,8 @@ def start(snakemake) -> Iterator[str]:
     os.environ["OMP_NUM_THREADS"] = str(snakemake.threads)
     try:
         clear_leftovers(snakemake.output)
-        if snakemake.resources.get("gpu", 0):
+        resources = snakemake.resources
+        if resources.get("gpu", 0) or "gpu" in resources.get("gres", ""):  # the latter on some clusters
             with lease() as gpu:
                 log.info("computing on %s, %d threads", "the CPU" if gpu is None else f"GPU {gpu}", snakemake.threads)
                 yield "cpu" if gpu is None else "cuda"

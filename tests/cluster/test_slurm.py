@@ -83,6 +83,23 @@ def driver(tmp_path, cluster) -> Driver:
     return Driver(tmp_path, cluster)
 
 
+def test_the_profiles_differ_only_in_where_jobs_run():
+    local, slurm = (
+        yaml.safe_load((ROOT / f"profiles/{name}/profile.yaml").read_text()) for name in ("default", "slurm")
+    )
+    del local["resources"]
+    assert local == {setting: slurm.get(setting) for setting in local}
+
+
+def test_each_rule_says_what_it_needs_or_stays_at_the_driver():
+    text = "".join(file.read_text() for file in (ROOT / "rules").glob("*.smk"))
+    rules = re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", text, flags=re.M | re.S)
+    assert len(rules) > 30
+    for name, body in rules:
+        if "script:" in body and "localrule: True" not in body:
+            assert re.search(r"mem_mb=growing\(\d+\),\n +runtime=\d+,\n", body), name
+
+
 def table1() -> dict:
     """Return a config with as few jobs for Table I as can be, and with prompts by hand."""
     config = runpy.run_path(str(ROOT / "tests" / "workflow" / "conftest.py"))["tiny"]()

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from promptmix import contents as module
-from promptmix.contents import contents
+from promptmix.contents import contents, is_known
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +19,7 @@ def folder(tmp_path, monkeypatch):
         (tmp_path / name).write_text(name)
     yield tmp_path
     contents.cache_clear()
+    is_known.cache_clear()
 
 
 def name_of(*paths: str) -> str:
@@ -94,6 +95,15 @@ def test_a_memory_that_is_lost_or_broken_costs_time_only(folder, memory):
     assert len(json.loads((folder / module.MEMORY).read_text())) == 2
     (folder / module.MEMORY).write_text(memory)
     assert name_of("model") == before
+
+
+def test_what_was_there_once_is_known_when_it_is_gone(folder):
+    name_of("model", "weights.pth")
+    shutil.rmtree(folder / "model")
+    (folder / "weights.pth").unlink()
+    assert name_of("model", "weights.pth") == ""
+    assert is_known("model") and is_known("model/unet/") and is_known("weights.pth")
+    assert not is_known("mod") and not is_known("other.pth")
 
 
 def test_where_nothing_can_be_remembered_nothing_is(folder):

@@ -124,6 +124,11 @@ def test_a_gpu_job_leases_a_gpu_if_there_is_one(run, visible, expected, where):
     assert f"computing on {where}, 3 threads" in log
 
 
+def test_a_gpu_may_be_asked_for_in_slurms_words(run):
+    done, _ = run("print(device)", {"gpu": 0, "gres": "gpu:1"}, CUDA_VISIBLE_DEVICES="4")
+    assert done.stdout == "cuda\n"
+
+
 def test_a_full_disk_is_said_in_one_line(run, tmp_path):
     body = "raise OSError(28, 'No space left on device', 'bread')"
     done, log = run(body, output=[tmp_path / "oven" / "bread.csv"])

@@ -33,6 +33,7 @@ def clock(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def lines(caplog):
+    caplog.set_level(logging.WARNING, logger="promptmix")  # jobs that other tests have started have lowered it
     caplog.set_level(logging.INFO, logger="promptmix.progress")
     return caplog
 
