@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from snakemake.iocontainers import OutputFiles
 from torch import nn
 
 from promptmix.checkpoints import save_weights
@@ -196,7 +197,7 @@ def test_the_chosen_learning_rate_s_first_repeat_is_drawn(index, tmp_path):
         threads=1,
         resources={},
         input=SimpleNamespace(indexes=[index.path], selections=selections, checkpoints=checkpoints),
-        output=SimpleNamespace(png=tmp_path / "figure3.png", csv=tmp_path / "figure3.csv"),
+        output=OutputFiles(fromdict={"png": tmp_path / "figure3.png", "csv": tmp_path / "figure3.csv"}),
         params=SimpleNamespace(comparisons=json.dumps([pair])),
     )
     runpy.run_path(str(SCRIPTS / "draw_predictions.py"), {"snakemake": job})

@@ -602,7 +602,7 @@ def test_the_job_fails_if_something_is_missing(config, shtb, path, capsys, caplo
     monkeypatch.setattr(job, "_log_to", lambda path: None)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # which the job sets
     config = only_shtb(config, path or shtb) | {"preflight": ["table1"]}
-    snakemake = SimpleNamespace(rule="preflight", log=["a.log"], threads=1, resources={}, config=config)
+    snakemake = SimpleNamespace(rule="preflight", log=["a.log"], threads=1, resources={}, output=[], config=config)
     with caplog.at_level("INFO"), pytest.raises(SystemExit) if path else nullcontext():
         runpy.run_path(str(ROOT / "scripts" / "preflight.py"), {"snakemake": snakemake})
     table = capsys.readouterr().out
