@@ -11,6 +11,7 @@ sys.path.insert(0, os.path.join(workflow.basedir, "scripts"))
 from promptmix import devices, failures, locks, slurm, sources
 from promptmix.configuration import as_text, check
 from promptmix.contents import contents, is_known
+from promptmix.datasets import nyu
 from promptmix.errors import OPTIONS, InputError
 from promptmix.fingerprint import fingerprint
 from promptmix.networks import STRIDES
@@ -149,9 +150,9 @@ def download_of(checkpoint):
 
 def contents_of_dataset(dataset):
     """Return a name for the contents of a dataset that is not rendered."""
-    path, file = config["datasets"][dataset]["path"], "nyu_depth_v2_labeled.mat"
+    path = config["datasets"][dataset]["path"]
     is_nyu = config["datasets"][dataset]["format"] == "nyu" and os.path.isdir(path)
-    return contents_of(os.path.join(path, file) if is_nyu else path)
+    return contents_of(os.path.join(path, nyu.FILE) if is_nyu else path)
 
 
 def captions_of_pool(wildcards):
