@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from promptmix.density import density_at_stride, density_map_paper
+from promptmix.tasks.density import density_at_stride, density_map_paper
 
 HEIGHT, WIDTH, STRIDE = 768, 1024, 8
 

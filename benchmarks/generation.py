@@ -5,7 +5,7 @@
 
 Both ways use the same network, sampler, steps and precision, and take turns; the medians of the turns are printed. On a
 GPU the weights are random, which makes images of noise at the speed and in the memory of real ones, in half precision,
-at 512x512, 1024x768 and 2560x1440. The peak is that of the tensors on the GPU, to be held against `promptmix.memory`.
+at 512x512, 1024x768 and 2560x1440. The peak is that of the tensors on the GPU, to be held against `promptmix.preflight.memory`.
 """
 
 import argparse
@@ -24,8 +24,8 @@ from diffusers.utils import logging as diffusers_logging
 from transformers import CLIPTokenizer
 from transformers.utils import logging as transformers_logging
 
-from promptmix import memory
-from promptmix.generation import BATCH_PIXELS, GeneratorSettings, generate, load_pipeline, plan
+from promptmix.preflight import memory
+from promptmix.synthesis.generation import BATCH_PIXELS, GeneratorSettings, generate, load_pipeline, plan
 
 MINIATURE = "resources/models/stable-diffusion"
 

@@ -21,11 +21,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from promptmix.datasets import Sample, read_dataset
 from promptmix.datasets.index import Index, prepare
+from promptmix.datasets.pictures import read_image, training_size
+from promptmix.datasets.registry import read_dataset
+from promptmix.datasets.sample import Sample
 from promptmix.datasets.splits import split
-from promptmix.images import read_image, training_size
-from promptmix.miniature.formats import write_panda, write_shanghaitech, write_ucf_qnrf
+from promptmix.miniature.rendering.formats import write_panda, write_shanghaitech, write_ucf_qnrf
 
 
 class Scene(NamedTuple):

@@ -1,4 +1,4 @@
-"""Predict the GPU memory of the paper's stages at the paper's sizes (`promptmix.memory`), as a table in Markdown.
+"""Predict the GPU memory of the paper's stages at the paper's sizes (`promptmix.preflight.memory`), as a table in Markdown.
 
     PYTHONPATH=scripts python benchmarks/memory.py
 
@@ -6,7 +6,7 @@ Computed and not measured: no GPU is needed, and none is used. `benchmarks/gener
 print the measured peak beside the prediction where there is one.
 """
 
-from promptmix import memory
+from promptmix.preflight import memory
 
 GENERATION = ["512x512", "1024x768", "1920x1280", "1920x1920", "2560x1440"]
 ANNOTATION = [

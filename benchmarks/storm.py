@@ -11,7 +11,7 @@ until it succeeds. What is chosen when follows from the seed; what that process 
 
 By default the workflow is a small one in the manner of the real one, whose jobs take a second: blocks of images with
 manifests, annotations of each block by two annotators, trainings that go on from their state, a table. It writes and reads
-by the modules of the real one (promptmix.job, devices, files, images, manifest, maps, locks), with the settings of
+by the modules of the real one (promptmix.running.job, devices, files, images, manifest, maps, locks), with the settings of
 profiles/default, and two GPUs are pretended to be there, so that jobs lease them. `--real` takes a target of the real
 workflow, whose jobs take longer.
 
@@ -44,9 +44,9 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests/workflow")]
 
-from promptmix.devices import SCHEDULERS  # noqa: E402
 from promptmix.files import TEMPORARY, sha256  # noqa: E402
-from promptmix.manifest import read_manifest  # noqa: E402
+from promptmix.running.devices import SCHEDULERS  # noqa: E402
+from promptmix.synthesis.manifest import read_manifest  # noqa: E402
 
 LONGEST = 1800
 """Seconds after which a single run of Snakemake is taken for hanging."""
@@ -54,7 +54,7 @@ LONGEST = 1800
 # --- The small workflow ---
 
 SNAKEFILE = """
-from promptmix import locks
+from promptmix.running import locks
 
 if workflow.is_main_process:
     LOCK = locks.join()
@@ -130,7 +130,7 @@ rule write_table:
 
 SCRIPTS = {
     "generate_images": """
-from promptmix import job
+from promptmix.running import job
 
 with job.start(snakemake):
     import time
@@ -139,8 +139,8 @@ with job.start(snakemake):
     import numpy as np
 
     from promptmix.files import replacing, sha256
-    from promptmix.images import encode_jpeg
-    from promptmix.manifest import write_manifest
+    from promptmix.datasets.pictures import encode_jpeg
+    from promptmix.synthesis.manifest import write_manifest
 
     files, rows = snakemake.output.images, []
     for i, file in enumerate(files):
@@ -156,15 +156,15 @@ with job.start(snakemake):
     write_manifest(snakemake.output.manifest, rows)
 """,
     "annotate_images": """
-from promptmix import job
+from promptmix.running import job
 
 with job.start(snakemake):
     import time
 
     import numpy as np
 
-    from promptmix.manifest import read_images
-    from promptmix.maps import Annotation, write_maps
+    from promptmix.synthesis.manifest import read_images
+    from promptmix.synthesis.maps import Annotation, write_maps
 
     def annotations():
         for stem, image in read_images(snakemake.input[0]):
@@ -175,7 +175,7 @@ with job.start(snakemake):
     write_maps(snakemake.output[0], annotations(), 8, snakemake.wildcards.annotator)
 """,
     "train_network": """
-from promptmix import job
+from promptmix.running import job
 
 with job.start(snakemake):
     import time
@@ -185,8 +185,8 @@ with job.start(snakemake):
     from safetensors.numpy import load_file, save_file
 
     from promptmix.files import replacing, write_csv
-    from promptmix.manifest import read_manifest
-    from promptmix.maps import read_counts
+    from promptmix.synthesis.manifest import read_manifest
+    from promptmix.synthesis.maps import read_counts
 
     counts = np.concatenate([read_counts(file)["count"] for file in snakemake.input.annotations])
     seeds = np.concatenate([read_manifest(file)["seed"] for file in snakemake.input.manifests])
@@ -206,7 +206,7 @@ with job.start(snakemake):
     state.unlink()
 """,
     "write_table": """
-from promptmix import job
+from promptmix.running import job
 
 with job.start(snakemake):
     from safetensors.numpy import load_file

@@ -4,7 +4,7 @@
     PYTHONPATH=scripts python benchmarks/training.py --full     # on a GPU: the paper's networks at 1024x768, batch 32
 
 Both train the same network on the same images; they take turns, and the median of the turns is printed. On a GPU also
-the peak of the tensors in our loop, to be held against `promptmix.memory`. The plain loop is in float32.
+the peak of the tensors in our loop, to be held against `promptmix.preflight.memory`. The plain loop is in float32.
 The plain loop reads each JPEG, makes its density map (with our fast `density_at_stride`) and updates after each image.
 """
 
@@ -19,13 +19,14 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from promptmix import memory
-from promptmix.batching import MEAN, STD
 from promptmix.datasets.index import Index, prepare
 from promptmix.datasets.sample import Sample
-from promptmix.density import density_at_stride
-from promptmix.networks import build
-from promptmix.training import TrainingSettings, train
+from promptmix.networks.build import build
+from promptmix.preflight import memory
+from promptmix.tasks.batching import MEAN, STD
+from promptmix.tasks.density import density_at_stride
+from promptmix.training.loop import train
+from promptmix.training.settings import TrainingSettings
 
 
 def make_images(folder: Path, number: int, width: int, height: int) -> list[Sample]:

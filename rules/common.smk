@@ -6,16 +6,23 @@ import shlex
 import sys
 from functools import cache
 
-sys.path.insert(0, os.path.join(workflow.basedir, "scripts"))
+SCRIPTS = os.path.join(workflow.basedir, "scripts")
+sys.path.insert(0, SCRIPTS)
+# The jobs' scripts find the library too, also those in a folder of scripts/.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [SCRIPTS, os.environ.get("PYTHONPATH")]))
 
-from promptmix import devices, failures, locks, slurm, sources
-from promptmix.configuration import as_text, check
-from promptmix.contents import contents, is_known
-from promptmix.datasets import nyu
+from promptmix.running import devices
+from promptmix.running import failures
+from promptmix.running import locks
+from promptmix.running import slurm
+from promptmix.config import sources
+from promptmix.config.validation import as_text, check
+from promptmix.running.contents import contents, is_known
+from promptmix.datasets.readers import nyu
 from promptmix.errors import OPTIONS, InputError
-from promptmix.fingerprint import fingerprint
-from promptmix.networks import STRIDES
-from promptmix.plan import Plan
+from promptmix.running.fingerprint import fingerprint
+from promptmix.networks.registry import STRIDES
+from promptmix.config.plan import Plan
 
 try:
     check(config, os.path.relpath((workflow.overwrite_configfiles or ["config/config.yaml"])[-1]))

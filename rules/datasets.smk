@@ -25,11 +25,11 @@ rule render_dataset:
         settings=lambda wildcards: as_text(config["render"][wildcards.dataset]),
         images=lambda wildcards: as_text(config["datasets"][wildcards.dataset]["images"]),
         seed=config["seed"],
-        code=fingerprint("render_dataset"),
+        code=fingerprint("miniature/render_dataset"),
     message:
         "Rendering {wildcards.dataset}"
     script:
-        "../scripts/render_dataset.py"
+        "../scripts/miniature/render_dataset.py"
 
 
 rule prepare_dataset:

@@ -26,11 +26,11 @@ rule render_corpus:
         runtime=30,
     params:
         settings=as_text(config["miniature"]["corpus"]),
-        code=fingerprint("render_corpus"),
+        code=fingerprint("miniature/render_corpus"),
     message:
         "Rendering the corpus"
     script:
-        "../scripts/render_corpus.py"
+        "../scripts/miniature/render_corpus.py"
 
 
 rule train_clip:
@@ -51,11 +51,11 @@ rule train_clip:
     params:
         steps=config["miniature"]["clip"]["steps"],
         seed=config["miniature"]["corpus"]["seed"],
-        code=fingerprint("train_clip"),
+        code=fingerprint("miniature/train_clip"),
     message:
         "Training CLIP"
     script:
-        "../scripts/train_clip.py"
+        "../scripts/miniature/train_clip.py"
 
 
 rule train_captioner:
@@ -77,11 +77,11 @@ rule train_captioner:
     params:
         steps=config["miniature"]["captioner"]["steps"],
         seed=config["miniature"]["corpus"]["seed"],
-        code=fingerprint("train_captioner"),
+        code=fingerprint("miniature/train_captioner"),
     message:
         "Training ClipCap"
     script:
-        "../scripts/train_captioner.py"
+        "../scripts/miniature/train_captioner.py"
 
 
 rule train_autoencoder:
@@ -102,11 +102,11 @@ rule train_autoencoder:
     params:
         steps=config["miniature"]["autoencoder"]["steps"],
         seed=config["miniature"]["corpus"]["seed"],
-        code=fingerprint("train_autoencoder"),
+        code=fingerprint("miniature/train_autoencoder"),
     message:
         "Training the autoencoder"
     script:
-        "../scripts/train_autoencoder.py"
+        "../scripts/miniature/train_autoencoder.py"
 
 
 rule train_diffusion:
@@ -129,11 +129,11 @@ rule train_diffusion:
     params:
         steps=config["miniature"]["diffusion"]["steps"],
         seed=config["miniature"]["corpus"]["seed"],
-        code=fingerprint("train_diffusion"),
+        code=fingerprint("miniature/train_diffusion"),
     message:
         "Training the diffusion model"
     script:
-        "../scripts/train_diffusion.py"
+        "../scripts/miniature/train_diffusion.py"
 
 
 rule refine_diffusion:
@@ -157,11 +157,11 @@ rule refine_diffusion:
         steps=config["miniature"]["diffusion"]["further"],
         rooms=config["miniature"]["diffusion"]["rooms"],
         seed=config["miniature"]["corpus"]["seed"],
-        code=fingerprint("refine_diffusion"),
+        code=fingerprint("miniature/refine_diffusion"),
     message:
         "Training the diffusion model further"
     script:
-        "../scripts/refine_diffusion.py"
+        "../scripts/miniature/refine_diffusion.py"
 
 
 rule train_annotator:
@@ -187,12 +187,13 @@ rule train_annotator:
         kernel=config["training"]["default"]["kernel"],
         seed=config["miniature"]["corpus"]["seed"],
         code=lambda wildcards: fingerprint(
-            "train_annotator", f"promptmix.networks.{config['miniature']['annotators'][wildcards.name]['network']}"
+            "miniature/train_annotator",
+            f"promptmix.networks.{config['miniature']['annotators'][wildcards.name]['network']}",
         ),
     message:
         "Training {wildcards.name}"
     script:
-        "../scripts/train_annotator.py"
+        "../scripts/miniature/train_annotator.py"
 
 
 rule train_faces:
@@ -214,11 +215,11 @@ rule train_faces:
         settings=lambda wildcards: as_text(config["miniature"]["faces"][wildcards.name]["settings"]),
         steps=lambda wildcards: config["miniature"]["faces"][wildcards.name]["steps"],
         seed=config["miniature"]["corpus"]["seed"],
-        code=lambda wildcards: fingerprint("train_faces", f"promptmix.networks.{wildcards.name}"),
+        code=lambda wildcards: fingerprint("miniature/train_faces", f"promptmix.networks.{wildcards.name}"),
     message:
         "Training {wildcards.name}"
     script:
-        "../scripts/train_faces.py"
+        "../scripts/miniature/train_faces.py"
 
 
 rule models:

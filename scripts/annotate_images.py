@@ -2,13 +2,13 @@
 
 import json
 
-from promptmix import job
+from promptmix.running import job
 
 with job.start(snakemake) as device:
-    from promptmix.annotation import annotate, load_annotator
-    from promptmix.manifest import read_images, read_manifest
-    from promptmix.maps import write_maps
-    from promptmix.progress import progress
+    from promptmix.running.progress import progress
+    from promptmix.synthesis.annotation import annotate, load_annotator
+    from promptmix.synthesis.manifest import read_images, read_manifest
+    from promptmix.synthesis.maps import write_maps
 
     params, manifest = snakemake.params, snakemake.input.manifest
     annotator = load_annotator(json.loads(params.annotator), snakemake.input.weights, device)

@@ -2,15 +2,15 @@
 
 import json
 
-from promptmix import job
+from promptmix.running import job
 
 with job.start(snakemake) as device:
     from pathlib import Path
 
-    from promptmix.captions import Captioner
     from promptmix.files import write_csv
-    from promptmix.manifest import read_images, read_manifest
-    from promptmix.progress import progress
+    from promptmix.running.progress import progress
+    from promptmix.synthesis.captions import Captioner
+    from promptmix.synthesis.manifest import read_images, read_manifest
 
     captioner = Captioner(**json.loads(snakemake.params.captioner), device=device)
     manifest = snakemake.input.manifest

@@ -2,13 +2,13 @@
 
 import json
 
-from promptmix import job
+from promptmix.running import job
 
 with job.start(snakemake) as device:
-    from promptmix.captions import Captioner
     from promptmix.datasets.index import Index
     from promptmix.files import write_csv
-    from promptmix.progress import progress
+    from promptmix.running.progress import progress
+    from promptmix.synthesis.captions import Captioner
 
     captioner = Captioner(**json.loads(snakemake.params.captioner), device=device)
     index = Index.open(snakemake.input.index)

@@ -2,11 +2,11 @@
 
 import json
 
-from promptmix import job
+from promptmix.running import job
 
 with job.start(snakemake):
-    from promptmix.cost import count
     from promptmix.files import replacing
+    from promptmix.networks.cost import count
 
     params = snakemake.params
     case = {"settings": json.loads(params.settings), "height": params.height, "width": params.width}

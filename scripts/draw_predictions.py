@@ -2,15 +2,15 @@
 
 import json
 
-from promptmix import job
+from promptmix.running import job
 
 with job.start(snakemake) as device:
     from itertools import islice
     from pathlib import Path
 
-    from promptmix.checkpoints import load_network
     from promptmix.datasets.index import Index
-    from promptmix.figures import Comparison, draw_predictions
+    from promptmix.networks.checkpoints import load_network
+    from promptmix.report.figures import Comparison, draw_predictions
 
     source, output = snakemake.input, snakemake.output
     selections, checkpoints = iter(source.selections), iter(source.checkpoints)

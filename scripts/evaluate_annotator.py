@@ -2,13 +2,13 @@
 
 import json
 
-from promptmix import job
+from promptmix.running import job
 
 with job.start(snakemake) as device:
-    from promptmix.annotation import load_annotator
     from promptmix.datasets.index import Index
-    from promptmix.evaluation import predict
     from promptmix.files import write_csv
+    from promptmix.synthesis.annotation import load_annotator
+    from promptmix.training.evaluation import predict
 
     annotator = load_annotator(json.loads(snakemake.params.annotator), snakemake.input.weights, device)
     index = Index.open(snakemake.input.index)

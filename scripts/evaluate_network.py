@@ -2,17 +2,17 @@
 
 import json
 
-from promptmix import job
+from promptmix.running import job
 
 with job.start(snakemake) as device:
     from pathlib import Path
 
     import pandas as pd
 
-    from promptmix.checkpoints import load_network
     from promptmix.datasets.index import Index
-    from promptmix.evaluation import predict
     from promptmix.files import write_csv
+    from promptmix.networks.checkpoints import load_network
+    from promptmix.training.evaluation import predict
 
     params = snakemake.params
     choice = json.loads(Path(snakemake.input.selection[0]).read_text())["learning_rate"]

@@ -1,9 +1,9 @@
 """Fetch a file as its authors published it."""
 
-from promptmix import job
+from promptmix.running import job
 
 with job.start(snakemake):
-    from promptmix.retrieval import fetch
+    from promptmix.retrieval.download import fetch
 
     params = snakemake.params
     fetch(params.url, snakemake.output[0], params.bytes, params.sha256)

@@ -2,14 +2,14 @@
 
 import json
 
-from promptmix import job
+from promptmix.running import job
 
 with job.start(snakemake) as device:
     from pathlib import Path
 
-    from promptmix.annotation import fine_tune
     from promptmix.datasets.index import Index
-    from promptmix.training import TrainingSettings
+    from promptmix.training.fine_tuning import fine_tune
+    from promptmix.training.settings import TrainingSettings
 
     chosen = json.loads(snakemake.params.settings)
     weights = snakemake.input.weights[0] if snakemake.input.weights else chosen["weights"]

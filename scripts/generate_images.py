@@ -2,12 +2,12 @@
 
 import json
 
-from promptmix import job
+from promptmix.running import job
 
 with job.start(snakemake) as device:
     import pandas as pd
 
-    from promptmix import generation
+    from promptmix.synthesis import generation
 
     chosen = json.loads(snakemake.params.generator)
     model = chosen.pop("model")

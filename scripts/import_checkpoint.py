@@ -2,11 +2,11 @@
 
 import json
 
-from promptmix import job
+from promptmix.running import job
 
 with job.start(snakemake) as device:
-    from promptmix.checkpoints import import_checkpoint
     from promptmix.errors import InputError
+    from promptmix.networks.checkpoints import import_checkpoint
 
     params = snakemake.params
     if not snakemake.input.source:

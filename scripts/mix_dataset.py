@@ -1,12 +1,12 @@
 """List the generated images of an experiment with their annotations."""
 
-from promptmix import job
+from promptmix.running import job
 
 with job.start(snakemake):
     import pandas as pd
 
-    from promptmix.filtering import keep_images
-    from promptmix.mixing import mix, write_fake
+    from promptmix.synthesis.filtering import keep_images
+    from promptmix.synthesis.mixing import mix, write_fake
 
     source, params = snakemake.input, snakemake.params
     parts, first, prompts_before = [], 0, 0

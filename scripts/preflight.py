@@ -1,14 +1,14 @@
 """Look for everything that the config's tables and figures need, and say what is missing and what to do about it."""
 
-from promptmix import job
+from promptmix.running import job
 
 with job.start(snakemake):
     import logging
     import sys
 
-    from promptmix import preflight
+    from promptmix.config.plan import Plan
     from promptmix.errors import InputError
-    from promptmix.plan import Plan
+    from promptmix.preflight import survey as preflight
 
     config = snakemake.config
     items = preflight.survey(config, Plan(config), config.get("preflight"))

@@ -2,13 +2,13 @@
 
 import json
 
-from promptmix import job
+from promptmix.running import job
 
 with job.start(snakemake):
     from pathlib import Path
 
-    from promptmix.datasets import read_dataset
     from promptmix.datasets.index import prepare
+    from promptmix.datasets.registry import read_dataset
     from promptmix.datasets.splits import split
 
     params = snakemake.params

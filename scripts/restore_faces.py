@@ -2,10 +2,10 @@
 
 import json
 
-from promptmix import job
+from promptmix.running import job
 
 with job.start(snakemake) as device:
-    from promptmix import faces
+    from promptmix.synthesis import faces
 
     chosen = json.loads(snakemake.params.restorer)
     networks = {name: chosen.pop(name) for name in ("detector", "parser", "restorer")}

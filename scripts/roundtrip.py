@@ -2,10 +2,10 @@
 
 import json
 
-from promptmix import job
+from promptmix.running import job
 
 with job.start(snakemake):
-    from promptmix.roundtrip import read_round_trip, write_round_trip
+    from promptmix.report.roundtrip import read_round_trip, write_round_trip
 
     source, params = snakemake.input, snakemake.params
     suffixes = json.loads(params.suffix).values()

@@ -1,9 +1,9 @@
 """Score one block of generated images by how much the annotators disagree."""
 
-from promptmix import job
+from promptmix.running import job
 
 with job.start(snakemake):
     from promptmix.files import write_csv
-    from promptmix.quality import score_block
+    from promptmix.synthesis.quality import score_block
 
     write_csv(snakemake.output[0], score_block(snakemake.input))

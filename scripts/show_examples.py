@@ -1,12 +1,12 @@
 """Show training images above the images generated from their captions."""
 
-from promptmix import job
+from promptmix.running import job
 
 with job.start(snakemake):
     from promptmix.datasets.index import Index
-    from promptmix.figures import contact_sheet
-    from promptmix.manifest import read_images
-    from promptmix.maps import read_counts
+    from promptmix.report.figures import contact_sheet
+    from promptmix.synthesis.manifest import read_images
+    from promptmix.synthesis.maps import read_counts
 
     source, columns = snakemake.input, snakemake.params.columns
     index = Index.open(source.index[0])

@@ -2,10 +2,10 @@
 
 import json
 
-from promptmix import job
+from promptmix.running import job
 
 with job.start(snakemake):
-    from promptmix.tables import write_cost_table
+    from promptmix.report.tables import write_cost_table
 
     output, params = snakemake.output, snakemake.params
     write_cost_table(json.loads(params.rows), output.markdown, output.csv, output.tex, params.scale)

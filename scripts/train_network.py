@@ -2,16 +2,17 @@
 
 import json
 
-from promptmix import job
+from promptmix.running import job
 
 with job.start(snakemake) as device:
     from dataclasses import replace
     from pathlib import Path
 
-    from promptmix.checkpoints import read_backbone
     from promptmix.datasets.index import Index
-    from promptmix.mixing import read_fake
-    from promptmix.training import TrainingSettings, train
+    from promptmix.networks.checkpoints import read_backbone
+    from promptmix.synthesis.mixing import read_fake
+    from promptmix.training.loop import train
+    from promptmix.training.settings import TrainingSettings
 
     settings = TrainingSettings(**json.loads(snakemake.params.settings))
     index = Index.open(snakemake.input.index[0])

@@ -1,8 +1,8 @@
 """Unpack an archive, without writing outside its folder."""
 
-from promptmix import job
+from promptmix.running import job
 
 with job.start(snakemake):
-    from promptmix.retrieval import unpack
+    from promptmix.retrieval.download import unpack
 
     unpack(snakemake.input[0], snakemake.output[0])

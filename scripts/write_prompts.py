@@ -2,19 +2,20 @@
 
 import json
 
-from promptmix import job
+from promptmix.running import job
 
 with job.start(snakemake):
     import pandas as pd
 
-    from promptmix import prompts
+    from promptmix.config.pools import expand
     from promptmix.datasets.index import Index
     from promptmix.files import write_csv
+    from promptmix.synthesis import prompts
 
     params, source = snakemake.params, snakemake.input
     pool = json.loads(params.pool)
     if "prompts" in pool:
-        texts = prompts.expand(pool["prompts"], pool.get("locations", []))
+        texts = expand(pool["prompts"], pool.get("locations", []))
         found = prompts.by_hand(texts, pool["width"], pool["height"], pool["quality"])
     else:
         captions = pd.read_csv(source.captions[0], dtype=str, keep_default_na=False)

@@ -2,11 +2,11 @@
 
 import json
 
-from promptmix import job
+from promptmix.running import job
 
 with job.start(snakemake):
-    from promptmix.mixing import read_fake
-    from promptmix.tables import NONE, write_table
+    from promptmix.report.tables import NONE, write_table
+    from promptmix.synthesis.mixing import read_fake
 
     source, output, params = snakemake.input, snakemake.output, snakemake.params
     fakes = iter(source.fakes)

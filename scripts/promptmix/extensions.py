@@ -196,14 +196,14 @@ def parse(file: Path) -> ast.Module:
 
 
 def imports(tree: ast.Module, module: str) -> set[str]:
-    """Return all names that a module imports, wherever the import stands: modules, and what is imported from them.
+    """Return all names that a module imports when it runs, wherever the import stands: modules, and what comes from them.
 
     Args:
         tree: the module's syntax tree.
         module: its name, of a package with `.__init__`: relative imports start from it.
     """
     names = set()
-    for node in ast.walk(tree):
+    for node in _run(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -213,6 +213,18 @@ def imports(tree: ast.Module, module: str) -> set[str]:
     # a package's __init__ runs when a module in it is imported
     names |= {".".join(name.split(".")[:i]) for name in names for i in range(1, name.count(".") + 1)}
     return names - {""}
+
+
+def _run(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes of a syntax tree but those that only a type checker sees: the bodies of `if TYPE_CHECKING`."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and ast.unparse(child.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            for line in child.orelse:
+                yield from _run(line)
+                yield line
+            continue
+        yield child
+        yield from _run(child)
 
 
 def candidates(folder: Path, module: str) -> tuple[Path, Path]:

@@ -1,6 +1,6 @@
 """A GPU whose memory does not suffice: go on with smaller batches where that changes nothing, else say what to lower.
 
-How much a network needs can be predicted (`promptmix.memory`), but not what others take of the GPU meanwhile.
+How much a network needs can be predicted (`promptmix.preflight.memory`), but not what others take of the GPU meanwhile.
 """
 
 import gc

@@ -7,17 +7,15 @@ from fill import fill, image, values
 from golden import assert_golden, facts, parameters, shapes
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from promptmix import networks
-from promptmix.checkpoints import load_weights, save_weights
+from promptmix.networks.build import build
+from promptmix.networks.checkpoints import load_weights, save_weights
 
 GPT = {"vocab_size": 61, "n_positions": 48, "n_embd": 32, "n_layer": 2, "n_head": 4}
 BEAM = "beam (size 5, best first)"
 
 
 def small(mapping):
-    return networks.build(
-        "clipcap", prefix_length=4, clip_length=3, prefix_size=24, num_layers=2, mapping=mapping, gpt=GPT
-    )
+    return build("clipcap", prefix_length=4, clip_length=3, prefix_size=24, num_layers=2, mapping=mapping, gpt=GPT)
 
 
 @pytest.fixture(scope="module", params=["mlp", "transformer"])
@@ -39,7 +37,7 @@ def features(request, golden):
 def test_keys_shapes_and_parameters_are_the_published_ones(mapping):
     expected = facts(f"clipcap_{mapping}")
     with torch.device("meta"):
-        network = networks.build("clipcap", mapping=mapping)
+        network = build("clipcap", mapping=mapping)
     assert list(shapes(network).items()) == list(expected["state_dict"].items())
     assert parameters(network) == expected["parameters"]
     for part, count in expected["parameters by part"].items():
@@ -49,7 +47,7 @@ def test_keys_shapes_and_parameters_are_the_published_ones(mapping):
 def test_the_published_transformer_checkpoint_has_prefixes_of_40():
     expected = facts("clipcap_transformer")["published checkpoint"]
     with torch.device("meta"):
-        network = networks.build("clipcap", prefix_length=40, clip_length=40, prefix_size=640, mapping="transformer")
+        network = build("clipcap", prefix_length=40, clip_length=40, prefix_size=640, mapping="transformer")
     assert expected["shapes that differ"].items() <= shapes(network).items()
     for part, count in expected["parameters"].items():
         assert parameters(network.get_submodule(part)) == count
@@ -113,10 +111,10 @@ def test_captions_end_at_the_last_position(golden, features):
 
 
 def test_unknown_mappings_and_gpt_settings_are_named_with_what_was_meant():
-    with pytest.raises(ValueError, match=r"'transfromer' is not a mapping .* Did you mean 'transformer'\?"):
+    with pytest.raises(ValueError, match=r"'transfromer' is not a mapping .* Known: mlp, transformer"):
         small("transfromer")
     with pytest.raises(ValueError, match=r"gpt\.n_layers is not a setting .* Did you mean 'n_layer'\?"):
-        networks.build("clipcap", gpt={"n_layers": 2})
+        build("clipcap", gpt={"n_layers": 2})
 
 
 def test_shared_weights_are_stored_once_and_legacy_buffers_are_dropped(tmp_path):

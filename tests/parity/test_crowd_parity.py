@@ -5,7 +5,7 @@ import torch
 from fill import fill, image
 from golden import assert_golden, facts, parameters, shapes
 
-from promptmix import networks
+from promptmix.networks.build import build, network_class
 
 CROWD = ("csrnet", "rescsrnet", "sasnet", "dmcount")
 
@@ -13,7 +13,7 @@ CROWD = ("csrnet", "rescsrnet", "sasnet", "dmcount")
 @pytest.fixture(scope="module", params=CROWD)
 def published(request):
     """A network as published, filled by the formula, and the facts about it."""
-    network = networks.build(request.param)
+    network = build(request.param)
     expected = facts(request.param)
     return fill(network, expected["golden"][0]["gain"]), expected
 
@@ -41,7 +41,7 @@ def test_outputs_are_the_authors(published, run, dtype):
 @pytest.mark.parametrize("size", [(96, 64), (72, 104), (33, 47)])
 @pytest.mark.parametrize("name", CROWD)
 def test_a_narrow_network_returns_maps_of_the_documented_size(name, size):
-    network = networks.build(name, width=0.25).eval()
+    network = build(name, width=0.25).eval()
     assert parameters(network) < 0.1 * facts(name)["parameters"]
     with torch.no_grad():
         density = network.density(torch.cat([image(*size)] * 2))
@@ -51,25 +51,25 @@ def test_a_narrow_network_returns_maps_of_the_documented_size(name, size):
 
 
 def test_documented_sizes():
-    sizes = {name: networks.build(name, width=0.1).output_size(101, 139) for name in CROWD}
+    sizes = {name: build(name, width=0.1).output_size(101, 139) for name in CROWD}
     assert sizes == {"csrnet": (12, 17), "rescsrnet": (13, 18), "sasnet": (101, 139), "dmcount": (12, 16)}
-    strides = {name: networks.network_class(name).stride for name in CROWD}
+    strides = {name: network_class(name).stride for name in CROWD}
     assert strides == {"csrnet": 8, "rescsrnet": 8, "sasnet": 1, "dmcount": 8}
 
 
 @pytest.mark.parametrize("size", [(32, 32), (32, 61), (63, 33), (95, 40)])
 def test_sasnet_takes_any_size_from_32x32_on(size):
-    network = networks.build("sasnet", width=0.1).eval()
+    network = build("sasnet", width=0.1).eval()
     with torch.no_grad():
         assert network(image(*size)).shape == (1, 1, *size)
 
 
 def test_sasnet_refuses_less_than_a_block():
-    network = networks.build("sasnet", width=0.1).eval()
+    network = build("sasnet", width=0.1).eval()
     with pytest.raises(ValueError, match="from 32x32 on, not 40x31"):
         network(image(31, 40))
     with torch.no_grad():
-        assert networks.build("sasnet", width=0.1, block_size=16).eval()(image(16, 40)).shape == (1, 1, 16, 40)
+        assert build("sasnet", width=0.1, block_size=16).eval()(image(16, 40)).shape == (1, 1, 16, 40)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_sasnet_refuses_less_than_a_block():
     ],
 )
 def test_density_is_people_per_output_pixel(name, people):
-    network = networks.build(name, width=0.25).eval()
+    network = build(name, width=0.25).eval()
     with torch.no_grad():
         output = network(image(64, 96))
         assert network.density(image(64, 96)).equal(people(output))
@@ -93,7 +93,7 @@ def test_density_is_people_per_output_pixel(name, people):
 @pytest.mark.parametrize("name", CROWD)
 def test_a_new_network_can_learn_all_its_weights(name, seed):
     torch.manual_seed(seed)
-    network = networks.build(name, width=0.25)
+    network = build(name, width=0.25)
     density = network.density(torch.randn(2, 3, 64, 96))
     scale = 1000 if name == "sasnet" else 1
     assert density.abs().max() * scale < 1
@@ -107,11 +107,11 @@ def test_a_new_network_can_learn_all_its_weights(name, seed):
 @pytest.mark.parametrize("width", [0, -1])
 def test_width_is_positive(width):
     with pytest.raises(ValueError, match="width is"):
-        networks.build("csrnet", width=width)
+        build("csrnet", width=width)
 
 
 def test_unknown_names_and_settings_are_named_with_what_was_meant():
     with pytest.raises(ValueError, match=r"'rescrsnet' is not a network\. Known: .*Did you mean 'rescsrnet'\?"):
-        networks.build("rescrsnet")
+        build("rescrsnet")
     with pytest.raises(ValueError, match=r"'widht' is not a setting of csrnet\. Known: width\. Did you mean 'width'\?"):
-        networks.build("csrnet", widht=0.5)
+        build("csrnet", widht=0.5)

@@ -7,14 +7,15 @@ from fill import fill, image, noise
 from golden import assert_golden, facts, parameters, shapes
 from torch.nn import functional as F
 
-from promptmix import depth_loss, networks
-from promptmix.cost import count
+from promptmix.networks.build import build
+from promptmix.networks.cost import count
+from promptmix.training import depth_loss
 
 
 @pytest.fixture(scope="module", params=["guidedepth", "adabins"])
 def published(request):
     """A network as published, filled by the formula, and the facts about it."""
-    network = networks.build(request.param)
+    network = build(request.param)
     expected = facts(request.param)
     return fill(network, expected["golden"][0]["gain"]), expected
 

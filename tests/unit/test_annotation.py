@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from promptmix.annotation import annotate
-from promptmix.batching import MEAN, STD, by_size, density, network_input, padded_size
 from promptmix.errors import InputError
 from promptmix.files import sha256
-from promptmix.maps import Annotation, open_maps, read_counts, read_map, read_stride, reduce_map, write_maps
-from promptmix.networks import build
+from promptmix.networks.build import build
+from promptmix.synthesis.annotation import annotate
+from promptmix.synthesis.maps import Annotation, open_maps, read_counts, read_map, read_stride, reduce_map, write_maps
+from promptmix.tasks.batching import MEAN, STD, by_size, density, network_input, padded_size
 
 
 class Brightness(nn.Module):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import yaml
 
-from promptmix.captions import Captioner, clean
 from promptmix.errors import InputError
-from promptmix.miniature.crowds import LOCATIONS, render_crowd
+from promptmix.miniature.rendering.crowds import LOCATIONS, render_crowd
+from promptmix.synthesis.captions import Captioner, clean
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())["captioners"]["clipcap"]

@@ -4,15 +4,22 @@ import stat
 import pytest
 import torch
 
-from promptmix import networks
-from promptmix.checkpoints import check_weights, load_network, load_weights, read_metadata, read_tensors, save_weights
 from promptmix.errors import InputError
+from promptmix.networks.build import build
+from promptmix.networks.checkpoints import (
+    check_weights,
+    load_network,
+    load_weights,
+    read_metadata,
+    read_tensors,
+    save_weights,
+)
 
 
 @pytest.fixture
 def network():
     torch.manual_seed(1)
-    return networks.build("rescsrnet", width=0.1)
+    return build("rescsrnet", width=0.1)
 
 
 def assert_equal(module, state):
@@ -184,7 +191,7 @@ def test_a_file_that_fits_is_told_from_one_that_does_not_without_the_network(net
 
 def test_weights_that_are_one_in_the_network_are_one_in_a_check_too(tmp_path):
     settings = {"gpt": {"vocab_size": 11, "n_positions": 8, "n_embd": 8, "n_layer": 1, "n_head": 2}}
-    save_weights(tmp_path / "a.safetensors", networks.build("clipcap", **settings))
+    save_weights(tmp_path / "a.safetensors", build("clipcap", **settings))
     assert "gpt.lm_head.weight" not in read_tensors(tmp_path / "a.safetensors")
     check_weights("clipcap", tmp_path / "a.safetensors", **settings)
 

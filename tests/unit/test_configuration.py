@@ -9,11 +9,13 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from promptmix import configuration, networks
-from promptmix.configuration import as_text, check
-from promptmix.datasets import READERS
+from promptmix.config import validation as configuration
+from promptmix.config.plan import Plan
+from promptmix.config.validation import as_text, check
+from promptmix.datasets.registry import TASKS
 from promptmix.errors import InputError
-from promptmix.plan import Plan
+from promptmix.networks import registry as networks
+from promptmix.networks.build import network_class, settings_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = yaml.safe_load(configuration.SCHEMA.read_text())
@@ -1246,13 +1248,13 @@ def test_the_examples_of_the_manual_are_right_above_the_shipped_config(tmp_path,
 
 
 def test_names_in_the_schema_are_those_of_the_library():
-    from promptmix import depth_metrics
-    from promptmix.miniature.crowds import LOCATIONS
-    from promptmix.miniature.rooms import ROOMS
-    from promptmix.statistics import metrics_of
+    from promptmix.miniature.rendering.crowds import LOCATIONS
+    from promptmix.miniature.rendering.rooms import ROOMS
+    from promptmix.report.statistics import metrics_of
+    from promptmix.tasks import depth_metrics
 
     formats = SCHEMA["properties"]["datasets"]["additionalProperties"]["properties"]["format"]["enum"]
-    assert set(formats) == set(READERS)
+    assert set(formats) == set(TASKS)
     definitions = SCHEMA["$defs"]
     assert set(definitions["network"]["enum"]) == set(networks.TASKS)
     assert {*configuration.WITHOUT_SPLIT, *configuration.WITH_EITHER} < set(formats)
@@ -1274,27 +1276,27 @@ def test_names_in_the_schema_are_those_of_the_library():
 
 def test_lightweight_networks_have_the_stride_of_the_annotations():
     for name in SCHEMA["properties"]["networks"]["properties"]:
-        assert networks.network_class(name).stride == networks.STRIDES[networks.task_of(name)]
+        assert network_class(name).stride == networks.STRIDES[networks.task_of(name)]
 
 
 def test_settings_read_from_source_are_those_of_the_class():
     for name in networks.NETWORKS:
-        assert configuration.settings_of(name) == networks.settings_of(networks.network_class(name))
+        assert configuration.settings_of(name) == settings_of(network_class(name))
 
 
 def test_the_captioners_settings_are_those_of_clipcap():
-    from promptmix.captions import Captioner
     from promptmix.networks.clipcap import GPT_SETTINGS, ClipCap
+    from promptmix.synthesis.captions import Captioner
 
     captioner = SCHEMA["properties"]["captioners"]["additionalProperties"]["properties"]
-    assert set(captioner) == set(networks.settings_of(Captioner)) - {"device"}
+    assert set(captioner) == set(settings_of(Captioner)) - {"device"}
     settings = captioner["settings"]["properties"]
-    assert set(settings) == set(networks.settings_of(ClipCap))
+    assert set(settings) == set(settings_of(ClipCap))
     assert set(settings["gpt"]["properties"]) == set(GPT_SETTINGS)
 
 
 def test_the_generators_settings_are_those_of_the_library():
-    from promptmix.generation import GeneratorSettings
+    from promptmix.synthesis.generation import GeneratorSettings
 
     known = {field.name for field in dataclasses.fields(GeneratorSettings)}
     generator = SCHEMA["properties"]["generators"]["additionalProperties"]["else"]
@@ -1302,7 +1304,7 @@ def test_the_generators_settings_are_those_of_the_library():
 
 
 def test_the_restorers_settings_are_those_of_the_library():
-    from promptmix.faces import FaceSettings
+    from promptmix.synthesis.faces import FaceSettings
 
     restorer = SCHEMA["$defs"]["restorer"]["properties"]
     parts = {"detector": "retinaface", "parser": "parsenet", "restorer": "gfpgan"}
@@ -1310,7 +1312,7 @@ def test_the_restorers_settings_are_those_of_the_library():
     assert set(restorer) == set(parts) | set(settings)
     assert {name: restorer[name]["default"] for name in settings} == settings
     for part, network in parts.items():
-        known = set(networks.settings_of(networks.network_class(network)))
+        known = set(settings_of(network_class(network)))
         if part == "parser":
             known -= {"classes"}  # what is pasted back follows from them
         assert restorer[part]["properties"]["settings"]["$ref"] == f"#/$defs/{network}"
@@ -1318,7 +1320,7 @@ def test_the_restorers_settings_are_those_of_the_library():
 
 
 def test_the_training_settings_are_those_of_the_library():
-    from promptmix.training import TrainingSettings
+    from promptmix.training.settings import TrainingSettings
 
     known = {field.name for field in dataclasses.fields(TrainingSettings)}
     of_experiments = {"network", "network_settings", "seed", "r_mix", "repeated", "real_images", "learning_rate"}
@@ -1330,7 +1332,7 @@ def test_the_training_settings_are_those_of_the_library():
 
 def test_importing_the_configuration_is_quick():
     heavy = ("torch", "pandas", "scipy", "h5py", "snakemake")
-    code = f"import promptmix.configuration, sys; print([m for m in {heavy} if m in sys.modules])"
+    code = f"import promptmix.config.validation, sys; print([m for m in {heavy} if m in sys.modules])"
     found = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT / "scripts", capture_output=True, text=True, check=True
     )

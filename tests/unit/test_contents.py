@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-from promptmix import contents as module
-from promptmix.contents import contents, is_known
+from promptmix.running import contents as module
+from promptmix.running.contents import contents, is_known
 
 
 @pytest.fixture(autouse=True)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from promptmix.datasets.index import Index
-from promptmix.miniature import corpus
-from promptmix.miniature.crowds import LOCATIONS
-from promptmix.miniature.rooms import ROOMS
+from promptmix.miniature.rendering import corpus
+from promptmix.miniature.rendering.crowds import LOCATIONS
+from promptmix.miniature.rendering.rooms import ROOMS
 
 
 @pytest.mark.parametrize("number", range(4))

@@ -2,8 +2,8 @@
 
 import pytest
 
-from promptmix.cost import count
 from promptmix.errors import InputError
+from promptmix.networks.cost import count
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from promptmix.miniature import crowds
-from promptmix.miniature.crowds import (
+from promptmix.miniature.rendering import crowds
+from promptmix.miniature.rendering.crowds import (
     LOCATIONS,
     SIZES,
     crowd_scale,

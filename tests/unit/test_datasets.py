@@ -9,12 +9,12 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from promptmix.datasets import READERS, read_dataset
+from promptmix.datasets.pictures import is_grey, jpeg_quality
+from promptmix.datasets.registry import TASKS, read_dataset
 from promptmix.datasets.sample import natural_key
 from promptmix.errors import InputError
-from promptmix.images import is_grey, jpeg_quality
-from promptmix.miniature.crowds import LOCATIONS, render_crowd
-from promptmix.miniature.formats import write_panda, write_shanghaitech, write_ucf_qnrf
+from promptmix.miniature.rendering.crowds import LOCATIONS, render_crowd
+from promptmix.miniature.rendering.formats import write_panda, write_shanghaitech, write_ucf_qnrf
 
 
 class Scene(NamedTuple):
@@ -211,7 +211,7 @@ def test_unknown_format():
     ],
 )
 def test_missing_dataset_says_where_it_was_expected_and_where_to_get_it(tmp_path, format, source):
-    assert format in READERS
+    assert format in TASKS
     with pytest.raises(InputError) as error:
         read_dataset(format, tmp_path / "nowhere")
     assert f"{tmp_path / 'nowhere'}: the dataset is missing" in str(error.value)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from promptmix.density import density_at_stride, density_map_paper
+from promptmix.tasks.density import density_at_stride, density_map_paper
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "parity" / "density.json").read_text())
 

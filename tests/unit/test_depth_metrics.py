@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from promptmix.depth_metrics import CONVENTIONS, CROPS, crop_of, image_sums, metrics
 from promptmix.errors import InputError
+from promptmix.tasks.depth_metrics import CONVENTIONS, CROPS, crop_of, image_sums, metrics
 
 NAMES = [
     f"{name}_{crop}" for crop in ("full", "eigen", "guidedepth") for name in ("pixels", "squared", "d1", "d2", "d3")

@@ -9,10 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from promptmix import batching, networks
-from promptmix.depth_loss import adabins_loss, bin_loss, guidedepth_loss, inverse, ssim
 from promptmix.errors import InputError
+from promptmix.networks import registry as networks
+from promptmix.networks.build import build, network_class
 from promptmix.networks.ddrnet import PooledNormalisation
+from promptmix.tasks import batching
+from promptmix.training.depth_loss import adabins_loss, bin_loss, guidedepth_loss, inverse, ssim
 
 SMALL = {
     "adabins": {"width": 0.125, "encoder_depth": 0.2, "embedding": 16, "patch": 4, "bins": 16},
@@ -28,19 +30,19 @@ def name(request):
 @pytest.fixture
 def network(name):
     torch.manual_seed(0)
-    return networks.build(name, **SMALL[name])
+    return build(name, **SMALL[name])
 
 
 @pytest.fixture
 def adabins():
     torch.manual_seed(0)
-    return networks.build("adabins", **SMALL["adabins"]).eval()
+    return build("adabins", **SMALL["adabins"]).eval()
 
 
 @pytest.fixture
 def guidedepth():
     torch.manual_seed(0)
-    return networks.build("guidedepth", **SMALL["guidedepth"])
+    return build("guidedepth", **SMALL["guidedepth"])
 
 
 # --- Tasks ---
@@ -50,11 +52,11 @@ def test_the_tasks_are_those_of_the_classes():
     assert {networks.task_of(name) for name in ("csrnet", "rescsrnet", "sasnet", "dmcount")} == {"counting"}
     assert {networks.task_of(name) for name in ("adabins", "guidedepth")} == {"depth"}
     for name, task in networks.TASKS.items():
-        assert networks.network_class(name).task == task, name
+        assert network_class(name).task == task, name
 
 
 def test_a_task_is_known_without_torch():
-    code = "import sys; from promptmix import networks; networks.task_of('adabins'); assert 'torch' not in sys.modules"
+    code = "import sys; from promptmix.networks import registry as networks; networks.task_of('adabins'); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})
 
 
@@ -144,19 +146,19 @@ def test_each_pixel_counts(adabins):
     ],
 )
 def test_an_image_with_too_few_or_too_many_patches_is_refused(size, message):
-    network = networks.build("adabins", width=0.05, encoder_depth=0.1, embedding=4, bins=4)
+    network = build("adabins", width=0.05, encoder_depth=0.1, embedding=4, bins=4)
     with pytest.raises(InputError, match=re.escape(message)):
         network(torch.zeros(1, 3, *size))
 
 
 @pytest.mark.parametrize(("patch", "size"), [(16, (480, 640)), (16, (352, 416)), (4, (96, 96)), (4, (160, 192))])
 def test_images_with_129_to_500_patches_are_taken(patch, size):
-    network = networks.build("adabins", width=0.05, encoder_depth=0.1, embedding=4, bins=4, patch=patch)
+    network = build("adabins", width=0.05, encoder_depth=0.1, embedding=4, bins=4, patch=patch)
     network.adaptive_bins_layer.check(*size)
 
 
 def test_no_size_helps_an_image_too_small_for_any_patch():
-    network = networks.build("adabins", width=0.05, encoder_depth=0.1, embedding=4, bins=4)
+    network = build("adabins", width=0.05, encoder_depth=0.1, embedding=4, bins=4)
     with pytest.raises(InputError, match="pixels$"):
         network.adaptive_bins_layer.check(16, 16)
 
@@ -173,7 +175,7 @@ def test_no_size_helps_an_image_too_small_for_any_patch():
 )
 def test_impossible_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
-        networks.build("adabins", **SMALL["adabins"] | settings)
+        build("adabins", **SMALL["adabins"] | settings)
 
 
 def test_older_names_of_tensors_become_those_of_today(adabins):

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from promptmix import devices
-from promptmix.devices import SCHEDULERS, cores, gpus, lease, threads
+from promptmix.running import devices
+from promptmix.running.devices import SCHEDULERS, cores, gpus, lease, threads
 
-SCRIPTS = Path(devices.__file__).parents[1]
+SCRIPTS = Path(devices.__file__).parents[2]
 JOB = """
 import os, sys
 from pathlib import Path
-from promptmix.devices import lease
+from promptmix.running.devices import lease
 
 with lease(Path(sys.argv[1])) as gpu:
     print(gpu, os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
@@ -39,7 +39,7 @@ def machine(monkeypatch, tmp_path):
 CROWD = """
 import os, sys, time
 from pathlib import Path
-from promptmix.devices import lease
+from promptmix.running.devices import lease
 
 folder, turns = Path(sys.argv[1]), int(sys.argv[2])
 print("ready", flush=True)

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from promptmix.errors import InputError
-from promptmix.evaluation import predict
-from promptmix.networks import build
+from promptmix.networks.build import build
+from promptmix.training.evaluation import predict
 
 
 class ThreeImages:

@@ -10,16 +10,15 @@ import pandas as pd
 import pytest
 import torch
 
-from promptmix import networks
-from promptmix.annotation import annotate, load_annotator
-from promptmix.batching import density, depth, padded_size
-from promptmix.checkpoints import load_network, save_weights
-from promptmix.cost import count
 from promptmix.errors import InputError
-from promptmix.evaluation import predict
 from promptmix.extensions import Arguments, check, load, locate
-from promptmix.tasks import TASKS
-from promptmix.training import TrainingSettings
+from promptmix.networks.build import build
+from promptmix.networks.checkpoints import load_network, save_weights
+from promptmix.networks.cost import count
+from promptmix.synthesis.annotation import annotate, load_annotator
+from promptmix.tasks.batching import density, depth, padded_size
+from promptmix.training.evaluation import predict
+from promptmix.training.objective import load_objective
 
 
 @pytest.fixture(autouse=True)
@@ -129,7 +128,7 @@ def test_what_a_source_does_not_define(folder):
 
 
 def test_looking_takes_no_torch():
-    code = "import sys; from promptmix import extensions, networks, fingerprint; assert 'torch' not in sys.modules"
+    code = "import sys; from promptmix import extensions; from promptmix.networks import registry; from promptmix.running import fingerprint; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})
 
 
@@ -340,7 +339,7 @@ def test_a_function_is_evaluated_like_a_network():
 
 
 def test_a_network_is_an_annotator_as_before(tmp_path):
-    made = networks.build("csrnet", width=0.05)
+    made = build("csrnet", width=0.05)
     save_weights("csrnet.safetensors", made)
     chosen = {"network": "csrnet", "settings": {"width": 0.05}, "weights": "elsewhere.safetensors", "task": "counting"}
     found = load_annotator(chosen, ["csrnet.safetensors"], "cpu")
@@ -385,13 +384,13 @@ class Net(nn.Module):
 """
 
 
-def build(source, task="counting", **settings):
+def made_of(source, task="counting", **settings):
     write("net.py", source)
-    return networks.build("net.py:Net", task=task, **settings)
+    return build("net.py:Net", task=task, **settings)
 
 
 def test_a_network_for_counting_needs_a_stride_and_forward_alone():
-    network = build(COUNTER.format(last="last"), width=1)
+    network = made_of(COUNTER.format(last="last"), width=1)
     assert (network.task, type(network).__name__, len(network.body.weight)) == ("counting", "Net", 8)
     assert padded_size(network, 37, 50) == (40, 56)
     with torch.no_grad():
@@ -401,28 +400,28 @@ def test_a_network_for_counting_needs_a_stride_and_forward_alone():
 
 
 def test_a_network_for_depth_needs_a_stride_and_forward_alone():
-    network = build(DEPTH, "depth")
+    network = made_of(DEPTH, "depth")
     pixels = [image for _, image in images((10, 13), (10, 13))]
     with torch.no_grad():
         maps = depth(network.eval(), pixels, "cpu")
         assert maps.shape == (2, 10, 13)
         assert maps.min() >= 0.1 and maps.max() <= 10
-        learnt = TASKS["depth"](None, network).forward(network, pixels, "cpu")
+        learnt = load_objective(network, 4, 15, 1).forward(network, pixels, "cpu")
     torch.testing.assert_close((10 / learnt[:, 0, :10, :13]).clamp(0.1, 10), maps)
 
 
 def test_what_a_class_says_itself_counts():
     source = DEPTH + "\n    def depth(self, image):\n        return self(image) * 0 + 42\n    mean = (0, 0, 0)\n"
     with torch.no_grad():
-        maps = depth(build(source, "depth"), [image for _, image in images((8, 8))], "cpu")
+        maps = depth(made_of(source, "depth"), [image for _, image in images((8, 8))], "cpu")
     assert (maps == 42).all()
     sub = "from promptmix.networks.csrnet import CSRNet\n\nclass Net(CSRNet): ...\n"
     write("sub.py", sub)
-    assert networks.build("sub.py:Net", task="counting", width=0.05).output_size(37, 50) == (4, 6)
+    assert build("sub.py:Net", task="counting", width=0.05).output_size(37, 50) == (4, 6)
 
 
 def test_weights_are_saved_and_loaded_and_the_cost_is_counted():
-    network = build(COUNTER.format(last="last"), width=1)
+    network = made_of(COUNTER.format(last="last"), width=1)
     save_weights("net.safetensors", network)
     loaded = load_network("net.py:Net", "net.safetensors", task="counting", width=1)
     assert torch.equal(loaded.body.weight, network.body.weight)
@@ -433,14 +432,13 @@ def test_weights_are_saved_and_loaded_and_the_cost_is_counted():
 
 
 def test_a_scaled_density_needs_a_last_layer_by_name():
-    settings = TrainingSettings("net.py:Net", 1e-3, 1, 1, 0, density_scale=100)
     with pytest.raises(
         InputError, match="density_scale is 100; Net has no `output_layer` to divide by it, so it must be 1"
     ):
-        TASKS["counting"](settings, build(COUNTER.format(last="last")))
+        load_objective(made_of(COUNTER.format(last="last")), 4, 15, 100)
     write("net2.py", COUNTER.format(last="output_layer"))
-    network = networks.build("net2.py:Net", task="counting")
-    found = TASKS["counting"](settings, network).weights(network.state_dict())
+    network = build("net2.py:Net", task="counting")
+    found = load_objective(network, 4, 15, 100).weights(network.state_dict())
     torch.testing.assert_close(found["output_layer.weight"] * 100, network.output_layer.weight.detach())
 
 
@@ -460,7 +458,7 @@ def test_a_scaled_density_needs_a_last_layer_by_name():
 )
 def test_what_is_wrong_with_a_class_is_said(old, new, problem):
     with pytest.raises(InputError) as raised:
-        build(COUNTER.format(last="last").replace(old, new), width=1)
+        made_of(COUNTER.format(last="last").replace(old, new), width=1)
     assert problem in str(raised.value)
 
 
@@ -469,7 +467,7 @@ def test_what_is_wrong_with_a_class_is_said(old, new, problem):
     [("[:, 0]", "(2, 2, 3)"), (".sum((2, 3), keepdim=True)", "(2, 1, 1, 1)"), (".tolist()", "list")],
 )
 def test_an_output_of_another_size_is_an_error(end, found):
-    network = build(COUNTER.format(last="last").replace("relu())", f"relu()){end}"))
+    network = made_of(COUNTER.format(last="last").replace("relu())", f"relu()){end}"))
     with pytest.raises(InputError) as raised:
         density(network, [image for _, image in images((16, 24), (16, 24))], "cpu")
     assert str(raised.value) == (
@@ -486,5 +484,5 @@ def test_the_code_in_the_manual_works():
     ((_, pixels),) = images((16, 24))
     (found,) = annotate(counter, [("a", pixels)], "cpu")
     assert found.map.sum() == pytest.approx(pixels.mean() / 255 * 6, rel=1e-5)
-    network = networks.build("my_network.py:MyNetwork", task="counting", width=16)
+    network = build("my_network.py:MyNetwork", task="counting", width=16)
     assert density(network, [pixels], "cpu").shape == (1, 2, 3)

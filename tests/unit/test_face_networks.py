@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from promptmix.checkpoints import load_weights, save_weights
+from promptmix.networks.checkpoints import load_weights, save_weights
 from promptmix.networks.gfpgan import GFPGAN
 from promptmix.networks.parsenet import CLASSES, FACE, ParseNet
 from promptmix.networks.retinaface import LANDMARKS, MEAN, RetinaFace, anchors, decode, encode, normalise

@@ -7,16 +7,25 @@ import pytest
 import torch
 from torch import nn
 
-from promptmix import faces
+from promptmix.datasets.pictures import encode_jpeg, jpeg_quality
 from promptmix.errors import InputError
-from promptmix.faces import TEMPLATE, FaceRestorer, FaceSettings, align, paste, restore_block, similarity, soft_mask
 from promptmix.files import sha256
-from promptmix.images import encode_jpeg, jpeg_quality
-from promptmix.manifest import COLUMNS, read_images, read_manifest, write_manifest
 from promptmix.networks.gfpgan import GFPGAN
 from promptmix.networks.parsenet import CLASSES, FACE
 from promptmix.networks.retinaface import anchors, encode
 from promptmix.networks.stylegan2 import StyledConvolution
+from promptmix.synthesis import faces
+from promptmix.synthesis.faces import (
+    TEMPLATE,
+    FaceRestorer,
+    FaceSettings,
+    align,
+    paste,
+    restore_block,
+    similarity,
+    soft_mask,
+)
+from promptmix.synthesis.manifest import COLUMNS, read_images, read_manifest, write_manifest
 
 SIZE = 64
 SKIN, HAT = CLASSES.index("skin"), CLASSES.index("hat")

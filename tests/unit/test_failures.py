@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from promptmix.failures import MOST, report
+from promptmix.running.failures import MOST, report
 
 TIME = "2026-11-23 01:00:29,872"
 

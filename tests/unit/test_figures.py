@@ -13,11 +13,12 @@ from PIL import Image
 from snakemake.iocontainers import OutputFiles
 from torch import nn
 
-from promptmix.checkpoints import save_weights
 from promptmix.datasets.index import COLUMNS, Index
-from promptmix.density import density_at_stride
 from promptmix.errors import InputError
-from promptmix.figures import (
+from promptmix.files import sha256
+from promptmix.networks.build import build
+from promptmix.networks.checkpoints import save_weights
+from promptmix.report.figures import (
     COLOURS,
     GAP,
     SIDE,
@@ -34,9 +35,8 @@ from promptmix.figures import (
     mean_chroma,
     write_figure,
 )
-from promptmix.files import sha256
-from promptmix.manifest import write_manifest
-from promptmix.networks import build
+from promptmix.synthesis.manifest import write_manifest
+from promptmix.tasks.density import density_at_stride
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 HEIGHT, WIDTH = 20, 44

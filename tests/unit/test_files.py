@@ -84,7 +84,9 @@ def test_all_that_writes_files_says_that_there_is_no_room_and_leaves_nothing(tmp
         import os
         from pathlib import Path
         import numpy as np, pandas as pd, torch
-        from promptmix import files, maps, checkpoints
+        from promptmix import files
+        from promptmix.synthesis import maps
+        from promptmix.networks import checkpoints
         many = np.random.default_rng(0).random(100_000, dtype=np.float32)
         folder = Path({str(tmp_path)!r})
 

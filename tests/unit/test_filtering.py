@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from promptmix.errors import InputError
-from promptmix.filtering import COLUMNS, filter_prompts, keep_images, keep_prompts
+from promptmix.synthesis.filtering import COLUMNS, filter_prompts, keep_images, keep_prompts
 
 # --- Images ---
 

@@ -16,11 +16,20 @@ from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusio
 from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from promptmix import generation, memory
+from promptmix.datasets.pictures import encode_jpeg, jpeg_quality
 from promptmix.errors import InputError
-from promptmix.generation import GeneratorSettings, check_prompts, generate, load_pipeline, noise, plan, write_block
-from promptmix.images import encode_jpeg, jpeg_quality
-from promptmix.manifest import read_manifest, read_verified
+from promptmix.preflight import memory
+from promptmix.synthesis import generation
+from promptmix.synthesis.generation import (
+    GeneratorSettings,
+    check_prompts,
+    generate,
+    load_pipeline,
+    noise,
+    plan,
+    write_block,
+)
+from promptmix.synthesis.manifest import read_manifest, read_verified
 
 MODELS = Path(__file__).parents[2] / "resources" / "models"
 CLIP, TOKENIZER = MODELS / "clip", MODELS / "stable-diffusion" / "tokenizer"

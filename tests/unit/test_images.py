@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from promptmix.errors import InputError
-from promptmix.images import (
+from promptmix.datasets.pictures import (
     decoded,
     decoding_bytes,
     encode_jpeg,
@@ -15,6 +14,7 @@ from promptmix.images import (
     read_image,
     training_size,
 )
+from promptmix.errors import InputError
 
 
 @pytest.fixture

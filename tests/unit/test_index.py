@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from promptmix import images as images_module
-from promptmix.datasets import Sample, index
+from promptmix.datasets import index
+from promptmix.datasets import pictures as images_module
 from promptmix.datasets.index import COLUMNS, Index, prepare
+from promptmix.datasets.pictures import decoding_bytes, encode_jpeg, read_image
+from promptmix.datasets.sample import Sample
 from promptmix.errors import InputError
-from promptmix.images import decoding_bytes, encode_jpeg, read_image
 
 SIZES = [(64, 48), (80, 40), (33, 57)]
 

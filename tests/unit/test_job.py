@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from promptmix import job
-from promptmix.devices import SCHEDULERS
+from promptmix.running import job
+from promptmix.running.devices import SCHEDULERS
 
-SCRIPTS = Path(job.__file__).parents[1]
+SCRIPTS = Path(job.__file__).parents[2]
 SCRIPT = """
 import logging, os, signal, sys, time, warnings
 from types import SimpleNamespace
 {before}
-from promptmix import job
+from promptmix.running import job
 from promptmix.errors import InputError
 from promptmix.files import replacing
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from promptmix import locks
+from promptmix.running import locks
 
-SCRIPTS = Path(locks.__file__).parents[1]
+SCRIPTS = Path(locks.__file__).parents[2]
 JOIN = """
 import sys
-from promptmix import locks
+from promptmix.running import locks
 kept = locks.join(sys.argv[1], cluster="cluster" in sys.argv)
 print("joined", flush=True)
 sys.stdin.read()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from promptmix.miniature.loop import fit, state_of
+from promptmix.miniature.models.loop import fit, state_of
 
 STEPS = 30
 

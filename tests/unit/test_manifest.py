@@ -6,7 +6,7 @@ from PIL import Image
 
 from promptmix.errors import InputError
 from promptmix.files import sha256
-from promptmix.manifest import read_manifest, read_verified, write_manifest
+from promptmix.synthesis.manifest import read_manifest, read_verified, write_manifest
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from promptmix import batching, memory
-from promptmix.generation import TILE
-from promptmix.networks import build
+from promptmix.networks.build import build
+from promptmix.preflight import memory
+from promptmix.synthesis.generation import TILE
+from promptmix.tasks import batching
 
 MINIATURE = "resources/models/stable-diffusion"
 GB = 10**9

@@ -11,13 +11,14 @@ import pytest
 import torch
 from torch import nn
 
-from promptmix import training
-from promptmix.annotation import Function, annotate
-from promptmix.captions import Captioner
 from promptmix.errors import InputError
-from promptmix.evaluation import predict
 from promptmix.out_of_memory import NotEnoughMemory, explained, in_parts
-from promptmix.training import TrainingSettings, train
+from promptmix.synthesis.annotation import Function, annotate
+from promptmix.synthesis.captions import Captioner
+from promptmix.training import loop as training
+from promptmix.training.evaluation import predict
+from promptmix.training.loop import train
+from promptmix.training.settings import TrainingSettings
 
 CUDA = "CUDA out of memory. Tried to allocate 2.25 GiB. GPU 0 has a total capacity of 7.79 GiB\nSee documentation"
 LOWER = (
@@ -243,6 +244,7 @@ class Dataset(Gallery):
 def hungry_tasks(monkeypatch, in_training, in_validation):
     """Let counting take so many images at once; return the sizes of the batches that it took."""
     from promptmix.tasks import counting
+    from promptmix.training import counting as objective
 
     batches = {True: [], False: []}
     density = counting.density
@@ -253,7 +255,8 @@ def hungry_tasks(monkeypatch, in_training, in_validation):
         batches[network.training].append(len(images))
         return density(network, images, device)
 
-    monkeypatch.setattr(counting, "density", tight)
+    for module in (counting, objective):
+        monkeypatch.setattr(module, "density", tight)
     return batches
 
 

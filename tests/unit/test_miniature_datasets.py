@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import yaml
 
-from promptmix.datasets import read_dataset
+from promptmix.datasets.pictures import is_grey, jpeg_quality
+from promptmix.datasets.registry import read_dataset
 from promptmix.files import sha256
-from promptmix.images import is_grey, jpeg_quality
-from promptmix.miniature.datasets import STREAM, render_dataset, scene
+from promptmix.miniature.rendering.datasets import STREAM, render_dataset, scene
 
 CONFIG = yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text())
 FOLDERS = {"shta": "part_A_final", "shtb": "part_B_final", "qnrf": "UCF-QNRF_ECCV18", "panda": "PANDA_Crowd"}

@@ -8,10 +8,8 @@ import pytest
 import torch
 from torchvision.ops import box_iou
 
-from promptmix.checkpoints import load_weights, read_metadata, read_tensors
-from promptmix.faces import FaceRestorer, FaceSettings, to_tensor
-from promptmix.miniature import faces
-from promptmix.miniature.faces import (
+from promptmix.miniature.models import faces
+from promptmix.miniature.models.faces import (
     PART,
     SCENE,
     TRAINERS,
@@ -23,9 +21,11 @@ from promptmix.miniature.faces import (
     render_faces,
     targets,
 )
+from promptmix.networks.checkpoints import load_weights, read_metadata, read_tensors
 from promptmix.networks.gfpgan import GFPGAN
 from promptmix.networks.parsenet import FACE, ParseNet
 from promptmix.networks.retinaface import RetinaFace, anchors, decode
+from promptmix.synthesis.faces import FaceRestorer, FaceSettings, to_tensor
 
 MODELS = Path(__file__).parents[2] / "resources/models"
 NETWORKS = {"retinaface": RetinaFace, "parsenet": ParseNet, "gfpgan": GFPGAN}

@@ -9,9 +9,9 @@ from PIL import Image
 
 from promptmix.errors import InputError
 from promptmix.files import sha256
-from promptmix.manifest import write_manifest
-from promptmix.maps import Annotation, read_map, write_maps
-from promptmix.mixing import draw_epoch, mix, read_fake, write_fake
+from promptmix.synthesis.manifest import write_manifest
+from promptmix.synthesis.maps import Annotation, read_map, write_maps
+from promptmix.synthesis.mixing import draw_epoch, mix, read_fake, write_fake
 
 
 @pytest.fixture

@@ -8,17 +8,18 @@ import pytest
 import torch
 from transformers import CLIPModel, CLIPTokenizer
 
-from promptmix.batching import density
-from promptmix.captions import CLIPImageProcessorPil
-from promptmix.checkpoints import load_network
-from promptmix.datasets import read_dataset
 from promptmix.datasets.index import Index, prepare
+from promptmix.datasets.registry import read_dataset
 from promptmix.datasets.splits import split
-from promptmix.evaluation import predict
-from promptmix.generation import GeneratorSettings, generate, load_pipeline
-from promptmix.miniature.crowds import LOCATIONS
-from promptmix.miniature.datasets import render_dataset
-from promptmix.training import TrainingSettings, train
+from promptmix.miniature.rendering.crowds import LOCATIONS
+from promptmix.miniature.rendering.datasets import render_dataset
+from promptmix.networks.checkpoints import load_network
+from promptmix.synthesis.captions import CLIPImageProcessorPil
+from promptmix.synthesis.generation import GeneratorSettings, generate, load_pipeline
+from promptmix.tasks.batching import density
+from promptmix.training.evaluation import predict
+from promptmix.training.loop import train
+from promptmix.training.settings import TrainingSettings
 
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "resources/models"

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import torch
 
-from promptmix.optimiser import AdamW
+from promptmix.training.optimiser import AdamW
 
 PROGRAM = """
 import sys, torch
-from promptmix.optimiser import AdamW
+from promptmix.training.optimiser import AdamW
 weights = torch.nn.Parameter(torch.ones(3))
 optimiser = AdamW([weights], lr=0.1, fused=True)
 weights.sum().backward()

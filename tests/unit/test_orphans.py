@@ -3,7 +3,7 @@
 import pytest
 
 from promptmix.errors import InputError
-from promptmix.slurm import refuse_orphans
+from promptmix.running.slurm import refuse_orphans
 
 
 @pytest.fixture

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from promptmix import depth_loss
-from promptmix.datasets import depth_maps, read_dataset
 from promptmix.datasets.facts import check_facts
 from promptmix.datasets.index import Index, prepare
+from promptmix.datasets.readers import depth_maps
+from promptmix.datasets.registry import read_dataset
 from promptmix.datasets.sample import natural_key, spread
 from promptmix.datasets.splits import split
 from promptmix.errors import InputError
+from promptmix.training import depth_loss
 
 SIZE = (64, 48)
 HEADS = {"1.jpg": 3, "2.JPG": 0, "10.jpeg": 2, "hall/1.png": 4}

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from promptmix.configuration import as_text, check
+from promptmix.config.plan import Plan
+from promptmix.config.validation import as_text, check
 from promptmix.errors import InputError
-from promptmix.plan import Plan
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
@@ -209,13 +209,13 @@ def test_training_settings_come_from_the_experiment_else_the_dataset_else_the_de
 
 def run(plan, experiment):
     """Return the settings of a run as training gets them, through a rule's parameter."""
-    from promptmix.training import TrainingSettings
+    from promptmix.training.settings import TrainingSettings
 
     return TrainingSettings(**json.loads(as_text(plan.settings_of_run(experiment, "1e-3", 2))))
 
 
 def test_the_settings_of_a_run_are_the_arguments_of_training(plan):
-    from promptmix.training import TrainingSettings
+    from promptmix.training.settings import TrainingSettings
 
     fields = {field.name for field in dataclasses.fields(TrainingSettings)}
     assert set(plan.settings_of_run("promptmix", "1e-3", 2)) == fields - {"repeated", "real_images"}
@@ -234,7 +234,7 @@ def test_a_baseline_its_control_and_promptmix_have_one_seed_and_as_many_images_p
 
 
 def test_fine_tuning(plan):
-    from promptmix.training import TrainingSettings
+    from promptmix.training.settings import TrainingSettings
 
     chosen = plan.fine_tuning_of("sasnet-panda")
     assert chosen["weights"] == "models/sasnet.pth"

@@ -15,14 +15,17 @@ import pytest
 import torch
 import yaml
 
-from promptmix import job, memory, networks, preflight
-from promptmix.checkpoints import save_weights
-from promptmix.configuration import check
+from promptmix.config.plan import Plan
+from promptmix.config.validation import check
 from promptmix.errors import InputError
 from promptmix.files import sha256
-from promptmix.miniature.datasets import render_dataset
-from promptmix.plan import Plan
-from promptmix.preflight import Item, report
+from promptmix.miniature.rendering.datasets import render_dataset
+from promptmix.networks.build import build
+from promptmix.networks.checkpoints import save_weights
+from promptmix.preflight import memory
+from promptmix.preflight import survey as preflight
+from promptmix.preflight.survey import Item, report
+from promptmix.running import job
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
@@ -254,7 +257,7 @@ def small(config):
 
 def save(path, width=0.1, name="rescsrnet"):
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    network = networks.build(name, width=width)
+    network = build(name, width=width)
     if Path(path).suffix == ".safetensors":
         save_weights(path, network)
     else:
@@ -311,7 +314,7 @@ def test_an_imported_checkpoint(small):
     file = save("resources/checkpoints/small.safetensors")
     known = published(sha256="1" * 64)
     assert survey(small, checkpoints=known)["annotator sasnet-shtb"].state == "found"
-    save_weights(file, networks.build("rescsrnet", width=0.1), {"source_sha256": "2" * 64})
+    save_weights(file, build("rescsrnet", width=0.1), {"source_sha256": "2" * 64})
     item = survey(small, checkpoints=known)["annotator sasnet-shtb"]
     assert item.state == "WRONG"
     assert f"was made of a file with the SHA-256 {'2' * 64}; the published one has {'1' * 64}" in item.advice
@@ -548,7 +551,7 @@ def test_what_will_be_written(config):
     config["networks"]["guidedepth"] = {}
     config["tables"]["table2"][0].pop("control")
     where = survey(config, "table2")["disk"].where
-    numbers = sum(tensor.numel() for tensor in networks.build("guidedepth").state_dict().values())
+    numbers = sum(tensor.numel() for tensor in build("guidedepth").state_dict().values())
     pixels = 9_999 * 640 * 480
     assert f"images {pixels * 0.5 / 1e9:.1f} GB" in where
     assert f"annotations {pixels * 2 / 1e9:.1f} GB" in where

@@ -9,14 +9,15 @@ import torch
 from PIL import Image
 from torch import nn
 
-from promptmix import progress as module
 from promptmix.datasets.index import Index, prepare
 from promptmix.datasets.sample import Sample
-from promptmix.evaluation import predict
-from promptmix.miniature.loop import fit
-from promptmix.networks import build
-from promptmix.progress import Progress, duration, progress
-from promptmix.training import TrainingSettings, train
+from promptmix.miniature.models.loop import fit
+from promptmix.networks.build import build
+from promptmix.running import progress as module
+from promptmix.running.progress import Progress, duration, progress
+from promptmix.training.evaluation import predict
+from promptmix.training.loop import train
+from promptmix.training.settings import TrainingSettings
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def clock(monkeypatch):
 @pytest.fixture(autouse=True)
 def lines(caplog):
     caplog.set_level(logging.WARNING, logger="promptmix")  # jobs that other tests have started have lowered it
-    caplog.set_level(logging.INFO, logger="promptmix.progress")
+    caplog.set_level(logging.INFO, logger="promptmix.running.progress")
     return caplog
 
 
@@ -150,7 +151,7 @@ def test_a_training_that_is_taken_up_again(lines, index, tmp_path):
         raise Killed
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
-        patch.setattr("promptmix.training.write_csv", kill)
+        patch.setattr("promptmix.training.loop.write_csv", kill)
         train(settings, index, None, tmp_path / "run", "cpu", save_seconds=0)
     lines.clear()
     train(settings, index, None, tmp_path / "run", "cpu")
@@ -164,7 +165,7 @@ def test_evaluation(talkative, lines, index):
 
 
 def test_generation(talkative, lines, block, monkeypatch):
-    from promptmix import generation
+    from promptmix.synthesis import generation
 
     images, files, manifest = block
     monkeypatch.setattr(generation, "generate", lambda *_: enumerate(np.zeros((3, 8, 8, 3), np.uint8)))
@@ -173,7 +174,7 @@ def test_generation(talkative, lines, block, monkeypatch):
 
 
 def test_face_restoration(talkative, lines, block, monkeypatch):
-    from promptmix import faces, generation
+    from promptmix.synthesis import faces, generation
 
     images, files, manifest = block
     monkeypatch.setattr(generation, "generate", lambda *_: enumerate(np.zeros((3, 8, 8, 3), np.uint8)))

@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from promptmix.config.pools import expand
 from promptmix.errors import InputError
-from promptmix.prompts import COLUMNS, by_hand, caption_of, expand, from_captions, prompt
+from promptmix.synthesis.prompts import COLUMNS, by_hand, caption_of, from_captions, prompt
 
 SUFFIX = {"grey": "grey photo", "colour": "colour photo"}
 
@@ -128,6 +129,6 @@ def test_locations_and_their_place_need_each_other():
 
 def test_counting_prompts_imports_little():
     """The config does at every start of Snakemake."""
-    code = "import sys, promptmix.prompts; print({'pandas', 'numpy', 'torch'} & set(sys.modules))"
+    code = "import sys, promptmix.config.pools; print({'pandas', 'numpy', 'torch'} & set(sys.modules))"
     scripts = Path(__file__).parents[2] / "scripts"
     assert subprocess.run([sys.executable, "-c", code], cwd=scripts, text=True, capture_output=True).stdout == "set()\n"

@@ -21,8 +21,10 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from promptmix import networks
-from promptmix.checkpoints import (
+from promptmix.errors import InputError
+from promptmix.files import sha256
+from promptmix.networks.build import build, network_class
+from promptmix.networks.checkpoints import (
     check_weights,
     import_checkpoint,
     load_network,
@@ -31,8 +33,6 @@ from promptmix.checkpoints import (
     read_metadata,
     read_tensors,
 )
-from promptmix.errors import InputError
-from promptmix.files import sha256
 
 sys.path.append(str(Path(__file__).parents[1] / "parity"))
 from fill import fill, image, values
@@ -238,7 +238,7 @@ def filled(shapes: dict[str, list[int]]) -> OrderedDict[str, Tensor]:
 def test_an_imported_network_computes_what_the_published_one_does(form, tmp_path):
     name, settings, content, save, file = FORMS[form]
     torch.manual_seed(0)
-    published = fill(networks.build(name, **settings))
+    published = fill(build(name, **settings))
     state = published.state_dict()
     save(content(state.copy()), tmp_path / file)
     expected = outputs(published)
@@ -273,7 +273,7 @@ def test_files_of_the_published_size_fit(form, tmp_path):
 
 def test_an_import_says_what_it_is_and_where_it_is_from(tmp_path, caplog):
     source, out = tmp_path / "partAmodel_best.pth.tar", tmp_path / "csrnet-shta.safetensors"
-    by_python2(csrnet(fill(networks.build("csrnet", width=0.1)).state_dict()), source)
+    by_python2(csrnet(fill(build("csrnet", width=0.1)).state_dict()), source)
     licence = {"name": "none stated", "research": "unclear"}
     with caplog.at_level(logging.INFO):
         import_checkpoint(
@@ -298,14 +298,14 @@ def test_an_import_says_what_it_is_and_where_it_is_from(tmp_path, caplog):
 
 
 def test_what_is_left_out_of_the_weights_is_in_the_log(tmp_path, caplog):
-    torch.save(clipcap(networks.build("clipcap", **CAPTIONER).state_dict()), tmp_path / "coco_weights.pt")
+    torch.save(clipcap(build("clipcap", **CAPTIONER).state_dict()), tmp_path / "coco_weights.pt")
     with caplog.at_level(logging.INFO):
         check_weights("clipcap", tmp_path / "coco_weights.pt", **CAPTIONER)
     assert "left out 4 tensors that the network has no use for: gpt.transformer.h.0.attn.bias, " in caplog.text
 
 
 def test_batch_counts_are_zero_where_pytorch_did_not_count_yet(tmp_path):
-    state = fill(networks.build("guidedepth", width=0.125)).state_dict()
+    state = fill(build("guidedepth", width=0.125)).state_dict()
     state = OrderedDict((key, tensor) for key, tensor in state.items() if not key.endswith("num_batches_tracked"))
     by_python2(state, tmp_path / "old.pth")
     network = load_network("guidedepth", tmp_path / "old.pth", width=0.125)
@@ -352,7 +352,7 @@ def test_the_front_end_computes_what_torchvision_s_does(name, make, tensors, imp
         assert read_metadata(path)["backbone"] == "true"
     weights = read_backbone(name, path)
     assert len(weights) == tensors
-    network = networks.build(name).eval()
+    network = build(name).eval()
     before = network.output_layer.weight.clone()
     result = network.load_state_dict(weights, strict=False)
     assert not result.unexpected_keys
@@ -364,7 +364,7 @@ def test_the_front_end_computes_what_torchvision_s_does(name, make, tensors, imp
 def ddrnet(width=1.0):
     """The published ImageNet checkpoint's tensors: those of GuideDepth's that it has, and twenty more."""
     with torch.device("meta"):
-        network = networks.build("guidedepth", width=width).feature_extractor
+        network = build("guidedepth", width=width).feature_extractor
     shapes = {key: list(tensor.shape) for key, tensor in network.state_dict().items()}
     shapes = {key: shape for key, shape in shapes.items() if not key.startswith(("spp.", "final_layer."))}
     more = {f"down5.{i}.weight": [8] for i in range(12)} | {f"last_layer.{i}.weight": [8] for i in range(6)}
@@ -381,7 +381,7 @@ def test_254_of_the_published_ddrnet_s_274_tensors_go_to_guidedepth(content, tmp
     for key, tensor in weights.items():
         assert tensor.equal(state[key.removeprefix("feature_extractor.")]), key
     assert "left out 20 tensors that the network has no use for: down5.0.weight" in caplog.text
-    network = networks.build("guidedepth")
+    network = build("guidedepth")
     assert not network.load_state_dict(weights, strict=False).unexpected_keys
     backbone = {key for key in network.state_dict() if key.startswith("feature_extractor.")}
     assert len(backbone - set(weights)) == 79
@@ -414,8 +414,8 @@ def test_another_classifier_is_no_backbone(name, state, difference, tmp_path):
     zipped(one_number_each(shapes), tmp_path / "a.pth")
     with pytest.raises(InputError) as error:
         read_backbone(name, tmp_path / "a.pth")
-    backbone = networks.network_class(name).backbone
-    network = networks.network_class(name).__name__
+    backbone = network_class(name).backbone
+    network = network_class(name).__name__
     assert f"a.pth does not fit {backbone.classifier}, the backbone of {network}." in str(error.value)
     assert f"Is this file {backbone.classifier} as trained on ImageNet ({backbone.published})?" in str(error.value)
     error.match(f"(?s){difference}")
@@ -504,7 +504,7 @@ def test_a_pickle_that_would_run_code_is_refused_and_not_run(save, tmp_path, mon
 
 
 def test_a_whole_network_is_refused(tmp_path):
-    torch.save(networks.build("rescsrnet", width=0.1), tmp_path / "a.pth")
+    torch.save(build("rescsrnet", width=0.1), tmp_path / "a.pth")
     with pytest.raises(InputError, match=r"it calls promptmix\.networks\.rescsrnet\.ResCSRNet, .* for a state_dict"):
         read_tensors(tmp_path / "a.pth")
 
@@ -512,7 +512,7 @@ def test_a_whole_network_is_refused(tmp_path):
 @pytest.mark.parametrize("save", [zipped, legacy, by_python2])
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.99])
 def test_a_download_that_was_cut_off(save, share, tmp_path):
-    save(csrnet(networks.build("csrnet", width=0.1).state_dict()), tmp_path / "a.pth.tar")
+    save(csrnet(build("csrnet", width=0.1).state_dict()), tmp_path / "a.pth.tar")
     whole = (tmp_path / "a.pth.tar").read_bytes()
     (tmp_path / "a.pth.tar").write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(InputError, match=r"a\.pth\.tar is damaged or cut off, .*; fetch it again \("):
@@ -522,7 +522,7 @@ def test_a_download_that_was_cut_off(save, share, tmp_path):
 @pytest.fixture
 def source(tmp_path):
     path = tmp_path / "model_qnrf.pth"
-    legacy(networks.build("dmcount", width=0.05).state_dict(), path)
+    legacy(build("dmcount", width=0.05).state_dict(), path)
     return path
 
 

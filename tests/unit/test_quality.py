@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from promptmix.errors import InputError
-from promptmix.maps import Annotation, map_shape, write_maps
-from promptmix.quality import count_disagreement, depth_disagreement, score_block
+from promptmix.networks.registry import map_shape
+from promptmix.synthesis.maps import Annotation, write_maps
+from promptmix.synthesis.quality import count_disagreement, depth_disagreement, score_block
 
 # --- Counts ---
 

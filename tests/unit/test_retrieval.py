@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 from huggingface_hub import constants
 
-from promptmix import retrieval
 from promptmix.errors import InputError
-from promptmix.retrieval import CHUNK, fetch, fetch_model, unpack
+from promptmix.retrieval import download as retrieval
+from promptmix.retrieval.download import CHUNK, fetch, fetch_model, unpack
 
 CONTENT = np.random.default_rng(0).bytes(1_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -191,8 +191,8 @@ def test_a_server_that_breaks_each_time_at_the_same_byte_is_given_up_and_what_ar
 
 def test_a_job_that_is_killed_is_gone_on_with(server, out):
     server.answers = [{"upto": 400_000, "hangs": True}, {}]
-    script = f"from promptmix.retrieval import fetch; fetch({server.url!r}, {str(out)!r})"
-    environment = os.environ | {"PYTHONPATH": str(Path(retrieval.__file__).parents[1])}
+    script = f"from promptmix.retrieval.download import fetch; fetch({server.url!r}, {str(out)!r})"
+    environment = os.environ | {"PYTHONPATH": str(Path(retrieval.__file__).parents[2])}
     job = subprocess.Popen([sys.executable, "-c", script], env=environment)
     part, end = out.parent / ".crowd.bin.part", time.monotonic() + 60
     while not (part.exists() and part.stat().st_size) and job.poll() is None and time.monotonic() < end:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from promptmix.miniature.furniture import ROOMS, Scene, furnish
-from promptmix.miniature.rooms import Camera, cast, describe, render_room
+from promptmix.miniature.rendering.furniture import ROOMS, Scene, furnish
+from promptmix.miniature.rendering.rooms import Camera, cast, describe, render_room
 
 
 @pytest.mark.parametrize("kind", ROOMS)

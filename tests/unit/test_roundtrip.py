@@ -8,14 +8,21 @@ import pytest
 import yaml
 from PIL import Image
 
-from promptmix.captions import Captioner
 from promptmix.errors import InputError
 from promptmix.files import sha256, write_csv
-from promptmix.generation import GeneratorSettings, generate, load_pipeline, plan
-from promptmix.manifest import write_manifest
-from promptmix.miniature.crowds import LOCATIONS, render_crowd
-from promptmix.prompts import by_hand, caption_of, prompt
-from promptmix.roundtrip import COLUMNS, read_round_trip, round_trip, summary, word_edit_distance, write_round_trip
+from promptmix.miniature.rendering.crowds import LOCATIONS, render_crowd
+from promptmix.report.roundtrip import (
+    COLUMNS,
+    read_round_trip,
+    round_trip,
+    summary,
+    word_edit_distance,
+    write_round_trip,
+)
+from promptmix.synthesis.captions import Captioner
+from promptmix.synthesis.generation import GeneratorSettings, generate, load_pipeline, plan
+from promptmix.synthesis.manifest import write_manifest
+from promptmix.synthesis.prompts import by_hand, caption_of, prompt
 
 ROOT = Path(__file__).parents[2]
 CONFIG = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from promptmix.errors import InputError
-from promptmix.selection import select_learning_rate
+from promptmix.training.selection import select_learning_rate
 
 
 @pytest.fixture

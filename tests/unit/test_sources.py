@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from promptmix import sources
+from promptmix.config import sources
 from promptmix.errors import InputError
 
-ROOT = Path(sources.__file__).parents[2]
+ROOT = Path(sources.__file__).parents[3]
 HASH, REVISION = "0a" * 32, "0b" * 20
 LICENCE = {
     "name": "none stated",
@@ -128,7 +128,7 @@ def test_what_the_papers_config_takes_from_resources_is_known():
 
 def test_loading_is_quick_and_needs_no_torch():
     """Snakemake does it at every start."""
-    script = "import sys; from promptmix import sources; sources.load(); print('torch' in sys.modules, 'requests' in sys.modules)"
+    script = "import sys; from promptmix.config import sources; sources.load(); print('torch' in sys.modules, 'requests' in sys.modules)"
     environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]

@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from promptmix.datasets import Sample
+from promptmix.datasets.sample import Sample
 from promptmix.datasets.splits import split
 from promptmix.errors import InputError
 

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from scipy.stats import nct, t
 
-from promptmix import depth_metrics
 from promptmix.errors import InputError
-from promptmix.statistics import DEPTH, bootstrap, excludes_zero, interval, metrics_of, resolvable
+from promptmix.report.statistics import DEPTH, bootstrap, excludes_zero, interval, metrics_of, resolvable
+from promptmix.tasks import depth_metrics
 
 MAE, RMSE = metrics_of("counting")
 

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from promptmix.depth_metrics import CROPS
 from promptmix.errors import InputError
-from promptmix.statistics import interval
-from promptmix.tables import bold_if, brackets, mean_and_deviation, signed, write_cost_table, write_table
+from promptmix.report.statistics import interval
+from promptmix.report.tables import bold_if, brackets, mean_and_deviation, signed, write_cost_table, write_table
+from promptmix.tasks.depth_metrics import CROPS
 
 CHANGE, IMAGES = "Change of MAE [95 % over repeats]", "[95 % over images]"
 CONTROL = "Against the control [95 % over repeats]"

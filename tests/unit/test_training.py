@@ -19,15 +19,19 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from promptmix import training
 from promptmix.errors import InputError
 from promptmix.files import sha256
-from promptmix.manifest import write_manifest
-from promptmix.maps import Annotation, map_shape, write_maps
-from promptmix.mixing import mix, read_fake, write_fake
-from promptmix.networks import build
-from promptmix.tasks.counting import Counting, predict_counts
-from promptmix.training import RealImages, TrainingSettings, plan_epoch, train
+from promptmix.networks.build import build
+from promptmix.networks.registry import map_shape
+from promptmix.synthesis.manifest import write_manifest
+from promptmix.synthesis.maps import Annotation, write_maps
+from promptmix.synthesis.mixing import mix, read_fake, write_fake
+from promptmix.tasks.counting import predict_counts
+from promptmix.training import loop as training
+from promptmix.training.images import RealImages
+from promptmix.training.loop import plan_epoch, train
+from promptmix.training.objective import load_objective
+from promptmix.training.settings import TrainingSettings
 
 SETTINGS = TrainingSettings(
     network="rescsrnet", network_settings={"width": 0.1}, learning_rate=1e-3, epochs=4, batch_size=4, seed=3
@@ -194,7 +198,7 @@ def test_the_best_epoch_is_kept_and_named(tmp_path):
     assert float(metadata["val_error"]) == pytest.approx(best["val_error"])
     network = build("rescsrnet", width=0.1)
     network.load_state_dict(load_file(tmp_path / "checkpoint.safetensors"))
-    images = RealImages(TinyIndex(), "val", Counting(SETTINGS, network))
+    images = RealImages(TinyIndex(), "val", load_objective(network, 4, 15, 1))
     errors = predict_counts(network, images, "cpu") - images.frame["count"]
     assert errors.abs().mean() == pytest.approx(best["val_error"], rel=1e-4)
 
@@ -235,7 +239,7 @@ def test_scaled_density_is_saved_unscaled(tmp_path):
     _, history = run(tmp_path, replace(SETTINGS, density_scale=100, epochs=12))
     network = build("rescsrnet", width=0.1)
     network.load_state_dict(load_file(tmp_path / "checkpoint.safetensors"))
-    images = RealImages(TinyIndex(), "val", Counting(SETTINGS, network))
+    images = RealImages(TinyIndex(), "val", load_objective(network, 4, 15, 1))
     errors = predict_counts(network, images, "cpu") - images.frame["count"]
     assert errors.abs().mean() == pytest.approx(history["val_error"].min(), rel=1e-3)
 

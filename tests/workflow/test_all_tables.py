@@ -16,9 +16,9 @@ import yaml
 from conftest import ROOT, jobs
 from PIL import Image
 
+from promptmix.config.plan import Plan
 from promptmix.datasets.index import Index
-from promptmix.manifest import read_manifest
-from promptmix.plan import Plan
+from promptmix.synthesis.manifest import read_manifest
 
 RESULTS = "results/tiny"
 TARGETS = [f"tables/table{n}.md" for n in range(1, 8)] + ["tables/roundtrip.md"]

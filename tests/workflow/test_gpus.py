@@ -31,7 +31,7 @@ rule compute:
 SCRIPT = """
 import json, os, time
 from pathlib import Path
-from promptmix import job
+from promptmix.running import job
 
 config = snakemake.config
 with job.start(snakemake) as device:

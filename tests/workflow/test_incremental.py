@@ -234,15 +234,15 @@ CHANGES = {
     "a checkpoint deleted": (lambda workflow: (workflow / f"{MODELS}/sasnet-shta.safetensors").unlink(), set()),
     "comments, docstrings, layout of all code": (in_other_words, set()),
     "memory and time that rules ask for": (other_resources, set()),
-    "code that starts jobs": (code("promptmix/job.py"), set()),
+    "code that starts jobs": (code("promptmix/running/job.py"), set()),
     "code of a script": (code("figure2.py"), {"figure2 2"}),
     "code of one network": (code("promptmix/networks/guidedepth.py"), DEPTH),
     "code of the score": (
-        code("promptmix/quality.py"),
+        code("promptmix/synthesis/quality.py"),
         {f"score_images {BY_HAND} sasnet-shta+sasnet-shtb 000"} | mixed("shtb-q50") | table(7),
     ),
     "code of the tables": (
-        code("promptmix/tables.py"),
+        code("promptmix/report/tables.py"),
         table(1, 2, 4, 5, 6, 7) | {"table3 3", "roundtrip roundtrip"},
     ),
 }

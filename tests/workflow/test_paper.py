@@ -10,8 +10,8 @@ import yaml
 from conftest import ROOT, jobs
 from test_all_tables import trainings
 
-from promptmix import networks
-from promptmix.checkpoints import read_metadata, read_tensors
+from promptmix.networks.build import build
+from promptmix.networks.checkpoints import read_metadata, read_tensors
 
 PAPER = ROOT / "config" / "paper.yaml"
 
@@ -85,7 +85,7 @@ def test_a_checkpoint_that_a_person_must_fetch(folder):
 
 def test_a_published_checkpoint_is_imported_once(folder):
     torch.manual_seed(0)
-    state = networks.build("sasnet").state_dict()
+    state = build("sasnet").state_dict()
     (folder / "resources/downloads").mkdir(parents=True, exist_ok=True)
     torch.save(state, folder / "resources/downloads/SHHB.pth", _use_new_zipfile_serialization=False)
     checkpoint = "resources/checkpoints/sasnet-shtb.safetensors"

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from promptmix.manifest import read_manifest
+from promptmix.synthesis.manifest import read_manifest
 
 IMAGES = "results/tiny/images/shtb-captions/stable-diffusion"
 RUN = "results/tiny/runs/shtb-rescsrnet-promptmix"
@@ -73,7 +73,7 @@ def test_jobs_that_run_together_share_the_cores(finished):
 
 def test_a_deleted_image_is_named_with_the_command_that_restores_it(finished, tmp_path):
     from promptmix.errors import InputError
-    from promptmix.manifest import read_verified
+    from promptmix.synthesis.manifest import read_verified
 
     manifest = read_manifest(finished / f"{IMAGES}/block-000.csv")
     lost = tmp_path / "seed-00007.jpg"

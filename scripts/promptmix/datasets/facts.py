@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from promptmix.datasets.pictures import jpeg_quality
 from promptmix.datasets.sample import Sample, spread
-from promptmix.images import jpeg_quality
 
 TOLERANCE = 0.01
 """Share by which the number of heads may differ from the published one."""

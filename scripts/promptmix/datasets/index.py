@@ -24,12 +24,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from promptmix.datasets.pictures import GREY_MODES, decoded, decoding_bytes, is_grey, jpeg_quality, training_size
 from promptmix.datasets.sample import Sample
 from promptmix.datasets.splits import SPLITS
 from promptmix.errors import InputError
 from promptmix.files import no_room, replacing
-from promptmix.images import GREY_MODES, decoded, decoding_bytes, is_grey, jpeg_quality, training_size
-from promptmix.progress import progress
+from promptmix.running.progress import progress
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def prepare(
     Args:
         samples: split into "train", "val" and "test"; all of them with depth, or none.
         folder: where the files go.
-        resize: see `promptmix.images.training_size`.
+        resize: see `promptmix.datasets.pictures.training_size`.
         workers: threads that decode.
 
     Raises:

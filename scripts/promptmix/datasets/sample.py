@@ -12,8 +12,8 @@ from typing import ClassVar
 import numpy as np
 from PIL import Image
 
+from promptmix.datasets.pictures import opened
 from promptmix.errors import InputError
-from promptmix.images import opened
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Sample:
         return len(self.points)
 
     def open(self) -> AbstractContextManager[Image.Image]:
-        """Open the image, in a `with` block; it is decoded when asked for. See `promptmix.images.opened`."""
+        """Open the image, in a `with` block; it is decoded when asked for. See `promptmix.datasets.pictures.opened`."""
         return opened(self.image)
 
     def depth(self) -> np.ndarray:

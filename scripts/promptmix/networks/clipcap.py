@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from promptmix.networks import suggest
+from promptmix.errors import did_you_mean
 
 HEADS = 8
 """Heads of the transformer mapper's attention."""
@@ -67,7 +67,7 @@ class ClipCap(nn.Module):
         elif mapping == "transformer":
             self.clip_project = TransformerMapper(prefix_size, clip_length, prefix_length, dimension, num_layers)
         else:
-            raise ValueError(f"{mapping!r} is not a mapping of ClipCap. {suggest(mapping, ('mlp', 'transformer'))}")
+            raise ValueError(f"{mapping!r} is not a mapping of ClipCap. Known: mlp, transformer.")
 
     def forward(self, tokens: Tensor, prefix: Tensor, mask: Tensor | None = None):
         """Return GPT-2's output, whose `logits` are (N, prefix_length + T, vocabulary).
@@ -172,7 +172,9 @@ def gpt2_config(settings: Mapping) -> GPT2Config:
     """Return GPT-2 small's configuration with other `settings`; an unknown one is a ValueError."""
     for name in settings:
         if name not in GPT_SETTINGS:
-            raise ValueError(f"gpt.{name} is not a setting of ClipCap. {suggest(name, GPT_SETTINGS)}")
+            raise ValueError(
+                f"gpt.{name} is not a setting of ClipCap. Known: {', '.join(sorted(GPT_SETTINGS))}.{did_you_mean(name, GPT_SETTINGS)}"
+            )
     # GPT-2's own first and last token stand outside a smaller vocabulary, and ClipCap has no use for them.
     return GPT2Config(**settings, bos_token_id=None, eos_token_id=None)
 

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from promptmix.networks.ddrnet import DDRNet
 from promptmix.networks.layers import Backbone, channels, initialise, start_small
+from promptmix.networks.registry import FARTHEST, NEAREST
 
-NEAREST, FARTHEST = 0.1, 10.0
 """Range of depths in metres, as for NYU Depth V2."""
 
 

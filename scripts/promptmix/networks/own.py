@@ -20,10 +20,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from promptmix import extensions, networks
-from promptmix.depth_loss import FARTHEST, NEAREST
+from promptmix import extensions
 from promptmix.errors import InputError
 from promptmix.networks.layers import CrowdNetwork
+from promptmix.networks.registry import FARTHEST, NEAREST, STRIDES
 
 
 class Counter(CrowdNetwork):
@@ -57,13 +57,13 @@ def build(reference: str, task: str, **settings) -> nn.Module:
     Raises:
         InputError: no such class, one that does not take the settings, or one that is no network for the task.
     """
-    kind = networks.network_class(reference)
+    kind = extensions.load(reference)
     if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
         raise InputError(f"{reference} is no class of networks; expected one that inherits from torch.nn.Module")
     completed = type(kind.__name__, (kind, COMPLETED[task]), {"task": task, "__module__": kind.__module__})
     with extensions.explained(reference, f"cannot be made with {settings or 'no settings'}"):
         network = completed(**settings)
-    stride, expected = getattr(network, "stride", None), networks.STRIDES[task]
+    stride, expected = getattr(network, "stride", None), STRIDES[task]
     if stride != expected:
         found = "no stride" if stride is None else f"stride {stride!r}"
         raise InputError(

@@ -1,0 +1,1 @@
+"""Datasets in their authors' formats, a module per format."""

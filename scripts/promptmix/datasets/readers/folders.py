@@ -1,0 +1,141 @@
+"""What the formats for your own data share: folders of images, and heads in pixels.
+
+A dataset is one folder with `images/` in it and the annotations beside it, or `train/` and `test/`, each of that form.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from promptmix.datasets.pictures import opened
+from promptmix.datasets.sample import UNSPLIT, Sample, existing, natural_key, root
+from promptmix.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+IMAGES = (".jpg", ".jpeg", ".png")
+ORIENTATION = 0x0112
+"""The EXIF tag that says how a viewer is to turn the picture."""
+
+
+def parts(path: str | Path, expected: Mapping[str, int] | None, where: str) -> dict[str, Path]:
+    """Return the folders that hold a dataset by split: {"": folder}, or those of "train" and "test".
+
+    Args:
+        expected: images per split; {"all": ...} for a dataset without one.
+
+    Raises:
+        InputError: the dataset is missing, one of train/ and test/ is, or there is a split and none is expected, or
+            the other way round.
+    """
+    folder = root(path, where)
+    split = [name for name in ("train", "test") if (folder / name).is_dir()]
+    if split and (folder / "images").is_dir():
+        raise InputError(f"{folder}: 'images' and '{split[0]}' are both there; put one of them elsewhere. {where}")
+    found = {name: existing(folder, [name], where) for name in ("train", "test")} if split else {"": folder}
+    wanted = {name or UNSPLIT for name in found}
+    if expected is not None and set(expected) != wanted:
+        there = "train/ and test/ are there" if split else "there is no train/ and test/"
+        form = "{train: ..., test: ...}" if split else "{all: ...}"
+        raise InputError(f"{folder}: {there}, so the number of images is to be given as {form}, not {dict(expected)}")
+    return found
+
+
+def files_in(folder: Path, suffixes: Sequence[str], where: str) -> dict[str, Path]:
+    """Return a folder's files with one of the suffixes, in any case, also those in folders in it; hidden ones are not.
+
+    Returns:
+        paths by name, the path from `folder` on with forward slashes, in natural order.
+
+    Raises:
+        InputError: there is none.
+    """
+    names = (file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    names = sorted((name for name in names if "/." not in f"/{name}"), key=natural_key)
+    files = {name: folder / name for name in names if Path(name).suffix.lower() in suffixes}
+    listed = ", ".join(suffixes)
+    if not files:
+        raise InputError(f"{folder}: no file here ends in {listed}. {where}")
+    if others := [name for name in names if name not in files]:
+        logger.warning("%s: %d files end in none of %s: left out, as '%s'", folder, len(others), listed, others[0])
+    return files
+
+
+def size_of(image: Path) -> tuple[int, int]:
+    """Return an image's width and height, those of the stored pixels.
+
+    Raises:
+        InputError: the image is damaged, or is to be turned before it is shown.
+    """
+    with opened(image) as file:
+        turned = file.getexif().get(ORIENTATION, 1) if file.format == "JPEG" else 1
+        if turned not in (0, 1):
+            raise InputError(
+                f"{image}: the EXIF tag Orientation ({turned}) asks to turn the picture, and annotations may refer to "
+                "it turned or not. Expected none: turn the pixels (mogrify -auto-orient), or, if the annotations "
+                "refer to the pixels as they are stored, take the tag away (exiftool -Orientation=)"
+            )
+        return file.size
+
+
+def with_heads(
+    folder: Path,
+    split: str,
+    files: Sequence[Path],
+    image: np.ndarray,
+    points: np.ndarray,
+    annotation: Path,
+    boxes: np.ndarray | None = None,
+) -> list[Sample]:
+    """Return the samples of a part, without the heads that lie outside their image (on its edge is inside).
+
+    Args:
+        folder: the dataset's, from which the samples' names count.
+        split: of the part.
+        files: the images.
+        image: (N,) integers, the position in `files` of each head's image.
+        points: (N, 2) x and y of each head, pixels.
+        annotation: the file that they are from, for messages.
+        boxes: (N, 4) left, top, right and bottom of each head.
+
+    Raises:
+        InputError: an image is damaged; no heads at all, or coordinates that are not pixels of the images: fractions,
+            or most of them outside.
+    """
+    if not len(points):
+        raise InputError(f"{annotation}: no heads. Expected one or more in all the images")
+    if ((points >= 0) & (points <= 1)).all():
+        raise InputError(
+            f"{annotation}: all coordinates lie between 0 and 1, as fractions of the image do. Expected pixels: "
+            "multiply them by the image's width and height"
+        )
+    sizes = np.array([size_of(file) for file in files])
+    kept = ((points >= 0) & (points <= sizes[image])).all(axis=1)
+    lost = np.flatnonzero(~kept)
+    if len(lost):
+        first = f"({points[lost[0], 0]:g}, {points[lost[0], 1]:g}) in {files[image[lost[0]]].name}"
+        first += " of {}x{} pixels".format(*sizes[image[lost[0]]])
+        found = f"{annotation}: {len(lost)} of {len(points)} heads lie outside their image, such as {first}"
+        if 2 * len(lost) > len(points):
+            asked = "Were the images resized, or x and y swapped?"
+            raise InputError(f"{found}. Expected x and y in pixels of the image file. {asked}")
+        logger.warning("%s: dropped", found)
+    outside = np.bincount(image[~kept], minlength=len(files))
+    order = np.flatnonzero(kept)[np.argsort(image[kept], kind="stable")]
+    ends = np.cumsum(np.bincount(image[kept], minlength=len(files)))
+    empty = int((np.diff(ends, prepend=0) == 0).sum())
+    logger.info("%s: %d heads in %d images, of which %d have none", annotation, len(order), len(files), empty)
+    return [
+        Sample(
+            file.relative_to(folder).as_posix(),
+            file,
+            split,
+            *map(int, size),
+            points[heads],
+            None if boxes is None else boxes[heads],
+            outside=int(dropped),
+        )
+        for file, size, heads, dropped in zip(files, sizes, np.split(order, ends[:-1]), outside, strict=True)
+    ]

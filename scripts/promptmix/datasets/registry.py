@@ -1,0 +1,48 @@
+"""Formats of datasets by name: what is known of them without reading one. Each has a reader in a module of its name."""
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from promptmix.datasets.sample import Sample
+from promptmix.errors import InputError, did_you_mean
+
+TASKS = {
+    "shanghaitech": "counting",
+    "ucf_qnrf": "counting",
+    "panda": "counting",
+    "nyu": "depth",
+    "points": "counting",
+    "coco": "counting",
+    "depth_maps": "depth",
+}
+"""What networks learn on a dataset of each format."""
+
+
+def reader_of(format: str) -> str:
+    """Return the name of the module that reads a format."""
+    return f"promptmix.datasets.readers.{format}"
+
+
+def read_dataset(
+    format: str, path: str | Path, expected: Mapping[str, int] | None = None, unit: float | None = None
+) -> list[Sample]:
+    """Read a dataset from disk: heads in memory, images and depths where they are.
+
+    Args:
+        format: a key of `TASKS`.
+        path: the dataset's folder, or its one file.
+        expected: images per split, such as {"train": 400, "test": 316}, or {"all": 45} for a dataset without a split.
+        unit: for `depth_maps` only, metres per count.
+
+    Raises:
+        InputError: an unknown format, a unit for a format that has its own, or a dataset that is missing, incomplete or
+            damaged.
+    """
+    if format not in TASKS:
+        known = ", ".join(sorted(TASKS))
+        raise InputError(f"'{format}' is not a format of datasets. Known: {known}.{did_you_mean(format, TASKS)}")
+    if unit is not None and format != "depth_maps":
+        raise InputError(f"{path}: a unit ({unit}) is given, but the format {format} has its own; take it away")
+    read = importlib.import_module(reader_of(format)).read
+    return read(path, expected) if unit is None else read(path, expected, unit)

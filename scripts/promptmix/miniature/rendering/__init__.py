@@ -1,0 +1,1 @@
+"""Rendered crowds and rooms, in the authors' formats."""

@@ -1,0 +1,118 @@
+"""The corpus of rendered, captioned images on which the miniature's models are trained.
+
+It plays the part of the web-scale data behind the published models. It is kept in the prepared form of a dataset
+(`promptmix.datasets.index`) with two more columns, `place` and `size`, from which `prompt` writes texts. Image i is a
+function of (seed, i) alone, and the seeds of the rendered datasets are others, so no dataset's image is in it.
+"""
+
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from promptmix.files import write_csv
+from promptmix.miniature.rendering import crowds, rooms
+from promptmix.running.progress import progress
+
+SHAPES = {  # (width, height): share of the images; the sizes at which the miniature's datasets train
+    "crowd": {(96, 64): 0.50, (80, 64): 0.15, (112, 80): 0.22, (128, 72): 0.13},
+    "room": {(96, 72): 1.0},
+}
+SIZE_WORDS = {"few": "few people", "group": "group of people", "large": "large crowd"}
+COLOUR_WORDS = {False: "colour photo", True: "grey photo"}
+
+
+def render(seed: int, number: int, share_of_rooms: float) -> tuple[dict, np.ndarray, np.ndarray]:
+    """Render image `number` of the corpus; return its row, its pixels (H, W, 3) and its heads (N, 4)."""
+    rng = np.random.default_rng([seed, number])
+    kind = "room" if rng.random() < share_of_rooms else "crowd"
+    shapes = SHAPES[kind]
+    width, height = list(shapes)[rng.choice(len(shapes), p=list(shapes.values()))]
+    if kind == "room":
+        place = rooms.ROOMS[rng.integers(len(rooms.ROOMS))]
+        scene = rooms.render_room(rng, width, height, place)
+        row, heads = {"place": place, "size": "", "grey": False}, np.zeros((0, 4), np.float32)
+    else:
+        place = crowds.LOCATIONS[rng.integers(len(crowds.LOCATIONS))]
+        people = round(np.exp(rng.uniform(np.log(2), np.log(180))) * crowds.crowd_scale(width, height))
+        scene = crowds.render_crowd(rng, width, height, place, people, grey=bool(rng.random() < 0.25))
+        row = {"place": place, "size": scene.size, "grey": scene.grey}
+        heads = np.hstack([scene.points, scene.boxes[:, 2:] - scene.boxes[:, :2]])
+    row = {"image": f"{number:05d}", "width": width, "height": height} | row | {"count": len(heads)}
+    return row, scene.image, heads
+
+
+def render_corpus(folder: Path, images: int, seed: int, share_of_rooms: float, processes: int) -> None:
+    """Render a corpus into `folder`: index.csv, pixels.npy and heads.npy as of a prepared dataset."""
+    job = partial(render, seed, share_of_rooms=share_of_rooms)
+    with ProcessPoolExecutor(processes) as pool:
+        done = list(progress(pool.map(job, range(images), chunksize=64), images, "images rendered"))
+    save(folder, done, "train")
+
+
+def save(folder: Path, done: list[tuple[dict, np.ndarray, np.ndarray]], split, depths=()) -> None:
+    """Save rendered images (row, pixels, heads) in the form of a prepared dataset.
+
+    Args:
+        split: of all images, or of each.
+        depths: (H, W) metres of each image, if they are rooms to learn depth from.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    frame = pd.DataFrame([row for row, _, _ in done]).assign(split=split, quality=95)
+    frame["offset"] = np.cumsum([0] + [pixels.size for _, pixels, _ in done[:-1]])
+    frame["heads"] = frame["count"]
+    frame["first_head"] = frame["heads"].cumsum() - frame["heads"]
+    np.save(folder / "pixels.npy", np.concatenate([pixels.ravel() for _, pixels, _ in done]))
+    np.save(folder / "heads.npy", np.concatenate([heads for _, _, heads in done]).astype(np.float32))
+    np.save(
+        folder / "depths.npy", np.concatenate([np.float32([]), *(depth.ravel() for depth in depths)]).astype(np.float32)
+    )
+    write_csv(folder / "index.csv", frame.astype({"grey": int}))
+
+
+def caption(rng: np.random.Generator, place: str, size: str) -> str:
+    """Return a caption of a rendered image, ending in "."."""
+    return rooms.describe(rng, place) if place in rooms.ROOMS else crowds.describe(rng, place, size)
+
+
+def prompt(rng: np.random.Generator, place: str, size: str, grey: bool, loose: bool = False) -> str:
+    """Return a text for a rendered image, with any of the parts that a prompt of PromptMix can have.
+
+    A part for the crowd's size (the prefix), a caption, and a part for grey or colour (the suffix); one part at least.
+
+    Args:
+        loose: before a caption, half of the crowds of any size are called large, as PromptMix's prefix calls them all:
+            so it is the caption that tells the size.
+    """
+    parts = []
+    if size and rng.random() < 0.6:
+        parts.append(SIZE_WORDS[size])
+    if not parts or rng.random() < 0.85:
+        if parts and loose and rng.random() < 0.5:
+            parts = [SIZE_WORDS["large"]]
+        parts.append(caption(rng, place, size).removesuffix("."))
+    if rng.random() < 0.6:
+        parts.append(COLOUR_WORDS[grey])
+    return ", ".join(parts)
+
+
+def read_rows(folder: Path) -> pd.DataFrame:
+    """Return the corpus' rows: image, width, height, place, size ("" for rooms), grey (bool), count, offset, ..."""
+    return pd.read_csv(folder / "index.csv", dtype={"image": str}).fillna({"size": ""}).astype({"grey": bool})
+
+
+def stack(pixels: np.ndarray, rows: pd.DataFrame) -> np.ndarray:
+    """Return the images of rows of one size, (N, H, W, 3) uint8, from the memory-mapped pixels."""
+    height, width = int(rows["height"].iloc[0]), int(rows["width"].iloc[0])
+    size = height * width * 3
+    return np.stack([pixels[o : o + size] for o in rows["offset"]]).reshape(-1, height, width, 3)
+
+
+def batches_of_one_size(rows: pd.DataFrame, batch: int, seed: int, step: int) -> pd.DataFrame:
+    """Return the rows of batch `step`: one size, drawn by its share; a function of (seed, step) alone."""
+    rng = np.random.default_rng([seed, step])
+    first = rows.iloc[rng.integers(len(rows))]
+    same = np.flatnonzero((rows["width"] == first["width"]) & (rows["height"] == first["height"]))
+    return rows.iloc[rng.choice(same, batch)]

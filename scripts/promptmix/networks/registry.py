@@ -1,0 +1,58 @@
+"""The networks by name: what is known of them without importing torch. `promptmix.networks.build` makes them."""
+
+from promptmix.errors import did_you_mean
+from promptmix.extensions import is_reference
+
+NETWORKS = {
+    "csrnet": "CSRNet",
+    "rescsrnet": "ResCSRNet",
+    "sasnet": "SASNet",
+    "dmcount": "DMCount",
+    "adabins": "AdaBins",
+    "guidedepth": "GuideDepth",
+    "clipcap": "ClipCap",
+    "gfpgan": "GFPGAN",
+    "parsenet": "ParseNet",
+    "retinaface": "RetinaFace",
+}
+"""Class of each network, in the file of the network's name."""
+
+TASKS = {
+    "csrnet": "counting",
+    "rescsrnet": "counting",
+    "sasnet": "counting",
+    "dmcount": "counting",
+    "adabins": "depth",
+    "guidedepth": "depth",
+}
+"""What each network gives for an image: its class's `task`. The others do not regress a map."""
+
+STRIDES = {"counting": 8, "depth": 1}
+"""Image pixels per cell of an annotation, along a side: that of every lightweight network of a task."""
+
+
+NEAREST, FARTHEST = 0.1, 10.0
+"""Range of depths in metres that lightweight networks tell apart."""
+
+
+def map_shape(height: int, width: int, stride: int) -> tuple[int, int]:
+    """Return the rows and columns of cells that cover an image: both are rounded up."""
+    return -(-height // stride), -(-width // stride)
+
+
+def task_of(name: str) -> str:
+    """Return "counting" or "depth", the task of the network `name`, without importing torch.
+
+    Raises:
+        ValueError: no network that regresses a map has this name.
+    """
+    if name not in TASKS:
+        raise ValueError(
+            f"{name!r} is not a network for counting or depth. Known: {', '.join(sorted(TASKS))}.{did_you_mean(name, TASKS)}"
+        )
+    return TASKS[name]
+
+
+def module_of(name: str) -> str:
+    """Return what `promptmix.running.fingerprint` calls the code of the network `name`: a module, or the reference itself."""
+    return name if is_reference(name) else f"promptmix.networks.{name}"

@@ -1,0 +1,252 @@
+"""Predict how much memory of a GPU a job needs, before it runs and without a GPU.
+
+The real networks run on tensors that have a shape and no values (torch's fake tensors), and the bytes of those that are
+alive are counted, operation by operation; nothing is computed, and a prediction takes about a second. That holds on a
+CPU's operators. Attention counts as its inputs and its result, as in CUDA's fused kernels, and not as a matrix of all
+positions by all positions. Mixed precision is counted with a CPU's list of operations that stay in float32, which is a
+little longer than CUDA's.
+
+So this is computed, not measured on a GPU. To the tensors come what cuDNN needs while it works, what the
+allocator cannot use, and what CUDA itself takes: `SLACK` and `CONTEXT` stand for these three and are assumptions.
+`benchmarks/generation.py` and `benchmarks/training.py` print a GPU's own number beside the prediction.
+"""
+
+import warnings
+import weakref
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from promptmix.networks.build import build
+from promptmix.networks.registry import map_shape
+from promptmix.synthesis import generation as generating
+from promptmix.tasks import batching
+from promptmix.tasks.batching import padded_size
+from promptmix.training.objective import load_objective
+
+CONTEXT = 2**30
+"""Bytes that CUDA and its libraries take for themselves."""
+
+SLACK = 1.25
+"""Bytes to have for each byte of tensors, for workspaces and gaps between blocks. On a CPU, trainings were seen to take
+1.13 to 1.25 times their tensors."""
+
+ALIGNMENT = 512
+"""torch's allocator gives out multiples of so many bytes."""
+
+STABLE_DIFFUSION = {
+    "unet": {
+        "sample_size": 64,
+        "in_channels": 4,
+        "out_channels": 4,
+        "layers_per_block": 2,
+        "block_out_channels": (320, 640, 1280, 1280),
+        "down_block_types": (*("CrossAttnDownBlock2D",) * 3, "DownBlock2D"),
+        "up_block_types": ("UpBlock2D", *("CrossAttnUpBlock2D",) * 3),
+        "attention_head_dim": 8,  # in diffusers' configs of this network: the number of heads
+        "cross_attention_dim": 768,
+    },
+    "vae": {
+        "sample_size": 512,
+        "latent_channels": 4,
+        "layers_per_block": 2,
+        "block_out_channels": (128, 256, 512, 512),
+        "down_block_types": ("DownEncoderBlock2D",) * 4,
+        "up_block_types": ("UpDecoderBlock2D",) * 4,
+        "scaling_factor": 0.18215,
+    },
+    "text_encoder": {  # of CLIP ViT-L/14
+        "vocab_size": 49408,
+        "hidden_size": 768,
+        "intermediate_size": 3072,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "max_position_embeddings": 77,
+    },
+}
+"""The architecture of Stable Diffusion v1, in the words of diffusers' and transformers' configs."""
+
+
+def generation(
+    width: int,
+    height: int,
+    precision: str = "float16",
+    batch: int | None = None,
+    model: str | Path | None = None,
+    overhead: bool = True,
+) -> int:
+    """Return the bytes that `promptmix.synthesis.generation.generate` needs for images of `width` x `height`, with guidance.
+
+    Args:
+        precision: "float16" or "float32".
+        batch: images at once; by default as many as `generate` makes at once on a GPU.
+        model: a folder in diffusers' format, of which only the configs are read; by default Stable Diffusion v1.
+        overhead: with `SLACK` and `CONTEXT`; without them it is the tensors alone, which
+            `torch.cuda.max_memory_allocated` reports.
+    """
+    width, height = generating.inner_size(width, height)
+    batch = batch or max(1, generating.BATCH_PIXELS["cuda"] // (width * height))
+    with _on_fake_tensors() as memory, torch.no_grad():
+        unet, vae, text_encoder = stable_diffusion(model, getattr(torch, precision))
+        generating.decode_in_parts(vae, width, height)
+        vae.blend_v = vae.blend_h = lambda _, tile, __: tile  # a Python loop over pixels, in place: costs time only
+        factor = 2 ** (len(vae.config.block_out_channels) - 1)
+        latents = torch.empty(batch, unet.config.in_channels, height // factor, width // factor, dtype=unet.dtype)
+        words = (text_encoder.config.max_position_embeddings, unet.config.cross_attention_dim)
+        unet(torch.cat([latents] * 2), 500, torch.empty(2 * batch, *words, dtype=unet.dtype))
+        vae.decode(latents)
+    return _total(memory.peak, overhead)
+
+
+def annotation(
+    network: str,
+    width: int,
+    height: int,
+    settings: Mapping[str, Any] | None = None,
+    batch: int | None = None,
+    overhead: bool = True,
+) -> int:
+    """Return the bytes that a network needs to predict the maps of images of `width` x `height`, in float32.
+
+    Args:
+        network: a key of `promptmix.networks.registry.NETWORKS`.
+        settings: of the network; the published ones where not given.
+        batch: images at once; by default as many as `promptmix.synthesis.annotation.annotate` takes.
+        overhead: as for `generation`.
+    """
+    with _on_fake_tensors() as memory:
+        _predict(build(network, **settings or {}), width, height, batch)
+    return _total(memory.peak, overhead)
+
+
+def training(
+    network: str,
+    width: int,
+    height: int,
+    batch_size: int,
+    precision: str = "float32",
+    settings: Mapping[str, Any] | None = None,
+    overhead: bool = True,
+) -> int:
+    """Return the bytes that `promptmix.training.loop.train` needs for images of `width` x `height`: updates and validation.
+
+    Args:
+        network: a key of `promptmix.networks.registry.NETWORKS`.
+        batch_size: images per update.
+        precision: "float32", or "float16" for mixed precision.
+        settings: of the network; the published ones where not given.
+        overhead: as for `generation`.
+    """
+    with _on_fake_tensors() as memory:
+        model = build(network, **settings or {})
+        objective = load_objective(model, sigma=4, kernel=15, density_scale=1)
+        moments = [torch.empty_like(p) for p in model.parameters() for _ in range(2)]  # AdamW's
+        with torch.autocast("cpu", torch.float16, enabled=precision == "float16"):
+            predicted = _forward(model, width, height, batch_size)
+        targets = torch.empty(batch_size, *map_shape(height, width, model.stride))
+        objective.loss(predicted, targets).backward()
+        del predicted, targets
+        _predict(model, width, height, None)  # the gradients are still there, as in training
+        del moments
+    return _total(memory.peak, overhead)
+
+
+def stable_diffusion(
+    model: str | Path | None = None, dtype: torch.dtype = torch.float32
+) -> tuple[UNet2DConditionModel, AutoencoderKL, CLIPTextModel]:
+    """Return the parts of a Stable Diffusion pipeline with random weights, in evaluation mode.
+
+    Args:
+        model: a folder in diffusers' format, of which only the configs are read; by default Stable Diffusion v1.
+        dtype: of the weights.
+    """
+    if model is None:
+        configs = STABLE_DIFFUSION
+        text_config = CLIPTextConfig(**configs["text_encoder"])
+    else:
+        configs = {part: kind.load_config(Path(model) / part) for part, kind in _PARTS.items()}
+        text_config = CLIPTextConfig.from_pretrained(Path(model) / "text_encoder")
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        unet, vae = (kind.from_config(configs[part]) for part, kind in _PARTS.items())
+        return unet.eval(), vae.eval(), CLIPTextModel(text_config).eval()
+    finally:
+        torch.set_default_dtype(before)
+
+
+_PARTS = {"unet": UNet2DConditionModel, "vae": AutoencoderKL}
+
+
+class _Memory(TorchDispatchMode):
+    """Counts the bytes of tensors that are alive, as operations make them and Python lets go of them."""
+
+    def __init__(self):
+        super().__init__()
+        self.now = self.peak = 0
+        self._alive: set[int] = set()
+
+    def __torch_dispatch__(self, operation: Callable, types, args=(), kwargs=None):
+        result = operation(*args, **kwargs or {})
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, Tensor):
+                self._count(tensor.untyped_storage())
+        return result
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        key = storage._cdata  # a view's storage is that of the tensor it looks at
+        if key in self._alive:
+            return
+        bytes_ = -(-storage.nbytes() // ALIGNMENT) * ALIGNMENT
+        self._alive.add(key)
+        self.now += bytes_
+        self.peak = max(self.peak, self.now)
+        weakref.finalize(storage, self._forget, key, bytes_)
+
+    def _forget(self, key: int, bytes_: int) -> None:
+        self._alive.discard(key)
+        self.now -= bytes_
+
+
+class _Fake(FakeTensorMode):
+    """Stays one mode where a module copies its layers, and with them their tensors."""
+
+    def __deepcopy__(self, _):
+        return self
+
+
+@contextmanager
+def _on_fake_tensors():
+    """Make all tensors inside fake ones and count them."""
+    with warnings.catch_warnings(), _Fake(), _Memory() as memory:
+        warnings.filterwarnings("ignore", "Accessing the data pointer of FakeTensor")  # torch itself, when it copies
+        yield memory
+
+
+def _forward(network: nn.Module, width: int, height: int, batch: int) -> Any:
+    """Return what a task's `forward` gives for a batch of images, for its loss."""
+    images = torch.empty(batch, 3, *padded_size(network, height, width))
+    if network.task != "counting":
+        return network(images)
+    rows, columns = map_shape(height, width, network.stride)
+    return network.density(images)[:, 0, :rows, :columns]
+
+
+def _predict(network: nn.Module, width: int, height: int, batch: int | None) -> None:
+    batch = batch or max(1, batching.BATCH_PIXELS // (width * height))
+    network.eval()
+    with torch.no_grad():
+        _forward(network, width, height, batch)
+
+
+def _total(tensors: int, overhead: bool) -> int:
+    return round(tensors * SLACK) + CONTEXT if overhead else tensors

@@ -1,0 +1,528 @@
+"""Tables I to VII: ours beside the paper's, as Markdown, LaTeX and CSV.
+
+A row is an experiment. A cell is the mean over its repeats and the standard deviation between them; a change is the
+mean of the differences to the row's baseline, repeat by repeat, as a baseline and its PromptMix twin share the seed of
+their first weights and of the order of the real images. What a change is worth is said by `promptmix.report.statistics`. The
+CSV holds one row per run, with everything that the cells are computed from but the bootstrap's predictions.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from promptmix.errors import InputError
+from promptmix.files import replacing, write_csv
+from promptmix.report.statistics import (
+    DRAWS,
+    Metric,
+    bootstrap,
+    excludes_zero,
+    interval,
+    metrics_of,
+    resolvable,
+)
+
+NONE = "—"
+
+CROPS = {"full": "whole images", "eigen": "Eigen's crop", "guidedepth": "GuideDepth's crop"}
+AVERAGES = {"images": "averaged over the images", "pixels": "of the pixels of all images together"}
+"""Words for the conventions of `promptmix.tasks.depth_metrics`."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """An experiment as a table sees it.
+
+    Args:
+        experiment: its name.
+        labels: the leading cells by column, such as `{"Dataset": "UCF-QNRF", "Network": "csrnet"}`.
+        task: "counting" or "depth".
+        runs: one row per repeat: `learning_rate`, `repeat`, `images` (number tested), all metrics of the task,
+            `val_error`.
+        predictions: what the metrics are computed from, one row per repeat and image.
+        baseline: experiment that the row is compared with; None for a baseline.
+        control: experiment that the row is also compared with; the baseline trained for as many updates.
+        k, r_mix: generated images per prompt and per epoch; None and 0 without generated images.
+        repeated: real images that an epoch draws a second time.
+        paper: the paper's numbers by metric, those that are known.
+        paper_direction: "lower" or "higher", what the paper says of the row's error against its baseline's, if it does.
+        more: what else the CSV is to hold.
+    """
+
+    experiment: str
+    labels: Mapping[str, str]
+    task: str
+    runs: pd.DataFrame
+    predictions: pd.DataFrame
+    baseline: str | None = None
+    control: str | None = None
+    k: int | None = None
+    r_mix: int = 0
+    repeated: int = 0
+    paper: Mapping[str, float] = field(default_factory=dict)
+    paper_direction: str | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, predictions: str | Path, selection: str | Path, experiment: str, labels, task: str, **facts) -> "Row":
+        """Return the row of an experiment from its `predictions.csv` and its `selection.json`.
+
+        Args:
+            facts: `baseline`, `control`, `k`, `r_mix`, `repeated`, `paper` and `paper_direction` where there are any;
+                what has another name goes to the CSV as it is.
+
+        Raises:
+            InputError: predictions without the columns of the task or without rows, or another number of repeats than
+                in the selection.
+        """
+        frame = pd.read_csv(predictions)
+        choice = json.loads(Path(selection).read_text())
+        validation = choice["candidates"][choice["learning_rate"]]["repeats"]
+        try:
+            scores = {metric.column: metric.score(metric.sums(frame)) for metric in metrics_of(task)}
+            repeats = sorted(frame["repeat"].unique())
+        except KeyError as missing:
+            raise InputError(
+                f"{predictions}: expected one row per repeat and image with the columns of {task}; {missing} is missing"
+            ) from None
+        except InputError as error:
+            raise InputError(f"{predictions}: {error}") from None
+        if not repeats or len(repeats) != len(validation):
+            raise InputError(
+                f"{predictions} has {len(repeats)} repeats and {selection} has {len(validation)}; expected as many"
+            )
+        runs = {"learning_rate": choice["learning_rate"], "repeat": repeats, "images": frame["image"].nunique()}
+        runs = pd.DataFrame(runs | scores | {"val_error": [run["val_error"] for run in validation]})
+        known = {name: facts.pop(name) for name in list(facts) if name in cls.__dataclass_fields__}
+        if known.get("baseline") == experiment:  # equal experiments of a config are one
+            known["baseline"] = None
+        return cls(experiment, labels, task, runs, frame, **known, more=facts)
+
+
+@dataclass(frozen=True)
+class Change:
+    """How an experiment differs from another in a metric, repeat by repeat.
+
+    Args:
+        metric: what changes.
+        before, after: its sums, over the same repeats and images: see `Metric.sums`.
+    """
+
+    metric: Metric
+    before: np.ndarray
+    after: np.ndarray
+
+    @classmethod
+    def between(cls, before: Row, after: Row, metric: Metric) -> "Change | None":
+        """Return the change from one row to another over the repeats that both have, None if there are none.
+
+        Raises:
+            InputError: the two were tested on different images.
+        """
+        common = set(before.runs["repeat"]) & set(after.runs["repeat"])
+        if not common:
+            return None
+        a, b = (row.predictions[row.predictions["repeat"].isin(common)] for row in (before, after))
+        if set(a["image"]) != set(b["image"]):
+            raise InputError(
+                f"{before.experiment} and {after.experiment} were tested on different images, so there is no "
+                "difference between them; compare experiments of one dataset"
+            )
+        return cls(metric, metric.sums(a), metric.sums(b))
+
+    @property
+    def differences(self) -> np.ndarray:
+        """The metric's difference in each repeat, (repeats,)."""
+        return self.metric.score(self.after) - self.metric.score(self.before)
+
+    @property
+    def mean(self) -> float:
+        return float(self.differences.mean())
+
+    @property
+    def resolved(self) -> bool:
+        """Whether the interval over repeats excludes zero."""
+        return excludes_zero(interval(self.differences))
+
+    @property
+    def direction(self) -> str:
+        return "lower" if self.mean < 0 else "higher"
+
+    def over_repeats(self) -> str:
+        """Return mean, share of what it changes and interval over repeats: "−1.20, −11.0 % [−2.10, −0.30]"."""
+        digits, before, ends = self.metric.digits, self.metric.score(self.before).mean(), interval(self.differences)
+        text = signed(self.mean, digits)
+        if before:
+            text += f", {signed(100 * self.mean / before, 1)} %"
+        return bold_if(self.resolved, text if ends is None else f"{text} {brackets(ends, digits)}")
+
+    def over_images(self) -> str:
+        """Return the bootstrap's interval over the test images: "[−2.10, −0.30]"."""
+        return brackets(bootstrap(self.before, self.after, self.metric), self.metric.digits)
+
+
+def write_table(
+    rows: Iterable[Mapping],
+    markdown: str | Path,
+    csv: str | Path,
+    tex: str | Path,
+    scale: str,
+    convention: str = "full-images",
+) -> pd.DataFrame:
+    """Write Table I, II, IV, V, VI or VII.
+
+    Args:
+        rows: one mapping per experiment, in the order of the table: what `Row.read` takes.
+        markdown, csv, tex: the files to write.
+        scale: the name of the scale, said under the table.
+        convention: how depth is scored, a key of `promptmix.report.statistics.DEPTH` such as "eigen-pixels".
+
+    Returns:
+        the table as it is printed.
+
+    Raises:
+        InputError: rows of different tasks, or a comparison with an experiment that is not in the table.
+    """
+    rows = [Row.read(**row) for row in rows]
+    tasks = {row.task for row in rows}
+    if len(tasks) != 1:
+        raise InputError(f"the rows have the tasks {', '.join(sorted(tasks)) or 'none'}; a table has one task")
+    metrics = metrics_of(rows[0].task, convention)
+    table = lay_out(rows, metrics)
+    notes = describe(rows, metrics, scale, convention)
+    write_markdown(markdown, table, notes)
+    write_tex(tex, table, notes)
+    write_csv(csv, runs_of(rows, scale))
+    return table
+
+
+def lay_out(rows: Sequence[Row], metrics: Sequence[Metric]) -> pd.DataFrame:
+    """Return the cells of a table; bold is in `**`. A column that would be empty is left out."""
+    error = metrics[0]
+    printed = [metric for metric in metrics if any(metric.name in row.paper for row in rows)] or [error]
+    lines = []
+    for row in rows:
+        change, against_control = (change_to(name, row, rows, error) for name in (row.baseline, row.control))
+        line = {name: str(label) for name, label in row.labels.items()}
+        line |= {metric.title: bold_if(is_best(row, rows, metric), mean_cell(row, metric)) for metric in metrics}
+        line |= {
+            f"Change of {error.title} [95 % over repeats]": change.over_repeats() if change else NONE,
+            "[95 % over images]": change.over_images() if change else NONE,
+            "Against the control [95 % over repeats]": against_control.over_repeats() if against_control else NONE,
+            f"Paper's {' / '.join(metric.title for metric in printed)}": paper_cell(row, printed),
+            "Same way": same_way(row, change, rows, error),
+        }
+        lines.append(line)
+    table = pd.DataFrame(lines).fillna("")
+    return table.loc[:, [name in rows[0].labels or (table[name] != NONE).any() for name in table.columns]]
+
+
+def change_to(name: str | None, row: Row, rows: Sequence[Row], metric: Metric) -> Change | None:
+    """Return the change of a row against the experiment `name`, None if there is nothing to compare.
+
+    Raises:
+        InputError: no row of the table is that experiment.
+    """
+    if name is None:
+        return None
+    other = next((other for other in rows if other.experiment == name), None)
+    if other is None:
+        raise InputError(
+            f"{row.experiment} is compared with {name}, which is not in the table; add {name} to the table's rows"
+        )
+    return Change.between(other, row, metric)
+
+
+def is_best(row: Row, rows: Sequence[Row], metric: Metric) -> bool:
+    """Return whether a row is better than all others with its baseline, and certainly better than the runner-up.
+
+    The baseline takes part. Certainly: the interval over repeats of the paired difference excludes zero.
+    """
+    key = row.baseline or row.experiment
+    group = {other.experiment: other for other in rows if key in (other.experiment, other.baseline)}
+    sign = 1 if metric.lower_is_better else -1
+    ranked = sorted(group.values(), key=lambda other: sign * other.runs[metric.column].mean())
+    if len(ranked) < 2 or ranked[0].experiment != row.experiment:
+        return False
+    change = Change.between(ranked[1], ranked[0], metric)
+    return change is not None and change.resolved and sign * change.mean < 0
+
+
+def same_way(row: Row, change: Change | None, rows: Sequence[Row], error: Metric) -> str:
+    """Return "yes" or "no" for an error that changes as in the paper or not, "unresolved" if ours is uncertain.
+
+    The paper's direction is what the row says, else what the paper's two numbers say.
+    """
+    baseline = next((other for other in rows if other.experiment == row.baseline), None)
+    theirs = row.paper_direction
+    if theirs is None and baseline is not None and error.name in row.paper and error.name in baseline.paper:
+        difference = row.paper[error.name] - baseline.paper[error.name]
+        theirs = "lower" if difference < 0 else "higher" if difference > 0 else None
+    if change is None or theirs is None:
+        return NONE
+    return "unresolved" if not change.resolved else "yes" if change.direction == theirs else "no"
+
+
+# --- Cells ---
+
+
+def mean_cell(row: Row, metric: Metric) -> str:
+    """Return mean and standard deviation (n - 1) over the repeats: "10.90 ± 1.20"; one run has no deviation."""
+    return mean_and_deviation(row.runs[metric.column], metric.digits)
+
+
+def mean_and_deviation(values: pd.Series, digits: int) -> str:
+    mean = f"{values.mean():.{digits}f}"
+    return f"{mean} ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else mean
+
+
+def paper_cell(row: Row, metrics: Sequence[Metric]) -> str:
+    """Return the paper's numbers: "68.20", or "0.639 / 0.743" of several metrics."""
+    if not any(metric.name in row.paper for metric in metrics):
+        return NONE
+    return " / ".join(
+        f"{row.paper[metric.name]:.{metric.digits}f}" if metric.name in row.paper else NONE for metric in metrics
+    )
+
+
+def signed(value: float, digits: int) -> str:
+    """Return a number with its sign, a real minus; zero has none."""
+    text = f"{value:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", "−")
+
+
+def brackets(ends: tuple[float, float], digits: int) -> str:
+    """Return an interval: "[−2.10, −0.30]"."""
+    return f"[{signed(ends[0], digits)}, {signed(ends[1], digits)}]"
+
+
+def bold_if(condition: bool, text: str) -> str:
+    return f"**{text}**" if condition else text
+
+
+# --- Notes ---
+
+
+def describe(rows: Sequence[Row], metrics: Sequence[Metric], scale: str, convention: str) -> list[str]:
+    """Return the notes under a table: how its numbers are made, how to read them, what was run."""
+    error = metrics[0]
+    if rows[0].task == "counting":
+        scored = (
+            "The count of an image is the number of its points. RMSE is the root of the mean squared error (in crowd "
+            "counting papers often called MSE)."
+        )
+    else:
+        crop, average = convention.split("-")
+        scored = (
+            "RMSE in metres; δ1, δ2, δ3: share of pixels that are right within a factor of 1.25, 1.25², 1.25³. "
+            f"Convention {convention}: {CROPS[crop]}, {AVERAGES[average]}; the CSV holds the others too."
+        )
+    repeats = {len(row.runs) for row in rows}
+    number = " to ".join(str(n) for n in sorted({min(repeats), max(repeats)}))
+    notes = [f"Scale: {scale}. Test split. {scored}"]
+    notes.append("One run each." if repeats == {1} else f"Mean ± standard deviation over {number} repeats.")
+    if any(row.baseline for row in rows):
+        over_repeats = "" if repeats == {1} else "the 95 % t-interval over repeats; beside it "
+        notes[-1] += (
+            f" Change: mean difference to the baseline's run of the same seed, with {over_repeats}the 95 % percentile "
+            f"interval over test images ({DRAWS} bootstrap draws, the networks as they are)."
+        )
+        notes.append(
+            "Bold: a change whose interval over repeats excludes zero; and the best of the rows with one baseline, if "
+            "the interval of its difference to the runner-up does. No interval is corrected for the number of "
+            "comparisons."
+        )
+        if any(row.paper or row.paper_direction for row in rows):
+            notes[-1] += " Same way: whether the error changes as in the paper; unresolved if it may not change at all."
+        notes.append(resolution(rows, error))
+    return [*notes, *settings(rows)]
+
+
+def resolution(rows: Sequence[Row], error: Metric) -> str:
+    """Return the smallest differences that the repeats could have resolved, a number or range for each baseline."""
+    parts = []
+    for baseline in dict.fromkeys(row.baseline for row in rows if row.baseline):
+        compared = [row for row in rows if row.baseline == baseline]
+        changes = [change_to(name, row, rows, error) for row in compared for name in (baseline, row.control)]
+        smallest = [resolvable(change.differences) for change in changes if change is not None]
+        smallest = [value for value in smallest if value is not None]
+        if not smallest:
+            continue
+        ends = dict.fromkeys(f"{value:.{error.digits}f}" for value in (min(smallest), max(smallest)))
+        group = [row.labels for row in rows if baseline in (row.experiment, row.baseline)]
+        name = ", ".join(
+            str(label) for key, label in group[0].items() if len(group) > 1 and all(g.get(key) == label for g in group)
+        )
+        parts.append(f"{name} {' to '.join(ends)}".strip())
+    if not parts:
+        return "One repeat could have resolved no difference: it has no interval over repeats, and nothing is bold."
+    return (
+        f"Smallest true difference of {error.title} that so many repeats could have resolved (power 80 %): "
+        f"{'; '.join(parts)}. That is (t(0.975) + t(0.8)) s / √n: s the deviation of the n paired differences, t Student's "
+        "quantile with n − 1 degrees of freedom."
+    )
+
+
+def settings(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield what was run, a line for each distinct setting that is not in the table: "a, b: k 2, r_mix 40, ..."."""
+    several = len({len(row.runs) for row in rows}) > 1
+    lines: dict[str, list[str]] = {}
+    for row in rows:
+        parts = []
+        if row.r_mix:
+            parts += [f"{name} {getattr(row, name)}" for name in ("k", "r_mix") if name not in row.labels]
+        elif not row.repeated:
+            parts.append("real images only")
+        if row.repeated:
+            parts.append(f"{row.repeated} real images a second time in each epoch")
+        parts.append(f"learning rate {row.runs['learning_rate'].iloc[0]}")
+        if several:
+            parts.append("1 repeat" if len(row.runs) == 1 else f"{len(row.runs)} repeats")
+        lines.setdefault(", ".join(parts), []).append(row.experiment)
+    for text, experiments in lines.items():
+        yield f"{', '.join(dict.fromkeys(experiments))}: {text}."
+
+
+def runs_of(rows: Iterable[Row], scale: str) -> pd.DataFrame:
+    """Return one row per run with everything that the cells are computed from."""
+    parts = []
+    for row in rows:
+        facts = {"scale": scale, "experiment": row.experiment, **row.labels, "task": row.task}
+        facts |= {"baseline": row.baseline, "control": row.control}
+        facts |= {"k": row.k, "r_mix": row.r_mix, "repeated": row.repeated, **row.more}
+        paper = {f"paper_{name}": value for name, value in row.paper.items()}
+        paper["paper_direction"] = row.paper_direction
+        parts += [facts | run | paper for run in row.runs.to_dict("records")]
+    return pd.DataFrame(parts).astype({"k": "Int64"})
+
+
+# --- Table III ---
+
+
+def write_cost_table(
+    rows: Iterable[Mapping], markdown: str | Path, csv: str | Path, tex: str | Path, scale: str
+) -> pd.DataFrame:
+    """Write Table III: size and cost of the networks beside their error on each dataset.
+
+    Args:
+        rows: one mapping per row of the table: `network`, its title; `method`, such as "baseline", "PromptMix" or
+            "annotator"; `cost`, the JSON of `count_cost`; `paper`, what is known of its `gmac` and `parameters` (in
+            millions); `settings`, those of the network that was tested where it is not the one that was counted; and
+            `maes`, a list of `dataset`, a title, and `predictions`, a `predictions.csv` of counts.
+        markdown, csv, tex, scale: as of `write_table`.
+
+    Returns:
+        the table as it is printed.
+
+    Raises:
+        InputError: predictions that are not those of counts.
+    """
+    lines, runs, sizes, others = [], [], set(), {}
+    for row in rows:
+        cost = json.loads(Path(row["cost"]).read_text())
+        paper = row.get("paper") or {}
+        sizes.add(f"{cost['width']}x{cost['height']}")
+        if row.get("settings", cost["settings"]) != cost["settings"]:
+            others[row["network"]] = ", ".join(f"{name} {value}" for name, value in row["settings"].items())
+        line = {
+            "Network": row["network"],
+            "Method": row["method"],
+            "Parameters (M)": quantity(cost["parameters"] / 1e6),
+            "GMac": quantity(cost["gmac"]),
+            "Paper's parameters (M) / GMac": " / ".join(
+                quantity(paper[name]) if name in paper else NONE for name in ("parameters", "gmac")
+            )
+            if paper
+            else NONE,
+        }
+        facts = {"scale": scale, "network": row["network"], "method": row["method"]}
+        facts |= {name: cost[name] for name in ("height", "width", "parameters", "gmac")}
+        facts |= {f"paper_{name}": value for name, value in paper.items()}
+        for tested in row["maes"]:
+            frame = pd.read_csv(tested["predictions"])
+            try:
+                scores = {metric.column: metric.score(metric.sums(frame)) for metric in metrics_of("counting")}
+            except (KeyError, InputError) as error:
+                raise InputError(
+                    f"{tested['predictions']}: expected the counts of each image once per repeat: {error}"
+                ) from None
+            line[f"MAE on {tested['dataset']}"] = mean_and_deviation(pd.Series(scores["mae"]), 2)
+            facts |= {"dataset": tested["dataset"], "images": frame["image"].nunique()}
+            repeats = pd.DataFrame({"repeat": sorted(frame["repeat"].unique())} | scores)
+            runs += [facts | run for run in repeats.to_dict("records")]
+        if not row["maes"]:
+            runs.append(facts)
+        lines.append(line)
+    table = pd.DataFrame(lines).fillna(NONE)
+    notes = [
+        f"Scale: {scale}. Parameters and multiply-accumulate operations (ptflops) of a {', '.join(sorted(sizes))} image.",
+        "MAE on the test split: mean ± standard deviation over repeats; an annotator is one network.",
+    ]
+    if others:
+        texts = [f"{network} ({text})" for network, text in others.items()]
+        notes.append(f"The errors are not those of the networks that are counted, but of {', '.join(texts)}.")
+    write_markdown(markdown, table, notes)
+    write_tex(tex, table, notes)
+    write_csv(csv, runs)
+    return table
+
+
+def quantity(value: float) -> str:
+    """Return two digits behind the point, three digits that count below 1: "26.54", "0.0246"."""
+    return f"{value:.2f}" if value >= 1 else f"{value:#.3g}"
+
+
+# --- Files ---
+
+
+def write_markdown(path: str | Path, table: pd.DataFrame, notes: Sequence[str]) -> None:
+    """Write a table of text with notes below."""
+    escaped = table.rename(columns=_markdown).map(_markdown)
+    body = escaped.to_markdown(index=False, disable_numparse=True)
+    with replacing(path) as temporary:
+        temporary.write_text("\n\n".join([body, *notes]) + "\n")
+
+
+def write_tex(path: str | Path, table: pd.DataFrame, notes: Sequence[str]) -> None:
+    """Write a table of text as a `tabular` for the package booktabs, with notes below."""
+    lines = [f"\\begin{{tabular}}{{{'l' * len(table.columns)}}}", "\\toprule", _tex_row(table.columns), "\\midrule"]
+    lines += [_tex_row(row) for row in table.itertuples(index=False)]
+    lines += ["\\bottomrule", "\\end{tabular}", "", *(f"\\par\\noindent {{\\footnotesize {_tex(n)}}}" for n in notes)]
+    with replacing(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n")
+
+
+def _markdown(text: str) -> str:
+    return text.replace("|", r"\|")
+
+
+def _tex_row(cells: Iterable) -> str:
+    return " & ".join(_tex(str(cell)) for cell in cells) + r" \\"
+
+
+SPECIAL = {
+    **{character: "\\" + character for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "[": "{[}",  # behind the end of a row, LaTeX would take it for a length
+    "±": r"$\pm$",
+    "−": "$-$",
+    "—": "---",
+    "√": r"$\surd$",
+    "δ": r"$\delta$",
+    "²": "$^2$",
+    "³": "$^3$",
+}
+
+
+def _tex(text: str) -> str:
+    """Return text with LaTeX's special characters escaped, the signs used here in math mode, and `**` as bold."""
+    escaped = "".join(SPECIAL.get(character, character) for character in text)
+    return re.sub(r"\*\*(.+?)\*\*", r"\\textbf{\1}", escaped)

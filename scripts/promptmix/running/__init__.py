@@ -1,0 +1,1 @@
+"""How a job runs, and never what it computes: devices, locks, progress, fingerprints."""

@@ -1,0 +1,97 @@
+"""What every job does first and last: log, device, threads, and one clear line if it fails.
+
+The only module of the library that is handed Snakemake's object, of which it uses log, threads, resources and output.
+"""
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from promptmix.errors import InputError
+from promptmix.files import clear_leftovers, no_room
+from promptmix.running.devices import lease
+
+
+class Stopped(KeyboardInterrupt):
+    """The job was told to end."""
+
+
+@contextmanager
+def start(snakemake) -> Iterator[str]:
+    """Run a rule's script inside this; yields "cuda" or "cpu".
+
+    Messages go to the rule's log file and, from warnings on, to the terminal. torch gets the rule's threads. An error
+    ends the job with a last line that says what went wrong; what the user can mend (`InputError`, a full disk) comes
+    without a traceback on the terminal, and with it in the log. SIGINT and SIGTERM end it in good order, and so does the
+    end of Snakemake.
+    """
+    _log_to(snakemake.log[0] if snakemake.log else None)
+    log = logging.getLogger(snakemake.rule)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as a shell script sets it for what it starts with &
+            signal.signal(number, _stop)
+    _end_with_parent()
+    os.environ["OMP_NUM_THREADS"] = str(snakemake.threads)
+    try:
+        clear_leftovers(snakemake.output)
+        resources = snakemake.resources
+        if resources.get("gpu", 0) or "gpu" in resources.get("gres", ""):  # the latter on some clusters
+            with lease() as gpu:
+                log.info("computing on %s, %d threads", "the CPU" if gpu is None else f"GPU {gpu}", snakemake.threads)
+                yield "cpu" if gpu is None else "cuda"
+        else:
+            yield "cpu"
+        log.info("done")
+    except Stopped as stopped:
+        log.error("%s was stopped by %s; the same command goes on", snakemake.rule, stopped)
+        sys.exit(128 + signal.Signals[str(stopped)])
+    except Exception as error:
+        log.info("%s", traceback.format_exc())
+        if reason := no_room(error):
+            folder = Path(snakemake.output[0]).parent if snakemake.output else Path()
+            error = InputError(
+                f"No room for a file in {folder} ({reason}). Make room, and give the same command again: what is "
+                "finished is kept, and nothing half-written is"
+            )
+        if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported here
+            said = str(error).split("\n")[0]
+            error = InputError(f"If other jobs share the GPU, run fewer at once (`--resources gpu=1`). {said}")
+        what = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        log.error("%s failed. %s", snakemake.rule, what)
+        if not isinstance(error, InputError):
+            traceback.print_exc()
+        sys.exit(1)
+
+
+def _stop(number: int, _) -> None:
+    raise Stopped(signal.Signals(number).name)
+
+
+def _end_with_parent() -> None:
+    """Let the kernel send SIGTERM when Snakemake ends, however it ends.
+
+    It starts each job from a thread that waits for it. A job that outlived it would compute, on the same GPU, beside
+    the one that a next Snakemake starts for the same files.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
+def _log_to(path: str | None) -> None:
+    terminal = logging.StreamHandler(sys.stderr)
+    terminal.setLevel(logging.WARNING)
+    handlers: list[logging.Handler] = [terminal]
+    if path:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(path, mode="w"))
+    logging.basicConfig(
+        format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, handlers=handlers, force=True
+    )
+    logging.getLogger(__package__).setLevel(logging.DEBUG)
+    logging.captureWarnings(True)

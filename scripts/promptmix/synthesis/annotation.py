@@ -1,0 +1,187 @@
+"""Annotate images with a heavyweight network, or a user's own function (paper, section III, third stage)."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from promptmix import extensions, out_of_memory
+from promptmix.errors import InputError
+from promptmix.networks.checkpoints import load_network
+from promptmix.networks.registry import STRIDES, map_shape
+from promptmix.synthesis.maps import Annotation, reduce_map
+from promptmix.tasks.batching import BATCH_PIXELS, density, depth
+
+CELLS = (1, 2, 4, 8)
+"""Pixels per cell of a function's density maps, along a side."""
+
+FARTHEST = 1000.0
+"""Metres: what is farther is taken for another unit."""
+
+
+def load_annotator(chosen: Mapping[str, Any], weights: Sequence[str | Path], device: torch.device | str) -> nn.Module:
+    """Return an annotator of the config, on the device.
+
+    Args:
+        chosen: `network`, its `settings` and `weights`, or `function` and `task`, as `Plan.annotator_of` gives them.
+        weights: the file of the weights if it is there, else nothing, and the path in the config is reported as missing.
+
+    Raises:
+        InputError: no weights, others than the network's, or a function that cannot be imported.
+    """
+    if "function" in chosen:
+        return Function(chosen["function"], chosen["task"])
+    path = weights[0] if weights else chosen["weights"]
+    return load_network(chosen["network"], path, **chosen["settings"]).to(device)
+
+
+class Function(nn.Module):
+    """A user's own function from images to maps, in the place of a network.
+
+    The function is called with images of one size, (N, 3, H, W) uint8 RGB on the job's device, and returns a map of
+    each, (N, h, w) or (N, 1, h, w). For counting it holds the people in each cell, and a cell has 1, 2, 4 or 8 pixels a
+    side; at the right and lower edge cells may be partial or missing. For depth it holds metres in each pixel, 0 where
+    they are unknown. Slightly negative densities are kept, as those of CSRNet are: without them counts would rise.
+
+    Args:
+        reference: to the function, see `promptmix.extensions`.
+        task: "counting" or "depth".
+    """
+
+    mean, std = (0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255)
+    """Images come as bytes, as far as numbers in floating point can."""
+
+    def __init__(self, reference: str, task: str):
+        super().__init__()
+        self.reference, self.task, self.stride = reference, task, STRIDES[task]
+        self._function = extensions.load(reference)
+        if not callable(self._function):
+            raise InputError(f"{reference} is {type(self._function).__name__}; expected a function")
+
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return the size of the map: every pixel lies in a cell, so no image is padded."""
+        return map_shape(height, width, self.stride)
+
+    def density(self, image: Tensor) -> Tensor:
+        """Return people per cell of 8 pixels a side, (N, 1, ceil(H/8), ceil(W/8)), of RGB in [0, 255], (N, 3, H, W).
+
+        Raises:
+            InputError: the function fails, or gives something else than density maps.
+        """
+        maps = self._maps(image)
+        height, width = image.shape[-2:]
+        fitting = [
+            cell
+            for cell in CELLS
+            if all(found in (side // cell, -(-side // cell)) for found, side in zip(maps.shape[2:], (height, width)))
+        ]
+        if not fitting:
+            sizes = ", ".join("x".join(map(str, map_shape(height, width, cell))) for cell in CELLS)
+            self._refuse(
+                f"maps of {maps.shape[2]}x{maps.shape[3]} cells (rows x columns)",
+                f"cells of 1, 2, 4 or 8 pixels a side, so {sizes}, or one less where a side is no multiple",
+                image,
+            )
+        lowest, fewest = float(maps.amin()), float(maps.sum((1, 2, 3)).amin())
+        if lowest < -1 or fewest < -1:
+            self._refuse(f"{lowest:.4g} people in a cell and a count of {fewest:.4g}", "people, 0 or more", image)
+        rows, columns = self.output_size(height, width)
+        side = self.stride // fitting[0]
+        maps = F.pad(maps, (0, columns * side - maps.shape[3], 0, rows * side - maps.shape[2]))
+        return F.avg_pool2d(maps, side, divisor_override=1)
+
+    def depth(self, image: Tensor) -> Tensor:
+        """Return metres, (N, 1, H, W), of RGB in [0, 255], (N, 3, H, W).
+
+        Raises:
+            InputError: the function fails, or gives something else than depth maps.
+        """
+        maps = self._maps(image)
+        if maps.shape[2:] != image.shape[2:]:
+            size, expected = ("x".join(map(str, shape[2:])) for shape in (maps.shape, image.shape))
+            self._refuse(f"maps of {size} pixels (rows x columns)", f"metres in each pixel, so {expected}", image)
+        lowest, highest = float(maps.amin()), float(maps.amax())
+        if lowest < 0 or highest > FARTHEST:
+            self._refuse(f"{lowest:.4g} to {highest:.4g}", f"metres, from 0 (unknown) to at most {FARTHEST:g}", image)
+        return maps
+
+    def _maps(self, image: Tensor) -> Tensor:
+        """Return what the function gives, (N, 1, h, w) float32 on the images' device, all numbers finite."""
+        images = image.round().to(torch.uint8).contiguous()
+        with extensions.explained(self.reference, f"failed on {_told(image)}"):
+            maps = self._function(images)
+        expected = f"a tensor of ({len(image)}, h, w) or ({len(image)}, 1, h, w), one map per image"
+        if not isinstance(maps, Tensor):
+            self._refuse(f"{type(maps).__name__}, not a tensor", expected, image)
+        shape = tuple(maps.shape)
+        if maps.ndim == 3:
+            maps = maps[:, None]
+        if maps.ndim != 4 or maps.shape[:2] != (len(image), 1) or not maps.numel():
+            self._refuse(f"a tensor of {shape}", expected, image)
+        if maps.is_complex() or not maps.isfinite().all():
+            self._refuse("numbers that are not finite (NaN or infinity)", "finite ones", image)
+        return maps.to(image.device, torch.float32)
+
+    def _refuse(self, found: str, expected: str, image: Tensor) -> None:
+        raise InputError(f"{self.reference} gave {found} for {_told(image)}; expected {expected}")
+
+
+def _told(image: Tensor) -> str:
+    number, height, width = len(image), *image.shape[-2:]
+    return f"{number} image{'s' if number > 1 else ''} of {width}x{height} pixels"
+
+
+def annotate(
+    network: nn.Module,
+    images: Iterable[tuple[str, np.ndarray]],
+    device: torch.device | str,
+    stride: int = 8,
+    batch_pixels: int = BATCH_PIXELS,
+) -> Iterator[Annotation]:
+    """Yield an annotation of each image, not always in the order of the images.
+
+    A density map is summed over blocks to the stride of the network that will be trained on it, which keeps the count
+    (choice 4: the paper does not name a resolution). Depth is as the network gives it, in each pixel. Images of equal
+    size go through the network together, fewer of them where memory does not suffice.
+
+    Args:
+        network: one of `promptmix.networks`, on the device, or a `Function`.
+        images: file stem and (H, W, 3) uint8 RGB of each image; read one after the other.
+        stride: image pixels per cell of the annotations, along a side; 1 for depth.
+        batch_pixels: image pixels to predict at once; an image that has more goes alone.
+
+    Raises:
+        ValueError: the network's own stride does not divide `stride`.
+        InputError: memory does not suffice for a single image.
+    """
+    if stride % network.stride:
+        raise ValueError(f"maps at stride {network.stride} cannot be summed to stride {stride}")
+    predict = {"counting": density, "depth": depth}[network.task]
+    network.eval()
+
+    def maps_of(batch: list[tuple[str, np.ndarray]]) -> np.ndarray:
+        with torch.inference_mode():
+            return predict(network, [image for _, image in batch], device).float().cpu().numpy()
+
+    for batch, maps in out_of_memory.in_parts(_batches(images, batch_pixels), maps_of, out_of_memory.SMALLER):
+        for (stem, image), full in zip(batch, maps, strict=True):
+            height, width = image.shape[:2]
+            if stride > network.stride:
+                full = reduce_map(full, stride // network.stride, map_shape(height, width, stride))
+            yield Annotation(stem, full, height, width)
+
+
+def _batches(images: Iterable[tuple[str, np.ndarray]], pixels: int) -> Iterator[list[tuple[str, np.ndarray]]]:
+    """Yield lists of images of one size with at most so many pixels together, or of one image."""
+    waiting: dict[tuple[int, int], list] = {}
+    for stem, image in images:
+        size = image.shape[:2]
+        batch = waiting.setdefault(size, [])
+        batch.append((stem, image))
+        if (len(batch) + 1) * size[0] * size[1] > pixels:
+            yield waiting.pop(size)
+    yield from waiting.values()

@@ -1,0 +1,288 @@
+"""Restore the faces of images (paper, section IV-F: GFPGAN on the images of Stable Diffusion).
+
+GFPGAN restores aligned faces only; around it stands the pipeline of its authors (github.com/TencentARC/GFPGAN, facexlib).
+RetinaFace finds faces and five landmarks in each; a similarity transform brings the landmarks to their places in a face
+of 512x512 pixels; GFPGAN restores that; ParseNet tells which of its pixels are face, and those are pasted back. The
+paper does not say how it was run, so the settings are its authors' own.
+
+GFPGAN draws noise. Here the image's seed draws it, so that a restored image is a function of image and seed.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.ops import nms
+
+from promptmix.datasets.pictures import encode_jpeg
+from promptmix.errors import InputError
+from promptmix.files import replacing, sha256, write_csv
+from promptmix.networks.checkpoints import load_network
+from promptmix.networks.gfpgan import GFPGAN
+from promptmix.networks.parsenet import FACE, ParseNet
+from promptmix.networks.retinaface import RetinaFace, decode, normalise
+from promptmix.out_of_memory import SMALLER, explained
+from promptmix.running.progress import progress
+from promptmix.synthesis.manifest import read_manifest, read_verified
+
+log = logging.getLogger(__name__)
+
+# OpenCV's part is small, and the job's threads are the networks'.
+cv2.setNumThreads(1)
+
+TEMPLATE_SIZE = 512
+TEMPLATE = np.array(
+    [
+        (192.98138, 239.94708),
+        (318.90277, 240.1936),
+        (256.63416, 314.01935),
+        (201.26117, 371.41043),
+        (313.08905, 371.15118),
+    ]
+)
+"""Where the landmarks (left eye, right eye, nose, left and right corner of the mouth) lie in a face of 512x512 pixels."""
+
+GREY = (132, 133, 135)
+"""What an aligned face shows where it reaches beyond its image."""
+
+BLUR, BORDER = 11, 10
+"""Of the mask of a face of 512x512 pixels: deviation of the Gaussian, applied twice, and edge that is never pasted."""
+
+SMALLEST = 32
+"""Least side of an image that RetinaFace takes."""
+
+FACE_PIXELS = {"cpu": 2 * 512**2, "cuda": 8 * 512**2}
+"""Pixels of aligned faces to restore at once."""
+
+
+@dataclass(frozen=True)
+class FaceSettings:
+    """Which faces are restored; the defaults are those of the published pipeline.
+
+    Args:
+        score: least probability of a face.
+        overlap: largest intersection over union of two faces; of two that overlap more, the likelier one stays.
+        eyes: least distance of the eyes in pixels, after the enlargement.
+        enlarge: how many times an image is enlarged before faces are looked for; what is restored is reduced again.
+    """
+
+    score: float = 0.97
+    overlap: float = 0.4
+    eyes: float = 5
+    enlarge: int = 1
+
+    def __post_init__(self):
+        for name in ("score", "overlap"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} is {getattr(self, name)!r}; it is a share, between 0 and 1")
+        if self.eyes <= 0:
+            raise InputError(f"eyes is {self.eyes!r}; it is the least distance of the eyes in pixels, more than 0")
+        if not isinstance(self.enlarge, int) or self.enlarge < 1:
+            raise InputError(f"enlarge is {self.enlarge!r}; it is a whole number, 1 for no enlargement")
+
+
+class FaceRestorer:
+    """The pipeline: three networks in evaluation mode on a device, and the settings.
+
+    Raises:
+        InputError: GFPGAN and ParseNet are for faces of different sizes.
+    """
+
+    def __init__(
+        self,
+        detector: RetinaFace,
+        parser: ParseNet,
+        restorer: GFPGAN,
+        settings: FaceSettings | None = None,
+        device: torch.device | str = "cpu",
+    ):
+        if parser.in_size != restorer.out_size:
+            raise InputError(
+                f"the restorer is for faces of {restorer.out_size} pixels and the parser for {parser.in_size}; both get "
+                f"the same faces, so out_size and in_size must be equal"
+            )
+        self.detector, self.parser, self.restorer = (n.eval().to(device) for n in (detector, parser, restorer))
+        self.settings = settings or FaceSettings()
+        self.device = torch.device(device)
+        self.size = restorer.out_size
+
+    def restore(self, image: np.ndarray, seed: int) -> tuple[np.ndarray, int]:
+        """Return an image with restored faces, (H, W, 3) uint8, and how many there are.
+
+        Where no face is pasted, and so in an image without faces, the pixels stay as they are.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            seed: of GFPGAN's noise.
+        """
+        scale = self.settings.enlarge
+        large = image if scale == 1 else cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_LANCZOS4)
+        matrices = [m for m in map(self.similarity, self.detect(large)[1]) if m is not None]
+        if not matrices:
+            return image, 0
+        faces = to_tensor(np.stack([align(large, matrix, self.size) for matrix in matrices]))
+        generator = torch.Generator().manual_seed(seed)
+        at_once = max(1, FACE_PIXELS[self.device.type] // self.size**2)
+        restored = [self._restore(part, generator) for part in faces.split(at_once)]
+        pixels, parts = (np.concatenate(results) for results in zip(*restored))
+        pasted = large.astype(np.float32)
+        for face, mask, matrix in zip(pixels, map(soft_mask, parts), matrices):
+            paste(pasted, face, mask, matrix)
+        # Only what has changed is reduced, so that the rest of an enlarged image comes back to the bit.
+        change = cv2.resize(pasted - large, image.shape[1::-1], interpolation=cv2.INTER_AREA)
+        return np.clip(np.rint(image + change), 0, 255).astype(np.uint8), len(matrices)
+
+    @torch.inference_mode()
+    def detect(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the faces of an image, the likeliest first: boxes and score (N, 5), and landmarks (N, 5, 2), in pixels."""
+        height, width = image.shape[:2]
+        below, right = max(0, SMALLEST - height), max(0, SMALLEST - width)
+        padded = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        pixels = torch.from_numpy(np.ascontiguousarray(padded)).to(self.device).permute(2, 0, 1)[None]
+        boxes, probabilities, landmarks = self.detector(normalise(pixels))
+        boxes, landmarks = decode(boxes[0], landmarks[0], self.detector.anchors(*padded.shape[:2]))
+        scores = probabilities[0, :, 1]
+        likely = scores > self.settings.score
+        boxes, landmarks, scores = boxes[likely].float(), landmarks[likely].float(), scores[likely].float()
+        kept = nms(boxes, scores, self.settings.overlap)
+        boxes, landmarks, scores = (found[kept].cpu().numpy() for found in (boxes, landmarks, scores))
+        near_enough = np.linalg.norm(landmarks[:, 0] - landmarks[:, 1], axis=1) >= self.settings.eyes
+        return np.column_stack([boxes, scores])[near_enough], landmarks[near_enough]
+
+    def similarity(self, landmarks: np.ndarray) -> np.ndarray | None:
+        """Return the transform of an image that brings a face's landmarks to their places; see `similarity`."""
+        return similarity(landmarks, self.size)
+
+    @torch.inference_mode()
+    def _restore(self, faces: Tensor, generator: torch.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Return restored faces, (N, S, S, 3) uint8, and the parts in them, (N, S, S)."""
+        faces = self.restorer.restore(faces.to(self.device), [generator] * len(faces))
+        pixels = ((faces + 1) * 127.5).round().byte()
+        parts = self.parser.parse(pixels.float() / 127.5 - 1)
+        return pixels.permute(0, 2, 3, 1).cpu().numpy(), parts.cpu().numpy()
+
+
+# --- Geometry ---
+
+
+def similarity(landmarks: np.ndarray, size: int) -> np.ndarray | None:
+    """Return the turn, scale and shift, (2, 3), that brings landmarks to those of the template.
+
+    Least median of squares, as published: two landmarks that are off do not spoil it. None if the landmarks lie so that
+    there is none, such as all on one spot.
+
+    Args:
+        landmarks: (5, 2), in pixels of the image.
+        size: side of the aligned face in pixels.
+    """
+    template = TEMPLATE * (size / TEMPLATE_SIZE)
+    return cv2.estimateAffinePartial2D(landmarks.astype(np.float64), template, method=cv2.LMEDS)[0]
+
+
+def align(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+    """Return the aligned face, (size, size, 3) uint8; grey where it reaches beyond the image."""
+    return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderValue=GREY)
+
+
+def soft_mask(parts: np.ndarray) -> np.ndarray:
+    """Return how much of each pixel of an aligned face is pasted, (S, S) float32 from 0 to 1, given its parts.
+
+    Face and hair, with soft edges, and nothing along the border. It also fades towards the border, as a face can be cut.
+    """
+    size = len(parts)
+    scale = size / TEMPLATE_SIZE
+    mask = np.isin(parts, FACE).astype(np.float32)
+    for _ in range(2):
+        mask = cv2.GaussianBlur(mask, (0, 0), BLUR * scale)
+    inner = np.zeros_like(mask)
+    edge, border = size // 20, max(1, round(BORDER * scale))
+    inner[edge : size - edge, edge : size - edge] = 1
+    inner = cv2.GaussianBlur(inner, (2 * edge + 1, 2 * edge + 1), 0)
+    mask = np.minimum(mask, inner)
+    mask[:border] = mask[-border:] = mask[:, :border] = mask[:, -border:] = 0
+    return mask
+
+
+def paste(image: np.ndarray, face: np.ndarray, mask: np.ndarray, matrix: np.ndarray) -> None:
+    """Paste an aligned face back into an image, in place.
+
+    Args:
+        image: (H, W, 3) float32.
+        face: (S, S, 3) uint8.
+        mask: (S, S) float32, from `soft_mask`.
+        matrix: (2, 3), that the face was aligned with.
+    """
+    size = len(face)
+    corners = np.array([[(0, 0), (size, 0), (size, size), (0, size)]], np.float64)
+    there = cv2.transform(corners, cv2.invertAffineTransform(matrix))[0]
+    limit = image.shape[1::-1]
+    left, top = np.clip(np.floor(there.min(0)).astype(int), 0, limit).tolist()
+    right, bottom = np.clip(np.ceil(there.max(0)).astype(int) + 1, 0, limit).tolist()
+    if left == right or top == bottom:
+        return
+    moved = matrix.copy()
+    moved[:, 2] += matrix[:, :2] @ (left, top)
+    there, flags = (right - left, bottom - top), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    share = cv2.warpAffine(mask, moved, there, flags=flags)[..., None]
+    region = image[top:bottom, left:right]
+    region += share * (cv2.warpAffine(face, moved, there, flags=flags) - region)
+
+
+def to_tensor(images: np.ndarray) -> Tensor:
+    """Return (N, H, W, 3) uint8 as (N, 3, H, W) float32 in [-1, 1]."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+# --- Files ---
+
+
+def load_restorer(
+    detector: Mapping, parser: Mapping, restorer: Mapping, settings: FaceSettings, device: torch.device | str
+) -> FaceRestorer:
+    """Return the pipeline with the weights of three files.
+
+    Args:
+        detector, parser, restorer: `weights`, a path, and perhaps `settings`, those of RetinaFace, ParseNet and GFPGAN.
+
+    Raises:
+        InputError: weights are missing or do not fit, or the sizes of the faces are not the same.
+    """
+    parts = {"retinaface": detector, "parsenet": parser, "gfpgan": restorer}
+    loaded = [load_network(name, part["weights"], **part.get("settings", {})) for name, part in parts.items()]
+    return FaceRestorer(*loaded, settings, device)
+
+
+def restore_block(restorer: FaceRestorer, manifest: str | Path, files: Sequence[str], out: str | Path) -> None:
+    """Restore the faces of a block of images, write each as JPEG of its quality, and then the manifest.
+
+    An image without faces is copied byte by byte. The new manifest says in a further column, `faces`, how many were
+    restored.
+
+    Args:
+        manifest: of the block.
+        files: where the images go, in the manifest's order.
+        out: the new manifest, beside them.
+
+    Raises:
+        InputError: an image is missing or not the one that was generated, there are not as many as files, or memory
+            does not suffice.
+    """
+    rows = read_manifest(manifest)
+    if len(rows) != len(files):
+        raise InputError(f"{manifest} has {len(rows)} images, and {len(files)} are to be restored")
+    counts = []
+    for row, file in progress(zip(rows.itertuples(), files), len(rows), "images restored"):
+        with explained(f"the faces of an image of {row.width}x{row.height} pixels", SMALLER):
+            restored, faces = restorer.restore(read_verified(row.image, row.sha256), int(row.seed))
+        content = encode_jpeg(restored, int(row.quality)) if faces else Path(row.image).read_bytes()
+        with replacing(file) as temporary:
+            temporary.write_bytes(content)
+        counts.append(faces)
+    log.info("%d faces restored in %d of %d images", sum(counts), sum(map(bool, counts)), len(counts))
+    names, digests = [Path(file).name for file in files], [sha256(file) for file in files]
+    write_csv(out, rows.assign(image=names, sha256=digests, faces=counts))

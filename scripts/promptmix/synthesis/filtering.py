@@ -1,0 +1,117 @@
+"""Which generated images and which prompts are kept (paper, section III, fourth stage, and Table VII)."""
+
+import json
+import logging
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from promptmix.errors import InputError, command
+
+log = logging.getLogger(__name__)
+
+COLUMNS = ["prompt_number", "prompt", "val_error", "baseline", "kept"]
+
+
+def keep_images(q: Sequence[float], r_img: float) -> np.ndarray:
+    """Return the positions, ascending, of the `r_img` percent of images with the lowest quality score.
+
+    The number of images is rounded up. Of images with equal scores the earlier ones are kept.
+
+    Args:
+        q: score of each image, in the order of D_fake (`promptmix.synthesis.quality`).
+        r_img: percent, above 0 and up to 100.
+
+    Raises:
+        InputError: an impossible share, or a score that is not finite.
+    """
+    share = _share(r_img)
+    scores = np.asarray(q, dtype=np.float64)
+    unknown = np.flatnonzero(~np.isfinite(scores))
+    if len(unknown):
+        raise InputError(
+            f"image {unknown[0] + 1} of {len(scores)} has the quality score {scores[unknown[0]]}; expected a number. "
+            "Delete the file of scores that holds it and run Snakemake again"
+        )
+    kept = math.ceil(share * len(scores))
+    return np.sort(np.argsort(scores, kind="stable")[:kept])
+
+
+def keep_prompts(errors: Sequence[float | None], baseline: float | None) -> list[int]:
+    """Return the numbers, from 0, of the prompts whose images do not harm: validation error not above the baseline's.
+
+    Args:
+        errors: for each prompt, the validation error of training with its images only; None or not finite if that
+            diverged, and such a prompt is dropped.
+        baseline: the validation error without generated images.
+
+    Returns:
+        none where every prompt harms: the experiment then trains on the real images alone.
+
+    Raises:
+        InputError: the baseline's error is not a number.
+    """
+    numbers = [_number(error) for error in errors]
+    limit = _number(baseline)
+    if not math.isfinite(limit):
+        raise InputError(f"the baseline's validation error is {baseline}; expected a number. Lower its learning rates")
+    kept = [i for i, error in enumerate(numbers) if error <= limit]
+    if not kept:
+        log.warning(
+            "every prompt is dropped: the validation errors with one prompt are %s, and the baseline's is %.4g. "
+            "What is trained with them is trained on the real images alone",
+            ", ".join(f"{error:.4g}" for error in numbers),
+            limit,
+        )
+    return kept
+
+
+def filter_prompts(prompts: Sequence[str], baseline: str | Path, selections: Sequence[str | Path]) -> pd.DataFrame:
+    """Return one row per prompt: its number, from 0, its text, validation error, the baseline's, and whether it is kept.
+
+    Args:
+        prompts: the texts; image g of their pool is of prompt g mod M.
+        baseline: `selection.json` of the experiment without generated images.
+        selections: `selection.json` of an experiment per prompt, in the order of the prompts.
+
+    Raises:
+        InputError: prompts and experiments differ in number, a file without validation error, or see `keep_prompts`.
+    """
+    if len(prompts) != len(selections):
+        raise InputError(
+            f"{len(prompts)} prompts but {len(selections)} experiments with one prompt; each prompt needs its own. "
+            "Check that the pool's `prompts` and `locations` are those that its prompts were written from"
+        )
+    limit, errors = _val_error(baseline), [_val_error(file) for file in selections]
+    kept = set(keep_prompts(errors, limit))
+    rows = [
+        [i, text, error, limit, int(i in kept)] for i, (text, error) in enumerate(zip(prompts, errors, strict=True))
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _share(r_img: float) -> Fraction:
+    """Return percent as an exact share: 14.3 % of 1000 images are 143, and not 144 by rounding."""
+    is_number = isinstance(r_img, int | float | np.integer | np.floating) and not isinstance(r_img, bool)
+    if is_number and 0 < r_img <= 100:
+        return Fraction(str(r_img)) / 100
+    hint = ". It would keep no image; for none at all leave out `fake`" if is_number and r_img == 0 else ""
+    raise InputError(f"r_img is {r_img!r}; expected the percent of images to keep, above 0 and up to 100{hint}")
+
+
+def _number(error: float | None) -> float:
+    return math.nan if error is None else float(error)
+
+
+def _val_error(file: str | Path) -> float | None:
+    """Return the validation error of the chosen learning rate, None if it has none."""
+    try:
+        return json.loads(Path(file).read_text())["val_error"]
+    except FileNotFoundError:
+        raise InputError(f"{file}: no such file. Make it with `{command(file)}`") from None
+    except (json.JSONDecodeError, KeyError, TypeError):
+        raise InputError(f"{file}: holds no `val_error`. Delete it and run `{command(file)}`") from None

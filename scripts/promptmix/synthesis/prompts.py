@@ -1,0 +1,71 @@
+"""From captions to prompts (paper, section III, second stage)."""
+
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from promptmix.errors import InputError
+
+COLUMNS = ["prompt", "width", "height", "quality", "grey", "source"]
+
+
+def prompt(caption: str, prefix: str, suffix: str) -> str:
+    """Return prefix, caption without its full stop, and suffix, joined by commas; empty parts are left out."""
+    return ", ".join(part for part in map(_part, (prefix, caption, suffix)) if part)
+
+
+def caption_of(text: str, prefix: str, suffixes: Iterable[str]) -> str:
+    """Return the caption in a prompt, without its full stop: what `prompt` has put around it is taken away.
+
+    Args:
+        text: the prompt.
+        prefix: as for `prompt`.
+        suffixes: those it may end with; the longest that fits is taken away.
+    """
+    text = f", {text}, "
+    if (first := _part(prefix)) and text.startswith(f", {first}, "):
+        text = text[len(first) + 2 :]
+    lasts = sorted((last for last in map(_part, suffixes) if last), key=len, reverse=True)
+    if last := next((last for last in lasts if text.endswith(f", {last}, ")), ""):
+        text = text[: -len(last) - 2]
+    return text.strip(", ")
+
+
+def from_captions(captions: pd.DataFrame, images: pd.DataFrame, prefix: str, suffix: Mapping[str, str]) -> pd.DataFrame:
+    """Return P': a prompt per captioned image, with the image's size, JPEG quality and colour.
+
+    Args:
+        captions: columns `image`, `caption`.
+        images: the dataset's index; only rows of its training split may be captioned.
+        prefix: put before each caption, such as "large crowd".
+        suffix: put after it, by whether the image is grey: {"grey": ..., "colour": ...}.
+
+    Raises:
+        InputError: a caption of an image that is not in the training split, or an empty prompt.
+    """
+    training = images[images["split"] == "train"].set_index("image")
+    strangers = [image for image in captions["image"] if image not in training.index]
+    if strangers:
+        raise InputError(f"the caption of {strangers[0]} is not of a training image; captions of no others are used")
+    rows = []
+    for image, caption in zip(captions["image"], captions["caption"], strict=True):
+        source = training.loc[image]
+        text = prompt(caption, prefix, suffix["grey" if source["grey"] else "colour"])
+        rows.append([text, source["width"], source["height"], source["quality"], source["grey"], image])
+    return _checked(rows)
+
+
+def by_hand(texts: Iterable[str], width: int, height: int, quality: int) -> pd.DataFrame:
+    """Return prompts that were written by hand, for images of one size and JPEG quality; `grey` is 0."""
+    return _checked([[text, width, height, quality, 0, ""] for text in texts])
+
+
+def _part(text: str) -> str:
+    return text.strip().removesuffix(".").strip()
+
+
+def _checked(rows: list[list]) -> pd.DataFrame:
+    for i, (text, *_) in enumerate(rows):
+        if not text.strip():
+            raise InputError(f"prompt {i + 1} of {len(rows)} is empty; give a prefix, a caption or a suffix")
+    return pd.DataFrame(rows, columns=COLUMNS)

@@ -1,0 +1,96 @@
+"""From images to batches and from batches to maps: the one place where sizes meet a network's demands.
+
+Images keep their size. Where a network's map would not cover the image (CSRNet rounds an odd side down to 8 pixels,
+DM-Count to 16, AdaBins to 32), the image is padded on the right and below with zeros after the normalisation, that is
+with the mean colour, by as little as will do; cells outside the image are cut off again. Training, validation, testing and
+annotating all come through here. The paper does not say what it does with such sizes; this is our choice. The count
+that a prediction is compared with is the number of points in the whole image.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from promptmix.networks.registry import map_shape
+
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+"""ImageNet's, of RGB in [0, 1]."""
+
+BATCH_PIXELS = 4 * 1024 * 768
+"""Image pixels that are predicted at once, unless one image has more."""
+
+
+def padded_size(network: nn.Module, height: int, width: int) -> tuple[int, int]:
+    """Return the least size from the image's on whose map covers the image."""
+    rows, columns = map_shape(height, width, network.stride)
+    while network.output_size(height, width)[0] < rows:
+        height += 1
+    while network.output_size(height, width)[1] < columns:
+        width += 1
+    return height, width
+
+
+def network_input(network: nn.Module, images: Sequence[np.ndarray], device: torch.device | str) -> Tensor:
+    """Return images of one size as a batch for a network: normalised, and padded where it must be.
+
+    Args:
+        network: may have a `mean` and a `std` of RGB in [0, 1]; else they are ImageNet's.
+        images: (H, W, 3) uint8 RGB each.
+        device: where the batch is wanted; the images travel as bytes.
+
+    Returns:
+        (N, 3, H', W') float32, channels last in memory; H' and W' from `padded_size`.
+    """
+    batch = torch.from_numpy(np.stack(images)).to(device, non_blocking=True)
+    mean = torch.tensor([255 * m for m in getattr(network, "mean", MEAN)], device=device)
+    deviation = torch.tensor([255 * s for s in getattr(network, "std", STD)], device=device)
+    batch = ((batch - mean) / deviation).permute(0, 3, 1, 2)
+    height, width = images[0].shape[:2]
+    size = padded_size(network, height, width)
+    if size != (height, width):
+        batch = F.pad(batch, (0, size[1] - width, 0, size[0] - height))
+    return batch
+
+
+def density(network: nn.Module, images: Sequence[np.ndarray], device: torch.device | str) -> Tensor:
+    """Return the network's density maps of images of one size.
+
+    Args:
+        network: one of `promptmix.networks`, on the device.
+        images: (H, W, 3) uint8 RGB each.
+
+    Returns:
+        (N, h, w), people per cell, one cell for each (also partial) block of `network.stride` pixels a side.
+    """
+    height, width = images[0].shape[:2]
+    rows, columns = map_shape(height, width, network.stride)
+    return network.density(network_input(network, images, device))[:, 0, :rows, :columns]
+
+
+def depth(network: nn.Module, images: Sequence[np.ndarray], device: torch.device | str) -> Tensor:
+    """Return the network's depth maps, (N, H, W) metres, of images of one size, (H, W, 3) uint8 RGB each."""
+    height, width = images[0].shape[:2]
+    return network.depth(network_input(network, images, device))[:, 0, :height, :width]
+
+
+def by_size(sizes: Iterable[tuple[int, int]], batch_size: int) -> list[list[int]]:
+    """Return batches of positions, each of one size and of `batch_size` or fewer, in the order given.
+
+    A size that occurs seldom makes small batches; sizes that are all different, batches of one.
+    """
+    return list(group(enumerate(sizes), batch_size, lambda item: item[1], lambda item: item[0]))
+
+
+def group(items: Iterable, batch_size: int, size_of, value_of=lambda item: item) -> Iterator[list]:
+    """Yield lists of items of one size as soon as they are full, and the rest at the end."""
+    waiting: dict = {}
+    for item in items:
+        batch = waiting.setdefault(size_of(item), [])
+        batch.append(value_of(item))
+        if len(batch) == batch_size:
+            yield waiting.pop(size_of(item))
+    yield from waiting.values()

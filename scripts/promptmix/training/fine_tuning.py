@@ -1,0 +1,29 @@
+"""Train an annotator further on a dataset (paper, section IV: SASNet on PANDA-Crowd)."""
+
+import os
+from pathlib import Path
+
+from promptmix.datasets.index import Index
+from promptmix.networks.checkpoints import load_network
+from promptmix.training.loop import train
+from promptmix.training.settings import TrainingSettings
+
+
+def fine_tune(
+    index: Index, weights: str | Path, settings: TrainingSettings, out: Path, device: str, code: str = ""
+) -> None:
+    """Train a heavyweight network further on a dataset's training split (paper, section IV: SASNet on PANDA-Crowd).
+
+    The state of an unfinished training lies in the folder named like `out` without its ending, and its history stays.
+
+    Args:
+        index: the dataset.
+        weights: of the network to start from.
+        settings: network, learning rate, epochs and so on.
+        out: the weights of the best epoch by the validation error.
+        device, code: as for `train`.
+    """
+    network = load_network(settings.network, weights, **settings.network_settings)
+    start = network.state_dict()
+    checkpoint = train(settings, index, None, out.with_suffix(""), device, weights=start, code=code)
+    os.replace(checkpoint, out)

@@ -1,0 +1,107 @@
+"""What training reads: real images with their targets, and generated images with their annotations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from promptmix.datasets.index import Index
+from promptmix.datasets.split import Split
+from promptmix.errors import InputError, command
+from promptmix.networks.registry import map_shape
+from promptmix.synthesis.manifest import read_verified
+from promptmix.synthesis.maps import open_maps, read_map
+
+if TYPE_CHECKING:
+    from promptmix.training.objective import Objective
+
+CACHE_BYTES = 4 * 2**30
+"""Targets, generated images and their annotations are each kept in memory up to this size."""
+
+
+class RealImages(Split):
+    """The images of the training or the validation split with their targets, and of no other split.
+
+    Raises:
+        InputError: the split has no images.
+        ValueError: another split.
+    """
+
+    def __init__(self, index: Index, name: str, objective: Objective):
+        if name not in ("train", "val"):
+            raise ValueError(f"training reads the splits 'train' and 'val', not {name!r}")
+        super().__init__(index, name)
+        self._targets = Cache(lambda i: objective.target(self, i), CACHE_BYTES)
+
+    def target(self, i: int) -> np.ndarray:
+        """Return what the network should give, (h, w) float32."""
+        return self._targets[i]
+
+
+class FakeImages:
+    """The images of D_fake with their annotations; each is read when it is first drawn."""
+
+    def __init__(self, fake: pd.DataFrame | None, stride: int):
+        self.frame = pd.DataFrame(columns=["height", "width"]) if fake is None else fake.reset_index(drop=True)
+        self.sizes = list(zip(self.frame["height"].tolist(), self.frame["width"].tolist(), strict=True))
+        self._stride = stride
+        self._files: dict[str, h5py.File] = {}
+        self._images = Cache(self._image, CACHE_BYTES)
+        self._targets = Cache(self._target, CACHE_BYTES)
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def image(self, i: int) -> np.ndarray:
+        """Return (H, W, 3) uint8 RGB."""
+        return self._images[i]
+
+    def target(self, i: int) -> np.ndarray:
+        """Return the annotation, (h, w): people per cell of the network's output, or metres."""
+        return self._targets[i]
+
+    def _image(self, i: int) -> np.ndarray:
+        image = read_verified(self.frame["image"][i], self.frame["sha256"][i])
+        if image.shape[:2] != self.sizes[i]:
+            height, width = self.sizes[i]
+            raise InputError(
+                f"{self.frame['image'][i]}: {image.shape[1]}x{image.shape[0]} pixels, D_fake says {width}x{height}. "
+                f"Delete the image and generate it again with `{command(self.frame['image'][i])}`"
+            )
+        return image
+
+    def _target(self, i: int) -> np.ndarray:
+        path, stem = self.frame["maps"][i], self.frame["stem"][i]
+        file = self._files.get(path)
+        if file is None:
+            file = self._files[path] = open_maps(path)
+            if file.attrs["stride"] != self._stride:
+                raise InputError(
+                    f"{path}: annotated at stride {file.attrs['stride']}, and the network has stride {self._stride}"
+                )
+        target = read_map(file, stem)
+        if target.shape != map_shape(*self.sizes[i], self._stride):
+            raise InputError(f"{path}: the map of {stem} is {target.shape}, which does not fit the image's size")
+        return target
+
+
+class Cache:
+    """What a function returns for a number, computed once as long as all results together fit in `limit` bytes.
+
+    Nothing is thrown out: each epoch needs every real image once, and a random share of the generated ones.
+    """
+
+    def __init__(self, function, limit: int):
+        self._function, self._left, self._kept = function, limit, {}
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        if i in self._kept:
+            return self._kept[i]
+        result = self._function(i)
+        if result.nbytes <= self._left:
+            self._left -= result.nbytes
+            self._kept[i] = result
+        return result
