@@ -1,25 +1,29 @@
 """PromptMix: text-to-image diffusion models enhance the performance of lightweight networks.
 
-The stages stand in rules/, in the paper's order. What is made lies in results/{scale}/, what is read in tables/.
+The stages are in rules/, in the paper's order. What is made is in results/{scale}/, and tables and figures to read are
+in tables/ and figures/.
 """
 
 from snakemake.utils import min_version
 
 min_version("9.27")
 
+DEFAULT_CONFIG = "config/config.yaml"
 
-# A config that is named (--configfile) stands alone: nothing of the miniature shines through what it leaves out.
+# A config that is named (--configfile) stands for itself: nothing of the miniature shines through what it leaves out,
+# unless it says `extends`.
 if not workflow.overwrite_configfiles:
 
-    configfile: "config/config.yaml"
+    configfile: DEFAULT_CONFIG
 
 
 include: "rules/common.smk"
 
 
 pathvars:
-    results=f"results/{config['scale']}",
-    logs=f"results/{config['scale']}/logs",
+    results=RESULTS,
+    logs=f"{RESULTS}/logs",
+    benchmarks=f"{RESULTS}/benchmarks",
 
 
 rule all:
@@ -27,11 +31,10 @@ rule all:
     input:
         expand("tables/{table}.md", table=config["tables"]),
         expand("figures/{figure}.png", figure=config["figures"]),
-        "figures/examples.png",
 
 
 onerror:
-    print(failures.report(f"results/{config['scale']}/logs", workflow.start_time.timestamp()), file=sys.stderr)
+    print(failures.report(f"{RESULTS}/logs", workflow.start_time.timestamp()), file=sys.stderr)
 
 
 include: "rules/retrieve.smk"

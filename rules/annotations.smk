@@ -9,18 +9,54 @@ Annotate generated images with heavyweight networks (paper, section III, third s
 """
 
 
+def annotator_of(wildcards):
+    """Return the annotator that a job is for."""
+    return plan.annotators[wildcards.annotator]
+
+
+def weights_of_annotator(name):
+    """Return the weights of an annotator: a given file, or what fine_tune_annotator makes; nothing of a function."""
+    annotator = plan.annotators[name]
+    if annotator.fine_tune:
+        return expand(rules.fine_tune_annotator.output, annotator=name)
+    return [] if annotator.is_function else supplied(annotator.weights)
+
+
+def settings_of_annotator(wildcards):
+    """Return what `promptmix.synthesis.annotation.load_annotator` takes."""
+    annotator = annotator_of(wildcards)
+    facts = {"reference": annotator.reference, "task": annotator.task, "weights": annotator.weights}
+    return in_order(facts | {"settings": dict(annotator.settings)})
+
+
+def contents_of_annotator(wildcards):
+    """Return a name for the contents of an annotator's weights, if the user supplies them."""
+    return contents_of(annotator_of(wildcards).weights)
+
+
+def start_of_annotator(wildcards):
+    """Return the dataset that an annotator is fine-tuned on, and the weights that it starts from."""
+    start = annotator_of(wildcards).fine_tune
+    return prepared(start["dataset"]) | {"weights": weights_of_annotator(start["annotator"])}
+
+
+def start_weights(wildcards):
+    """Return the path of the weights that an annotator is fine-tuned from; "" if these are fine-tuned too."""
+    return plan.annotators[annotator_of(wildcards).fine_tune["annotator"]].weights
+
+
 rule fine_tune_annotator:
     """Train {wildcards.annotator} further on a dataset's training split."""
     input:
-        index=lambda wildcards: expand(
-            rules.prepare_dataset.output.index,
-            dataset=config["annotators"][wildcards.annotator]["fine_tune"]["dataset"],
-        ),
-        weights=lambda wildcards: annotator_weights(config["annotators"][wildcards.annotator]["fine_tune"]["annotator"]),
+        unpack(start_of_annotator),
     output:
         "<results>/annotators/{annotator}.safetensors",
     log:
         "<logs>/fine_tune_annotator/{annotator}.log",
+    benchmark:
+        "<benchmarks>/fine_tune_annotator/{annotator}.tsv"
+    wildcard_constraints:
+        annotator=one_of(name for name, annotator in plan.annotators.items() if annotator.fine_tune),
     conda:
         "../envs/promptmix.yaml"
     threads: GPU_THREADS
@@ -29,9 +65,12 @@ rule fine_tune_annotator:
         mem_mb=growing(12000),
         runtime=720,
     params:
-        settings=lambda wildcards: as_text(plan.fine_tuning_of(wildcards.annotator)),
-        contents=lambda wildcards: contents_of(plan.fine_tuning_of(wildcards.annotator)["weights"]),
-        code=lambda wildcards: fingerprint("fine_tune_annotator", plan.code_of_annotator(wildcards.annotator)),
+        settings=lambda wildcards: in_order(plan.fine_tuning_of(wildcards.annotator)),
+        weights=start_weights,
+        contents=lambda wildcards: contents_of(start_weights(wildcards)),
+        code=lambda wildcards: fingerprint(
+            "fine_tune_annotator", annotator_of(wildcards).code, *modules_of_training(annotator_of(wildcards).task)
+        ),
     message:
         "Fine-tuning {wildcards.annotator}"
     script:
@@ -42,11 +81,13 @@ rule annotate_images:
     """Predict {wildcards.annotator}'s density or depth map of each image of a block."""
     input:
         manifest="<results>/images/{pool}/{generator}/block-{block}.csv",
-        weights=lambda wildcards: annotator_weights(wildcards.annotator),
+        weights=lambda wildcards: weights_of_annotator(wildcards.annotator),
     output:
         "<results>/annotations/{pool}/{generator}/{annotator}/block-{block}.h5",
     log:
         "<logs>/annotate_images/{pool}/{generator}/{annotator}/{block}.log",
+    benchmark:
+        "<benchmarks>/annotate_images/{pool}/{generator}/{annotator}/{block}.tsv"
     conda:
         "../envs/promptmix.yaml"
     threads: GPU_THREADS
@@ -55,10 +96,10 @@ rule annotate_images:
         mem_mb=growing(8000),
         runtime=120,
     params:
-        annotator=lambda wildcards: as_text(plan.annotator_of(wildcards.annotator)),
-        stride=lambda wildcards: STRIDES[plan.annotator_of(wildcards.annotator)["task"]],
-        contents=lambda wildcards: contents_of(plan.annotator_of(wildcards.annotator).get("weights")),
-        code=lambda wildcards: fingerprint("annotate_images", plan.code_of_annotator(wildcards.annotator)),
+        annotator=settings_of_annotator,
+        stride=lambda wildcards: STRIDES[annotator_of(wildcards).task],
+        contents=contents_of_annotator,
+        code=lambda wildcards: fingerprint("annotate_images", annotator_of(wildcards).code),
     message:
         "Annotating images {wildcards.block}00 to {wildcards.block}99 of {wildcards.pool} with {wildcards.annotator}"
     script:
@@ -68,12 +109,14 @@ rule annotate_images:
 rule evaluate_annotator:
     """Predict the test split of {wildcards.dataset} with {wildcards.annotator}, for comparison."""
     input:
-        index=rules.prepare_dataset.output.index,
-        weights=lambda wildcards: annotator_weights(wildcards.annotator),
+        **rules.prepare_dataset.output,
+        weights=lambda wildcards: weights_of_annotator(wildcards.annotator),
     output:
         "<results>/annotators/{annotator}/{dataset}.csv",
     log:
         "<logs>/evaluate_annotator/{annotator}/{dataset}.log",
+    benchmark:
+        "<benchmarks>/evaluate_annotator/{annotator}/{dataset}.tsv"
     conda:
         "../envs/promptmix.yaml"
     threads: GPU_THREADS
@@ -82,9 +125,11 @@ rule evaluate_annotator:
         mem_mb=growing(8000),
         runtime=60,
     params:
-        annotator=lambda wildcards: as_text(plan.annotator_of(wildcards.annotator)),
-        contents=lambda wildcards: contents_of(plan.annotator_of(wildcards.annotator).get("weights")),
-        code=lambda wildcards: fingerprint("evaluate_annotator", plan.code_of_annotator(wildcards.annotator)),
+        annotator=settings_of_annotator,
+        contents=contents_of_annotator,
+        code=lambda wildcards: fingerprint(
+            "evaluate_annotator", annotator_of(wildcards).code, tasks.module_of(annotator_of(wildcards).task)
+        ),
     message:
         "Evaluating {wildcards.annotator} on {wildcards.dataset}"
     script:

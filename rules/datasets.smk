@@ -10,6 +10,25 @@ Bring every dataset into one form.
 """
 
 
+def source_of_dataset(wildcards):
+    """Return the folder of a dataset: a rendered one, or where the config says that it is."""
+    if wildcards.dataset in config["render"]:
+        return expand(rules.render_dataset.output, dataset=wildcards.dataset)
+    return supplied(config["datasets"][wildcards.dataset]["path"])
+
+
+def contents_of_dataset(wildcards):
+    """Return a name for the contents of a dataset that is not rendered."""
+    entry = config["datasets"][wildcards.dataset]
+    is_folder_of_a_file = entry["format"] == "nyu" and os.path.isdir(entry["path"])
+    return contents_of(os.path.join(entry["path"], datasets.TOP["nyu"]) if is_folder_of_a_file else entry["path"])
+
+
+def reader_of_dataset(wildcards):
+    """Return the module that reads a dataset's format."""
+    return datasets.reader_of(config["datasets"][wildcards.dataset]["format"])
+
+
 rule render_dataset:
     """Render crowds with known heads, or rooms with known depth, in the format of the dataset whose part they play."""
     output:
@@ -22,8 +41,8 @@ rule render_dataset:
         mem_mb=growing(1000),
         runtime=10,
     params:
-        settings=lambda wildcards: as_text(config["render"][wildcards.dataset]),
-        images=lambda wildcards: as_text(config["datasets"][wildcards.dataset]["images"]),
+        settings=setting("render", "{dataset}"),
+        images=setting("datasets", "{dataset}", "images"),
         seed=config["seed"],
         code=fingerprint("miniature/render_dataset"),
     message:
@@ -43,21 +62,23 @@ rule prepare_dataset:
         depths="<results>/datasets/{dataset}/depths.npy",
     log:
         "<logs>/prepare_dataset/{dataset}.log",
+    benchmark:
+        "<benchmarks>/prepare_dataset/{dataset}.tsv"
     conda:
         "../envs/promptmix.yaml"
     resources:
         mem_mb=growing(6000),
         runtime=120,
     params:
-        path=lambda wildcards: config["datasets"][wildcards.dataset]["path"],
-        format=lambda wildcards: config["datasets"][wildcards.dataset]["format"],
-        unit=lambda wildcards: config["datasets"][wildcards.dataset].get("unit"),
-        images=lambda wildcards: as_text(config["datasets"][wildcards.dataset]["images"]),
-        split=lambda wildcards: as_text(config["datasets"][wildcards.dataset]["split"]),
-        resize=lambda wildcards: as_text(config["datasets"][wildcards.dataset].get("resize")),
+        path=setting("datasets", "{dataset}", "path"),
+        format=setting("datasets", "{dataset}", "format"),
+        unit=setting("datasets", "{dataset}", "unit"),
+        images=setting("datasets", "{dataset}", "images"),
+        split=setting("datasets", "{dataset}", "split"),
+        resize=setting("datasets", "{dataset}", "resize"),
         seed=config["seed"],
-        contents=lambda wildcards: contents_of_dataset(wildcards.dataset),
-        code=fingerprint("prepare_dataset"),
+        contents=contents_of_dataset,
+        code=lambda wildcards: fingerprint("prepare_dataset", reader_of_dataset(wildcards)),
     message:
         "Preparing {wildcards.dataset}"
     script:

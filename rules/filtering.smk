@@ -1,5 +1,5 @@
 """
-Tell good generated images and prompts from bad ones (paper, section III, fifth and sixth stage).
+Tell good generated images and prompts from bad ones (paper, section III, fourth and sixth stage).
 
     takes   annotations/{pool}/{generator}/{annotator}/block-{block}.h5   of two annotators or more
             runs/{experiment}/selection.json                              of a baseline, and of one training per prompt
@@ -8,10 +8,30 @@ Tell good generated images and prompts from bad ones (paper, section III, fifth 
 """
 
 
+def annotations_to_compare(wildcards):
+    """Return a block's annotations by each of the annotators in a name such as "dmcount-qnrf+sasnet-shtb"."""
+    return expand(rules.annotate_images.output, annotator=wildcards.annotators.split("+"), **wildcards)
+
+
+def selections_to_compare(wildcards):
+    """Return the selections of an experiment's baseline and of the trainings on one prompt each, and the prompts."""
+    experiment = experiment_of(wildcards)
+    return {
+        "baseline": expand(rules.select_learning_rate.output, experiment=experiment.baseline),
+        "selections": expand(rules.select_learning_rate.output, experiment=experiment.single_prompts.values()),
+        "prompts": expand(rules.write_prompts.output, pool=experiment.fake.pools),
+    }
+
+
+def single_prompts(wildcards):
+    """Return the pool and number of each prompt by the name of the training on it."""
+    return {name: [pool, number] for (pool, number), name in experiment_of(wildcards).single_prompts.items()}
+
+
 rule score_images:
     """Score the images of a block by the disagreement of {wildcards.annotators}."""
     input:
-        lambda wildcards: expand(rules.annotate_images.output, annotator=wildcards.annotators.split("+"), **wildcards),
+        annotations_to_compare,
     output:
         "<results>/quality/{pool}/{generator}/{annotators}/block-{block}.csv",
     log:
@@ -32,11 +52,7 @@ rule score_images:
 rule filter_prompts:
     """Keep the prompts whose images do not raise the validation error of {wildcards.experiment}'s baseline."""
     input:
-        baseline=selection_of_baseline,
-        selections=selections_of_prompts,
-        prompts=lambda wildcards: expand(
-            rules.write_prompts.output, pool=plan.experiments[wildcards.experiment]["fake"]["pools"]
-        ),
+        unpack(selections_to_compare),
     output:
         "<results>/filters/{experiment}.csv",
     log:
@@ -45,6 +61,7 @@ rule filter_prompts:
     conda:
         "../envs/promptmix.yaml"
     params:
+        single_prompts=single_prompts,
         code=fingerprint("filter_prompts"),
     message:
         "Filtering the prompts of {wildcards.experiment}"

@@ -7,19 +7,46 @@ Generate images from prompts (paper, section III, third stage).
             images/{pool}/{generator}/block-{block}.csv        manifest: image, seed, prompt, size, quality, SHA-256
 """
 
+DIFFUSION = {name: entry for name, entry in plan.generators.items() if "model" in entry}
+RESTORED = {name: entry for name, entry in plan.generators.items() if "restorer" in entry}
+
+
+def diffusion_of(wildcards):
+    """Return the diffusion model that generates images, with its settings."""
+    return in_order(DIFFUSION[wildcards.generator])
+
+
+def restorer_of(wildcards):
+    """Return what restores faces: detector, parser, restorer, and settings."""
+    return in_order(config["restorers"][RESTORED[wildcards.generator]["restorer"]])
+
+
+def weights_of_restorer(wildcards):
+    """Return the paths of the checkpoints of a generator's restorer, by network."""
+    return {name: restorer_of(wildcards)[name]["weights"] for name in ("detector", "parser", "restorer")}
+
+
+def images_to_restore(wildcards):
+    """Return the block of images in which faces are restored, another generator's, and the restorer's checkpoints."""
+    of_source = dict(wildcards) | {"generator": RESTORED[wildcards.generator]["generator"]}
+    checkpoints = {name: supplied(path) for name, path in weights_of_restorer(wildcards).items()}
+    return {"manifest": expand(rules.generate_images.output.manifest, **of_source)[0]} | checkpoints
+
 
 rule generate_images:
     """Generate images {wildcards.block}00 to {wildcards.block}99 of {wildcards.pool}."""
     input:
         prompts=rules.write_prompts.output,
-        model=lambda wildcards: there_or_made(config["generators"][wildcards.generator]["model"]),
+        model=lambda wildcards: supplied(diffusion_of(wildcards)["model"]),
     output:
         images=[f"<results>/images/{{pool}}/{{generator}}/seed-{{block}}{i:02d}.jpg" for i in range(BLOCK_SIZE)],
         manifest="<results>/images/{pool}/{generator}/block-{block}.csv",
     log:
         "<logs>/generate_images/{pool}/{generator}/{block}.log",
+    benchmark:
+        "<benchmarks>/generate_images/{pool}/{generator}/{block}.tsv"
     wildcard_constraints:
-        generator="|".join(name for name, entry in config["generators"].items() if "model" in entry),
+        generator=one_of(DIFFUSION),
     conda:
         "../envs/promptmix.yaml"
     threads: GPU_THREADS
@@ -28,8 +55,8 @@ rule generate_images:
         mem_mb=growing(12000),
         runtime=720,
     params:
-        generator=lambda wildcards: as_text(config["generators"][wildcards.generator]),
-        contents=lambda wildcards: contents_of(config["generators"][wildcards.generator]["model"]),
+        generator=diffusion_of,
+        contents=lambda wildcards: contents_of(diffusion_of(wildcards)["model"]),
         code=fingerprint("generate_images"),
     message:
         "Generating images {wildcards.block}00 to {wildcards.block}99 of {wildcards.pool}"
@@ -41,14 +68,15 @@ rule restore_faces:
     """Restore the faces in images {wildcards.block}00 to {wildcards.block}99 of {wildcards.pool}."""
     input:
         unpack(images_to_restore),
-        unpack(weights_of_restorer),
     output:
         images=[f"<results>/images/{{pool}}/{{generator}}/seed-{{block}}{i:02d}.jpg" for i in range(BLOCK_SIZE)],
         manifest="<results>/images/{pool}/{generator}/block-{block}.csv",
     log:
         "<logs>/restore_faces/{pool}/{generator}/{block}.log",
+    benchmark:
+        "<benchmarks>/restore_faces/{pool}/{generator}/{block}.tsv"
     wildcard_constraints:
-        generator="|".join(name for name, entry in config["generators"].items() if "restorer" in entry) or "(?!)",
+        generator=one_of(RESTORED),
     conda:
         "../envs/promptmix.yaml"
     threads: GPU_THREADS
@@ -57,8 +85,8 @@ rule restore_faces:
         mem_mb=growing(8000),
         runtime=240,
     params:
-        restorer=lambda wildcards: as_text(config["restorers"][config["generators"][wildcards.generator]["restorer"]]),
-        contents=lambda wildcards: contents_of(*networks_of_restorer(wildcards.generator).values()),
+        restorer=restorer_of,
+        contents=lambda wildcards: contents_of(*weights_of_restorer(wildcards).values()),
         code=fingerprint(
             "restore_faces",
             "promptmix.networks.retinaface",

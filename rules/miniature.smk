@@ -9,6 +9,20 @@ To train them anew: `snakemake models --cores 8`, then point the config at resul
 """
 
 
+def annotator_to_train(wildcards):
+    """Return the settings of an annotator of the miniature, with those of the images that it is trained on."""
+    settings = config["miniature"]["annotators"][wildcards.name]
+    dataset = settings["dataset"]
+    images = {"render": config["render"][dataset], "resize": config["datasets"][dataset]["resize"]}
+    return in_order(settings | images)
+
+
+def starting_weights(wildcards):
+    """Return the annotator that this one starts from, if there is one."""
+    start = config["miniature"]["annotators"][wildcards.name].get("start")
+    return expand(rules.train_annotator.output, name=start) if start else []
+
+
 rule render_corpus:
     """Render the captioned images on which the miniature's models are trained."""
     output:
@@ -25,7 +39,7 @@ rule render_corpus:
         mem_mb=growing(4000),
         runtime=30,
     params:
-        settings=as_text(config["miniature"]["corpus"]),
+        settings=setting("miniature", "corpus"),
         code=fingerprint("miniature/render_corpus"),
     message:
         "Rendering the corpus"
@@ -182,7 +196,7 @@ rule train_annotator:
         mem_mb=growing(8000),
         runtime=120,
     params:
-        settings=lambda wildcards: as_text(annotator_like(wildcards.name)),
+        settings=annotator_to_train,
         sigma=config["training"]["default"]["sigma"],
         kernel=config["training"]["default"]["kernel"],
         seed=config["miniature"]["corpus"]["seed"],
@@ -212,8 +226,8 @@ rule train_faces:
         mem_mb=growing(8000),
         runtime=120,
     params:
-        settings=lambda wildcards: as_text(config["miniature"]["faces"][wildcards.name]["settings"]),
-        steps=lambda wildcards: config["miniature"]["faces"][wildcards.name]["steps"],
+        settings=setting("miniature", "faces", "{name}", "settings"),
+        steps=setting("miniature", "faces", "{name}", "steps"),
         seed=config["miniature"]["corpus"]["seed"],
         code=lambda wildcards: fingerprint("miniature/train_faces", f"promptmix.networks.{wildcards.name}"),
     message:

@@ -1,5 +1,5 @@
 """
-Choose the generated images of an experiment (paper, section III, fourth stage).
+Choose the generated images of an experiment (paper, section III, fifth stage).
 
     takes   images/.../block-{block}.csv, annotations/.../block-{block}.h5
             quality/.../block-{block}.csv, filters/{experiment}.csv, for experiments that filter
@@ -7,15 +7,35 @@ Choose the generated images of an experiment (paper, section III, fourth stage).
 """
 
 
+def blocks_to_mix(wildcards):
+    """Return the blocks of an experiment's images, annotations and, if it filters images, scores; and the kept prompts."""
+    fake = experiment_of(wildcards).fake
+    patterns = {
+        "manifests": "<results>/images/{pool}/{generator}/block-{block}.csv",
+        "annotations": rules.annotate_images.output[0],
+    }
+    if fake.scored_by:
+        patterns["scores"] = rules.score_images.output[0]
+    chosen = {"generator": fake.generator, "annotator": fake.annotator, "annotators": "+".join(fake.scored_by)}
+    found = {
+        name: [expand(pattern, pool=pool, block=block, **chosen)[0] for pool, block in fake.blocks()]
+        for name, pattern in patterns.items()
+    }
+    if fake.prompt_filter:
+        found["kept_prompts"] = expand(rules.filter_prompts.output, **wildcards)
+    return found
+
+
+def settings_of_mix(wildcards):
+    """Return k, r_img, and the only prompt whose images count, if there is one."""
+    fake = experiment_of(wildcards).fake
+    return {"k": fake.k, "r_img": fake.r_img, "prompt": fake.prompt}
+
+
 rule mix_dataset:
     """List the generated images of {wildcards.experiment} with the annotation that each is trained on."""
     input:
-        manifests=lambda wildcards: blocks_of_experiment(
-            wildcards.experiment, "<results>/images/{pool}/{generator}/block-{block}.csv"
-        ),
-        annotations=lambda wildcards: blocks_of_experiment(wildcards.experiment, rules.annotate_images.output[0]),
-        scores=scores_of_experiment,
-        kept_prompts=kept_prompts_of_experiment,
+        unpack(blocks_to_mix),
     output:
         "<results>/fake/{experiment}.csv",
     log:
@@ -24,11 +44,7 @@ rule mix_dataset:
     conda:
         "../envs/promptmix.yaml"
     params:
-        prompts=lambda wildcards: fake_settings(wildcards.experiment)["prompts"],
-        images=lambda wildcards: fake_settings(wildcards.experiment)["images"],
-        prompt=lambda wildcards: fake_settings(wildcards.experiment).get("prompt"),
-        r_img=lambda wildcards: fake_settings(wildcards.experiment)["r_img"],
-        block_size=BLOCK_SIZE,
+        settings=settings_of_mix,
         code=fingerprint("mix_dataset"),
     message:
         "Mixing the generated images of {wildcards.experiment}"

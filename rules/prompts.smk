@@ -6,6 +6,15 @@ Turn captions into prompts, or take prompts written by hand (paper, section III,
 """
 
 
+def captions_of_pool(wildcards):
+    """Return the captions and the index that a pool is made from; nothing for prompts written by hand."""
+    pool = config["pools"][wildcards.pool]
+    if "dataset" not in pool:
+        return {}
+    index = prepared(pool["dataset"])["index"]
+    return {"captions": expand(rules.caption_images.output, **pool), "index": index}
+
+
 rule write_prompts:
     """Write the prompts of {wildcards.pool}."""
     input:
@@ -18,9 +27,8 @@ rule write_prompts:
     conda:
         "../envs/promptmix.yaml"
     params:
-        pool=lambda wildcards: as_text(config["pools"][wildcards.pool]),
-        prefix=config["prompts"]["prefix"],
-        suffix=as_text(config["prompts"]["suffix"]),
+        pool=setting("pools", "{pool}"),
+        words=setting("prompts"),
         code=fingerprint("write_prompts"),
     message:
         "Writing the prompts of {wildcards.pool}"

@@ -12,6 +12,34 @@ Drive, Kaggle, PANDA) has no rule that could overwrite it: the job that needs it
             nothing, for preflight: a table of what is there and what is missing, and the exit code
 """
 
+from promptmix.config import sources
+
+try:
+    SOURCES = sources.load()
+except InputError as error:
+    raise WorkflowError(str(error))
+
+# Files by their address, and archives by the folder of resources/datasets that they become.
+FETCHED = sources.downloads()
+ARCHIVES = sources.archives()
+RETRIEVED = {
+    *(f"resources/downloads/{file}" for file in FETCHED),
+    *(f"resources/datasets/{archive}" for archive in ARCHIVES),
+    *(f"resources/hub/{model}" for model in SOURCES["models"]),
+    *(f"resources/checkpoints/{checkpoint}.safetensors" for checkpoint in SOURCES["checkpoints"]),
+}
+
+
+def source(kind, key, default=None):
+    """Return a param: what the ledger says of the file, model or checkpoint that a job is for."""
+    entries = FETCHED if kind == "file" else SOURCES[f"{kind}s"]
+    return lambda wildcards: entries[getattr(wildcards, kind)].get(key, default)
+
+
+def download_of(checkpoint):
+    """Return the file as which a checkpoint is published."""
+    return f"resources/downloads/{SOURCES['checkpoints'][checkpoint]['download']}"
+
 
 rule preflight:
     """Check that everything is there that the tables and figures of the config need, before anything is computed."""
@@ -23,8 +51,6 @@ rule preflight:
         gpu=1,
         mem_mb=growing(8000),
         runtime=60,
-    params:
-        block_size=BLOCK_SIZE,
     message:
         "Looking at datasets, checkpoints, GPU and disk"
     script:
@@ -43,9 +69,9 @@ rule fetch_file:
     conda:
         "../envs/promptmix.yaml"
     params:
-        url=lambda wildcards: FETCHED[wildcards.file]["url"],
-        bytes=lambda wildcards: FETCHED[wildcards.file].get("bytes"),
-        sha256=lambda wildcards: FETCHED[wildcards.file].get("sha256"),
+        url=source("file", "url"),
+        bytes=source("file", "bytes"),
+        sha256=source("file", "sha256"),
     message:
         "Fetching {wildcards.file}"
     script:
@@ -64,9 +90,9 @@ rule fetch_model:
     conda:
         "../envs/promptmix.yaml"
     params:
-        repository=lambda wildcards: SOURCES["models"][wildcards.model]["hub"],
-        revision=lambda wildcards: SOURCES["models"][wildcards.model]["revision"],
-        files=lambda wildcards: SOURCES["models"][wildcards.model]["files"],
+        repository=source("model", "hub"),
+        revision=source("model", "revision"),
+        files=source("model", "files"),
     message:
         "Fetching {wildcards.model}"
     script:
@@ -95,7 +121,7 @@ rule unpack_archive:
 rule import_checkpoint:
     """Convert {wildcards.checkpoint} from the form in which its authors published it to safetensors, strictly."""
     input:
-        source=lambda wildcards: there_or_made(download_of(wildcards.checkpoint)),
+        source=lambda wildcards: supplied(download_of(wildcards.checkpoint)),
     output:
         "resources/checkpoints/{checkpoint}.safetensors",
     log:
@@ -108,11 +134,11 @@ rule import_checkpoint:
         mem_mb=growing(6000),
         runtime=30,
     params:
-        network=lambda wildcards: SOURCES["checkpoints"][wildcards.checkpoint]["network"],
-        backbone=lambda wildcards: SOURCES["checkpoints"][wildcards.checkpoint].get("backbone", False),
-        bytes=lambda wildcards: SOURCES["checkpoints"][wildcards.checkpoint].get("bytes"),
-        sha256=lambda wildcards: SOURCES["checkpoints"][wildcards.checkpoint].get("sha256"),
-        metadata=lambda wildcards: as_text(sources.provenance("checkpoints", wildcards.checkpoint)),
+        network=source("checkpoint", "network"),
+        backbone=source("checkpoint", "backbone", False),
+        bytes=source("checkpoint", "bytes"),
+        sha256=source("checkpoint", "sha256"),
+        metadata=lambda wildcards: in_order(sources.provenance("checkpoints", wildcards.checkpoint)),
         how_to_get=lambda wildcards: sources.how_to_get("checkpoints", wildcards.checkpoint),
         contents=lambda wildcards: contents_of(download_of(wildcards.checkpoint)),
         code=lambda wildcards: fingerprint(

@@ -1,5 +1,5 @@
 """
-Train the lightweight networks, choose the learning rate, evaluate (paper, section III, fourth stage, and IV).
+Train the lightweight networks, choose the learning rate, evaluate (paper, section III, fifth stage, and IV).
 
     takes   datasets/{dataset}/index.csv, fake/{experiment}.csv
             a backbone's weights from ImageNet, for networks that name one
@@ -10,17 +10,62 @@ Train the lightweight networks, choose the learning rate, evaluate (paper, secti
 """
 
 
+def modules_of_training(task):
+    """Return the modules that training loads by the name of its task."""
+    return tasks.module_of(task), objective.module_of(task)
+
+
+def data_of_experiment(wildcards):
+    """Return the dataset that an experiment trains on, its D_fake, and the weights that its network starts from."""
+    experiment = experiment_of(wildcards)
+    fake = expand(rules.mix_dataset.output, **wildcards) if experiment.fake else []
+    return prepared(experiment.dataset) | {"fake": fake, "backbone": supplied(experiment.network.backbone)}
+
+
+def settings_of_run(wildcards):
+    """Return the arguments of `promptmix.training.settings.TrainingSettings` for a run."""
+    found = experiment_of(wildcards).run_settings(wildcards.lr, int(wildcards.repeat), config["seed"])
+    return in_order(found)
+
+
+def filters_prompts(wildcards):
+    """Return whether an experiment's prompts are filtered."""
+    fake = experiment_of(wildcards).fake
+    return bool(fake and fake.prompt_filter)
+
+
+def runs_of(pattern, *experiments):
+    """Return an output of all runs of experiments: of each learning rate and repeat."""
+    found = (plan.experiments[name] for name in experiments)
+    return [
+        path for e in found for path in expand(pattern, experiment=e.name, lr=e.learning_rates, repeat=range(e.repeats))
+    ]
+
+
+def networks_to_evaluate(wildcards):
+    """Return the dataset that an experiment is tested on, its selection, and the checkpoints of all its runs."""
+    selection = expand(rules.select_learning_rate.output, **wildcards)
+    checkpoints = runs_of(rules.train_network.output.checkpoint, wildcards.experiment)
+    return prepared(experiment_of(wildcards).dataset) | {"selection": selection, "checkpoints": checkpoints}
+
+
+def network_of_experiment(wildcards):
+    """Return what `promptmix.networks.build` takes: the network's reference, and its settings."""
+    network = experiment_of(wildcards).network
+    return {"reference": network.reference, "settings": in_order(dict(network.settings))}
+
+
 rule train_network:
     """Train on the real images and, each epoch, r_mix of the generated ones; keep the best epoch by validation."""
     input:
-        index=index_of_experiment,
-        fake=fake_of_experiment,
-        backbone=lambda wildcards: there_or_made(plan.backbone_of(wildcards.experiment)),
+        unpack(data_of_experiment),
     output:
         checkpoint="<results>/runs/{experiment}/lr-{lr}/repeat-{repeat}/checkpoint.safetensors",
         history="<results>/runs/{experiment}/lr-{lr}/repeat-{repeat}/history.csv",
     log:
         "<logs>/train_network/{experiment}/lr-{lr}/repeat-{repeat}.log",
+    benchmark:
+        "<benchmarks>/train_network/{experiment}/lr-{lr}/repeat-{repeat}.tsv"
     conda:
         "../envs/promptmix.yaml"
     threads: GPU_THREADS
@@ -29,13 +74,13 @@ rule train_network:
         mem_mb=growing(16000),
         runtime=2880,
     params:
-        settings=lambda wildcards: as_text(
-            plan.settings_of_run(wildcards.experiment, wildcards.lr, int(wildcards.repeat))
+        settings=settings_of_run,
+        backbone=lambda wildcards: experiment_of(wildcards).network.backbone,
+        filters_prompts=filters_prompts,
+        contents=lambda wildcards: contents_of(experiment_of(wildcards).network.backbone),
+        code=lambda wildcards: fingerprint(
+            "train_network", experiment_of(wildcards).network.code, *modules_of_training(experiment_of(wildcards).task)
         ),
-        backbone=lambda wildcards: plan.backbone_of(wildcards.experiment),
-        filtered=lambda wildcards: "prompt_filter" in plan.experiments[wildcards.experiment].get("fake", {}),
-        contents=lambda wildcards: contents_of(plan.backbone_of(wildcards.experiment)),
-        code=lambda wildcards: fingerprint("train_network", plan.code_of(wildcards.experiment)),
     message:
         "Training {wildcards.experiment}, learning rate {wildcards.lr}, repeat {wildcards.repeat}"
     script:
@@ -45,7 +90,7 @@ rule train_network:
 rule select_learning_rate:
     """Choose the learning rate with the lowest validation error, averaged over repeats; the test split is not read."""
     input:
-        lambda wildcards: histories_of(wildcards.experiment),
+        lambda wildcards: runs_of(rules.train_network.output.history, wildcards.experiment),
     output:
         "<results>/runs/{experiment}/selection.json",
     log:
@@ -54,8 +99,6 @@ rule select_learning_rate:
     conda:
         "../envs/promptmix.yaml"
     params:
-        learning_rates=lambda wildcards: plan.training_of(wildcards.experiment)["learning_rates"],
-        repeats=lambda wildcards: plan.training_of(wildcards.experiment)["repeats"],
         code=fingerprint("select_learning_rate"),
     message:
         "Selecting the learning rate of {wildcards.experiment}"
@@ -66,13 +109,13 @@ rule select_learning_rate:
 rule evaluate_network:
     """Predict each test image with the chosen learning rate's networks, one per repeat."""
     input:
-        index=index_of_experiment,
-        selection=rules.select_learning_rate.output,
-        checkpoints=lambda wildcards: checkpoints_of(wildcards.experiment),
+        unpack(networks_to_evaluate),
     output:
         "<results>/runs/{experiment}/predictions.csv",
     log:
         "<logs>/evaluate_network/{experiment}.log",
+    benchmark:
+        "<benchmarks>/evaluate_network/{experiment}.tsv"
     conda:
         "../envs/promptmix.yaml"
     threads: GPU_THREADS
@@ -81,11 +124,12 @@ rule evaluate_network:
         mem_mb=growing(8000),
         runtime=60,
     params:
-        learning_rates=lambda wildcards: plan.training_of(wildcards.experiment)["learning_rates"],
-        repeats=lambda wildcards: plan.training_of(wildcards.experiment)["repeats"],
-        network=lambda wildcards: plan.network_of(wildcards.experiment),
-        settings=lambda wildcards: as_text(plan.network_settings_of(wildcards.experiment)),
-        code=lambda wildcards: fingerprint("evaluate_network", plan.code_of(wildcards.experiment)),
+        network=network_of_experiment,
+        code=lambda wildcards: fingerprint(
+            "evaluate_network",
+            experiment_of(wildcards).network.code,
+            tasks.module_of(experiment_of(wildcards).task),
+        ),
     message:
         "Evaluating {wildcards.experiment}"
     script:

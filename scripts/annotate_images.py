@@ -1,7 +1,5 @@
 """Annotate one block of generated images."""
 
-import json
-
 from promptmix.running import job
 
 with job.start(snakemake) as device:
@@ -11,7 +9,7 @@ with job.start(snakemake) as device:
     from promptmix.synthesis.maps import write_maps
 
     params, manifest = snakemake.params, snakemake.input.manifest
-    annotator = load_annotator(json.loads(params.annotator), snakemake.input.weights, device)
+    annotator = load_annotator(**job.with_inputs(snakemake, params.annotator, "weights"), device=device)
     annotations = annotate(annotator, read_images(manifest), device, stride=params.stride)
     annotations = progress(annotations, len(read_manifest(manifest)), "images annotated")
     write_maps(snakemake.output[0], annotations, params.stride, snakemake.wildcards.annotator, annotator.task)

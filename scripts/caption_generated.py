@@ -1,20 +1,18 @@
 """Caption one block of generated images."""
 
-import json
-
 from promptmix.running import job
 
 with job.start(snakemake) as device:
-    from pathlib import Path
+    from promptmix.records import GENERATED_CAPTIONS
 
-    from promptmix.files import write_csv
     from promptmix.running.progress import progress
     from promptmix.synthesis.captions import Captioner
-    from promptmix.synthesis.manifest import read_images, read_manifest
+    from promptmix.synthesis.manifest import read_images
 
-    captioner = Captioner(**json.loads(snakemake.params.captioner), device=device)
-    manifest = snakemake.input.manifest
-    captions = captioner.caption(image for _, image in read_images(manifest))
-    stems = [Path(image).stem for image in read_manifest(manifest)["image"]]
+    settings = job.with_inputs(snakemake, snakemake.params.captioner, "clip", "tokenizer", "weights")
+    captioner = Captioner(**settings, device=device)
+    stems = [stem for stem, _ in read_images(snakemake.input.manifest)]
+    captions = captioner.caption(image for _, image in read_images(snakemake.input.manifest))
     captions = progress(captions, len(stems), "images captioned")
-    write_csv(snakemake.output[0], [{"image": s, "caption": c} for s, c in zip(stems, captions, strict=True)])
+    rows = [{"stem": stem, "caption": text} for stem, text in zip(stems, captions, strict=True)]
+    GENERATED_CAPTIONS.write(snakemake.output[0], rows)

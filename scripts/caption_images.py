@@ -1,20 +1,19 @@
 """Caption the training images of a dataset."""
 
-import json
-
 from promptmix.running import job
 
 with job.start(snakemake) as device:
+    from promptmix.records import CAPTIONS
+
     from promptmix.datasets.index import Index
-    from promptmix.files import write_csv
+    from promptmix.datasets.split import Split
     from promptmix.running.progress import progress
     from promptmix.synthesis.captions import Captioner
 
-    captioner = Captioner(**json.loads(snakemake.params.captioner), device=device)
-    index = Index.open(snakemake.input.index)
-    training = index.split("train")
-    captions = captioner.caption(index.image(i) for i in training)
-    captions = progress(captions, len(training), "images captioned")
-    names = index.frame["image"].iloc[training]
-    rows = [{"image": name, "caption": caption} for name, caption in zip(names, captions, strict=True)]
-    write_csv(snakemake.output[0], rows)
+    settings = job.with_inputs(snakemake, snakemake.params.captioner, "clip", "tokenizer", "weights")
+    captioner = Captioner(**settings, device=device)
+    images = Split(Index.open(snakemake.input.index), "train")
+    captions = captioner.caption(images.image(i) for i in range(len(images)))
+    captions = progress(captions, len(images), "images captioned")
+    rows = [{"image": name, "caption": text} for name, text in zip(images.frame["image"], captions, strict=True)]
+    CAPTIONS.write(snakemake.output[0], rows)

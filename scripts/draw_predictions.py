@@ -1,37 +1,34 @@
-"""Show predictions without and with PromptMix beside the ground truth (Figures 3 and 4)."""
-
-import json
+"""Show predictions without and with PromptMix beside the ground truth, as in Figures 3 and 4."""
 
 from promptmix.running import job
 
 with job.start(snakemake) as device:
-    from itertools import islice
+    import json
     from pathlib import Path
 
     from promptmix.datasets.index import Index
     from promptmix.networks.checkpoints import load_network
     from promptmix.report.figures import Comparison, draw_predictions
+    from promptmix.training.evaluation import checkpoint_of
 
     source, output = snakemake.input, snakemake.output
-    selections, checkpoints = iter(source.selections), iter(source.checkpoints)
+    selections = {Path(file).parent.name: file for file in source.selections}
 
-    def network(experiment):
-        """Return the network of the next experiment: of the chosen learning rate, the first repeat."""
-        rates, repeats = experiment["learning_rates"], experiment["repeats"]
-        runs = list(islice(checkpoints, len(rates) * repeats))
-        choice = json.loads(Path(next(selections)).read_text())["learning_rate"]
-        weights = runs[rates.index(choice) * repeats]
-        return load_network(experiment["network"], weights, **experiment["settings"]).to(device)
+    def network_of(experiment, reference, settings):
+        """Return the network of an experiment: of the chosen learning rate, the first repeat."""
+        choice = json.loads(Path(selections[experiment]).read_text())["learning_rate"]
+        runs = [file for file in source.checkpoints if Path(file).parents[2].name == experiment]
+        return load_network(reference, checkpoint_of(runs, choice), **settings).to(device)
 
     comparisons = (
         Comparison(
             title=pair["title"],
-            index=Index.open(index),
-            baseline=network(pair["baseline"]),
-            promptmix=network(pair["promptmix"]),
+            index=Index.open(pair["index"]),
+            baseline=network_of(**pair["baseline"]),
+            promptmix=network_of(**pair["promptmix"]),
             sigma=pair["sigma"],
             kernel=pair["kernel"],
         )
-        for pair, index in zip(json.loads(snakemake.params.comparisons), source.indexes, strict=True)
+        for pair in snakemake.params.comparisons
     )
     draw_predictions(output.png, output.csv, comparisons, device)

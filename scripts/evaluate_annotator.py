@@ -1,7 +1,5 @@
 """Predict the test images of a dataset with an annotator."""
 
-import json
-
 from promptmix.running import job
 
 with job.start(snakemake) as device:
@@ -10,6 +8,9 @@ with job.start(snakemake) as device:
     from promptmix.synthesis.annotation import load_annotator
     from promptmix.training.evaluation import predict
 
-    annotator = load_annotator(json.loads(snakemake.params.annotator), snakemake.input.weights, device)
+    annotator = load_annotator(**job.with_inputs(snakemake, snakemake.params.annotator, "weights"), device=device)
     index = Index.open(snakemake.input.index)
-    write_csv(snakemake.output[0], predict(annotator, index, "test", device).assign(repeat=0))
+    found = predict(annotator, index, "test", device)
+    for column, value in (("repeat", 0), ("learning_rate", ""), ("experiment", snakemake.wildcards.annotator)):
+        found.insert(0, column, value)
+    write_csv(snakemake.output[0], found)

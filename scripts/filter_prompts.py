@@ -3,12 +3,19 @@
 from promptmix.running import job
 
 with job.start(snakemake):
-    import pandas as pd
+    from pathlib import Path
 
-    from promptmix.files import write_csv
+    import pandas as pd
+    from promptmix.records import FILTER, PROMPTS
+
     from promptmix.synthesis.filtering import filter_prompts
 
     source = snakemake.input
-    pools = [pd.read_csv(pool, dtype={"prompt": str}, keep_default_na=False) for pool in source.prompts]
-    texts = [text for pool in pools for text in pool["prompt"]]
-    write_csv(snakemake.output[0], filter_prompts(texts, source.baseline[0], source.selections))
+    pools = {Path(file).stem: PROMPTS.read(file)["prompt"] for file in source.prompts}
+    prompts = pd.DataFrame(
+        [(pool, number, text) for pool, texts in pools.items() for number, text in enumerate(texts)],
+        columns=["pool", "prompt_number", "prompt"],
+    )
+    files = {Path(file).parent.name: file for file in source.selections}
+    selections = {tuple(prompt): files[name] for name, prompt in snakemake.params.single_prompts.items()}
+    FILTER.write(snakemake.output[0], filter_prompts(prompts, source.baseline[0], selections))

@@ -1,7 +1,5 @@
 """Train an annotator further on the training split of a dataset."""
 
-import json
-
 from promptmix.running import job
 
 with job.start(snakemake) as device:
@@ -11,7 +9,7 @@ with job.start(snakemake) as device:
     from promptmix.training.fine_tuning import fine_tune
     from promptmix.training.settings import TrainingSettings
 
-    chosen = json.loads(snakemake.params.settings)
-    weights = snakemake.input.weights[0] if snakemake.input.weights else chosen["weights"]
-    index, out = Index.open(snakemake.input.index[0]), Path(snakemake.output[0])
-    fine_tune(index, weights, TrainingSettings(**chosen["training"]), out, device, snakemake.params.code)
+    params, out = snakemake.params, Path(snakemake.output[0])
+    weights = job.with_inputs(snakemake, {"weights": params.weights}, "weights")["weights"]
+    settings = TrainingSettings(**params.settings)
+    fine_tune(Index.open(snakemake.input.index), weights, settings, out, device, params.code)

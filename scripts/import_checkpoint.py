@@ -1,7 +1,5 @@
 """Convert one published checkpoint to safetensors."""
 
-import json
-
 from promptmix.running import job
 
 with job.start(snakemake) as device:
@@ -15,9 +13,8 @@ with job.start(snakemake) as device:
         params.network,
         snakemake.input.source[0],
         snakemake.output[0],
-        json.loads(params.metadata),
+        params.metadata,
         backbone=params.backbone,
         bytes=params.bytes,
         sha256=params.sha256,
-        **json.loads(params.get("settings", "{}")),
     )

@@ -3,28 +3,19 @@
 from promptmix.running import job
 
 with job.start(snakemake):
-    import pandas as pd
+    from pathlib import Path
 
-    from promptmix.synthesis.filtering import keep_images
-    from promptmix.synthesis.mixing import mix, write_fake
+    from promptmix.records import FILTER
 
-    source, params = snakemake.input, snakemake.params
-    parts, first, prompts_before = [], 0, 0
-    for prompts, images in zip(params.prompts, params.images, strict=True):
-        blocks = -(-images // params.block_size)
-        pool = slice(first, first + blocks)
-        part = mix(source.manifests[pool], source.annotations[pool], limit=images, prompts=prompts)
-        if source.scores:
-            scores = pd.concat([pd.read_csv(file, dtype={"image": str}) for file in source.scores[pool]])
-            part = part.assign(q=scores.set_index("image")["q"].reindex(part["stem"]).to_numpy())
-        parts.append(part.assign(prompt_number=part["prompt_number"] + prompts_before))
-        first, prompts_before = first + blocks, prompts_before + prompts
-    fake = pd.concat(parts, ignore_index=True)
-    if params.prompt is not None:
-        fake = fake[fake["prompt_number"] == params.prompt]
-    if source.kept_prompts:
-        filtered = pd.read_csv(source.kept_prompts[0])
-        fake = fake[fake["prompt_number"].isin(filtered["prompt_number"][filtered["kept"] == 1])]
-    if source.scores:
-        fake = fake.iloc[keep_images(fake["q"], params.r_img)]
-    write_fake(snakemake.output[0], fake.reset_index(drop=True))
+    from promptmix.synthesis.mixing import Block, mix, write_fake
+
+    def by_block(files, depth):
+        """Return files by pool and block, of which the pool is the folder that many levels up."""
+        return {(Path(file).parents[depth].name, Path(file).stem): file for file in files}
+
+    source = snakemake.input
+    annotations, scores = by_block(source.annotations, 2), by_block(source.get("scores", []), 2)
+    manifests = by_block(source.manifests, 1)
+    blocks = [Block(manifest, annotations[key], scores.get(key)) for key, manifest in manifests.items()]
+    kept = FILTER.read(source.kept_prompts[0]) if source.get("kept_prompts") else None
+    write_fake(snakemake.output[0], mix(blocks, kept=kept, **snakemake.params.settings))

@@ -6,13 +6,15 @@ with job.start(snakemake):
     import logging
     import sys
 
-    from promptmix.config.plan import Plan
+    from promptmix.preflight.report import report
+
+    from promptmix.config.validation import resolve
     from promptmix.errors import InputError
-    from promptmix.preflight import survey as preflight
+    from promptmix.preflight.survey import survey
 
     config = snakemake.config
-    items = preflight.survey(config, Plan(config), config.get("preflight"))
-    table = preflight.report(items)
+    items = survey(config, *resolve(config), config.get("preflight"))
+    table = report(items)
     print(table, flush=True)
     if not sys.stdout.isatty():  # Snakemake shows the log of a job that fails, and one table on the terminal will do
         logging.getLogger(__name__).info("\n%s", table)

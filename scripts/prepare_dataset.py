@@ -1,7 +1,5 @@
 """Read a dataset as its authors ship it, split it, and store it in the form that all later stages read."""
 
-import json
-
 from promptmix.running import job
 
 with job.start(snakemake):
@@ -12,6 +10,6 @@ with job.start(snakemake):
     from promptmix.datasets.splits import split
 
     params = snakemake.params
-    samples = read_dataset(params.format, params.path, json.loads(params.images), params.unit)
-    samples = split(samples, json.loads(params.split), params.seed)
-    prepare(samples, Path(snakemake.output.index).parent, json.loads(params.resize), snakemake.threads)
+    samples = read_dataset(params.format, params.path, params.images, params.unit)
+    samples = split(samples, params.split, params.seed)
+    prepare(samples, Path(snakemake.output.index).parent, params.resize, snakemake.threads)

@@ -1,24 +1,28 @@
-"""Show training images above the images generated from their captions."""
+"""Show training images above generated images."""
 
 from promptmix.running import job
 
 with job.start(snakemake):
+    from itertools import islice
+
     from promptmix.datasets.index import Index
+    from promptmix.datasets.split import Split
     from promptmix.report.figures import contact_sheet
     from promptmix.synthesis.manifest import read_images
     from promptmix.synthesis.maps import read_counts
 
     source, columns = snakemake.input, snakemake.params.columns
-    index = Index.open(source.index[0])
-    chosen = index.split("train")[:columns]
-    # image g is of prompt g mod M, and the prompts stand in the order of the training images
-    generated = [image for _, (_, image) in zip(chosen, read_images(source.manifest[0]))]
-    counts = read_counts(source.annotations[0])["count"].iloc[: len(chosen)]
+    images = Split(Index.open(source.index), "train")
+    shown = range(min(columns, len(images)))
+    generated = list(islice(read_images(source.manifest), columns))
+    counts = read_counts(source.annotations[0])["count"]
+    people = [f"{count} people" if images.index.frame["count"].any() else "" for count in images.frame["count"]]
+    found = [
+        f"{snakemake.params.annotator}: {counts[stem]:.0f}" if counts.notna().all() else "" for stem, _ in generated
+    ]
     contact_sheet(
-        snakemake.output[0],
-        [[index.image(i) for i in chosen], generated],
-        [
-            [f"{index.frame['count'][i]} people" for i in chosen],
-            [f"{snakemake.params.annotator}: {count:.0f}" for count in counts],
-        ],
+        snakemake.output.png,
+        snakemake.output.csv,
+        [[images.image(i) for i in shown], [image for _, image in generated]],
+        [people[: len(shown)], found],
     )

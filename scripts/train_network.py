@@ -1,7 +1,5 @@
 """Train a lightweight network."""
 
-import json
-
 from promptmix.running import job
 
 with job.start(snakemake) as device:
@@ -14,12 +12,20 @@ with job.start(snakemake) as device:
     from promptmix.training.loop import train
     from promptmix.training.settings import TrainingSettings
 
-    settings = TrainingSettings(**json.loads(snakemake.params.settings))
-    index = Index.open(snakemake.input.index[0])
+    params, wildcards = snakemake.params, snakemake.wildcards
+    settings = TrainingSettings(**params.settings)
     fake = read_fake(snakemake.input.fake[0]) if snakemake.input.fake else None
-    if snakemake.params.filtered:  # nobody knows beforehand how many images a prompt filter leaves
+    if params.filters_prompts:  # nobody knows beforehand how many images a prompt filter leaves
         settings = replace(settings, r_mix=min(settings.r_mix, len(fake)))
-    backbone = snakemake.params.backbone
+    backbone = job.with_inputs(snakemake, {"backbone": params.backbone}, "backbone")["backbone"]
     weights = read_backbone(settings.network, backbone, **settings.network_settings) if backbone else None
-    folder = Path(snakemake.output.checkpoint).parent
-    train(settings, index, fake, folder, device, weights, snakemake.params.code)
+    train(
+        settings,
+        Index.open(snakemake.input.index),
+        fake,
+        Path(snakemake.output.checkpoint).parent,
+        device,
+        weights,
+        params.code,
+        keys={"experiment": wildcards.experiment, "learning_rate": wildcards.lr, "repeat": int(wildcards.repeat)},
+    )

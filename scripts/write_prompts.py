@@ -1,24 +1,19 @@
 """Write the prompts of a pool, from captions or as they were given."""
 
-import json
-
 from promptmix.running import job
 
 with job.start(snakemake):
-    import pandas as pd
+    from promptmix.records import CAPTIONS, PROMPTS
 
     from promptmix.config.pools import expand
     from promptmix.datasets.index import Index
-    from promptmix.files import write_csv
     from promptmix.synthesis import prompts
 
-    params, source = snakemake.params, snakemake.input
-    pool = json.loads(params.pool)
+    pool, words, source = snakemake.params.pool, snakemake.params.words, snakemake.input
     if "prompts" in pool:
-        texts = expand(pool["prompts"], pool.get("locations", []))
+        texts = expand(pool["prompts"], pool["locations"])
         found = prompts.by_hand(texts, pool["width"], pool["height"], pool["quality"])
     else:
-        captions = pd.read_csv(source.captions[0], dtype=str, keep_default_na=False)
-        images = Index.open(source.index[0]).frame
-        found = prompts.from_captions(captions, images, params.prefix, json.loads(params.suffix))
-    write_csv(snakemake.output[0], found)
+        captions, images = CAPTIONS.read(source.captions[0]), Index.open(source.index).frame
+        found = prompts.from_captions(captions, images, words["prefix"], words["suffix"])
+    PROMPTS.write(snakemake.output[0], found)

@@ -1,26 +1,20 @@
-"""Write one of the tables that compare experiments: I, II, IV, V, VI or VII."""
-
-import json
+"""Write a table of the errors of experiments."""
 
 from promptmix.running import job
 
 with job.start(snakemake):
-    from promptmix.report.tables import NONE, write_table
-    from promptmix.synthesis.mixing import read_fake
+    from pathlib import Path
+
+    from promptmix.report.tables import measure, write_table
 
     source, output, params = snakemake.input, snakemake.output, snakemake.params
-    fakes = iter(source.fakes)
+    predictions, selections = (
+        {Path(f).parent.name: f for f in files} for files in (source.predictions, source.selections)
+    )
+    fakes = {Path(file).stem: file for file in source.fakes}
     rows = []
-    for row, predictions, selection in zip(json.loads(params.rows), source.predictions, source.selections, strict=True):
-        measured = dict.fromkeys(row.pop("measured", []), NONE)
-        if row["k"] is not None:
-            fake = read_fake(next(fakes))
-            facts = {
-                "generated images": len(fake),
-                "prompts kept": fake["prompt_number"].nunique(),
-                "faces restored": fake["faces"].sum(),
-            }
-            measured = {name: str(facts[name]) for name in measured}
-        labels = row["labels"] | measured
-        rows.append({**row, "labels": labels, "predictions": predictions, "selection": selection})
+    for row in params.rows:
+        name = row["experiment"]
+        labels = row["labels"] | measure(fakes.get(name), params.measured)
+        rows.append(row | {"labels": labels, "predictions": predictions[name], "selection": selections[name]})
     write_table(rows, output.markdown, output.csv, output.tex, params.scale, params.convention)

@@ -1,7 +1,5 @@
 """Render the corpus of captioned images on which the miniature's models are trained."""
 
-import json
-
 from promptmix.running import job
 
 with job.start(snakemake):
@@ -9,6 +7,6 @@ with job.start(snakemake):
 
     from promptmix.miniature.rendering.corpus import render_corpus
 
-    settings = json.loads(snakemake.params.settings)
+    settings = snakemake.params.settings
     folder = Path(snakemake.output.index).parent
     render_corpus(folder, settings["images"], settings["seed"], settings["rooms"], snakemake.threads)

@@ -1,7 +1,5 @@
 """Render a dataset in the format of the dataset whose part it plays."""
 
-import json
-
 from promptmix.running import job
 
 with job.start(snakemake):
@@ -10,4 +8,4 @@ with job.start(snakemake):
     from promptmix.miniature.rendering.datasets import render_dataset
 
     params = snakemake.params
-    render_dataset(Path(snakemake.output[0]), json.loads(params.settings), json.loads(params.images), params.seed)
+    render_dataset(Path(snakemake.output[0]), params.settings, params.images, params.seed)

@@ -1,7 +1,5 @@
 """Train an annotator of the miniature on images rendered like those of a dataset."""
 
-import json
-
 from promptmix.running import job
 
 with job.start(snakemake) as device:
@@ -11,7 +9,7 @@ with job.start(snakemake) as device:
     from promptmix.training.settings import TrainingSettings
 
     params, out = snakemake.params, Path(snakemake.output[0])
-    chosen = json.loads(params.settings)
+    chosen = params.settings
     settings = TrainingSettings(
         network=chosen["network"],
         network_settings=chosen["settings"],

@@ -1,7 +1,5 @@
 """Train one of the miniature's models that restore faces: retinaface, parsenet or gfpgan."""
 
-import json
-
 from promptmix.running import job
 
 with job.start(snakemake) as device:
@@ -10,4 +8,4 @@ with job.start(snakemake) as device:
     from promptmix.miniature.models.faces import TRAINERS
 
     params, out = snakemake.params, Path(snakemake.output[0])
-    TRAINERS[snakemake.wildcards.name](params.steps, params.seed, out, device, json.loads(params.settings))
+    TRAINERS[snakemake.wildcards.name](params.steps, params.seed, out, device, params.settings)

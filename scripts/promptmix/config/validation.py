@@ -1,4 +1,4 @@
-"""The configuration: is it right?
+"""Is a config right? What it may hold is in config/schemas/config.schema.yaml; what must agree in it is here.
 
 Snakemake imports this at every start, so it imports little: no torch, and the networks' settings are read from their
 source.
@@ -7,19 +7,19 @@ source.
 import ast
 import json
 import math
-import re
-from collections.abc import Collection, Iterator
-from fractions import Fraction
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
 
 from promptmix import extensions
-from promptmix.config.plan import COLUMNS, NO_SETTINGS, ROLES, Plan
+from promptmix.config.experiments import NO_SETTINGS, Plan, split_of
+from promptmix.config.loading import load, read_yaml, source_of
 from promptmix.config.pools import expand
+from promptmix.config.targets import Target, resolve_targets
+from promptmix.datasets.registry import TASKS, TOP
 from promptmix.errors import InputError, did_you_mean
 from promptmix.networks import registry as networks
 
@@ -30,6 +30,7 @@ SHOWN = 10
 
 NOUNS = {
     "datasets": "a dataset",
+    "render": "a rendered dataset",
     "captioners": "a captioner",
     "pools": "a pool",
     "generators": "a generator",
@@ -37,6 +38,8 @@ NOUNS = {
     "annotators": "an annotator",
     "networks": "a network",
     "experiments": "an experiment",
+    "tables": "a table",
+    "figures": "a figure",
 }
 """The sections whose entries are named elsewhere in the config, and what an entry is called."""
 
@@ -47,12 +50,27 @@ WITH_EITHER = ("points", "coco", "depth_maps")
 """Formats of datasets that may have a split or not."""
 
 NOT_RENDERED_FROM = {"shanghaitech": ("rooms",), "nyu": ("part", "locations", "people", "quality")}
-"""Keys of `render` that a format has no use for; the others have none for `part` and `rooms`."""
-
-TASK_SHOWN = {"table1": "counting", "table2": "depth", "table3": "counting", "figure3": "counting", "figure4": "depth"}
-"""What the datasets are for that a table or figure shows; the other tables show either."""
+"""Keys of `render` that do not apply to a format; `part` and `rooms` do not apply to the formats not named here."""
 
 KINDS = {str: "text", int: "number", float: "number", list: "list", dict: "section"}
+
+
+def read(files: Collection[str | Path], over: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return a config from its files, checked, with the defaults of what it leaves out.
+
+    Args:
+        files: one after the other; see `promptmix.config.loading.load`.
+        over: what counts before all files, such as `--config`.
+
+    Raises:
+        InputError: a file that cannot be read, or problems as in `check`, each after the file that it is in.
+    """
+    config, said = load(files, over)
+    problems = list(find_problems(config))
+    if problems:
+        named = [f"{source_of(problem.split(':')[0].split(' ')[0], said)}: {problem}" for problem in problems]
+        raise InputError(_shortened(named))
+    return config
 
 
 def check(config: dict, source: str = "config/config.yaml") -> None:
@@ -65,23 +83,59 @@ def check(config: dict, source: str = "config/config.yaml") -> None:
     Raises:
         InputError: one line per problem, at most `SHOWN`: where, what is wrong, what was expected.
     """
-    problems = list(_unquoted(config))
-    if not problems:
-        errors = sorted(_validator().iter_errors(config), key=lambda error: _position(config, error.absolute_path))
-        # Some errors say the same, such as one for each of two missing keys.
-        problems = list(dict.fromkeys(line for error in errors for line in _explain(error)))
-        problems += _References(config, {tuple(error.absolute_path)[:2] for error in errors}).problems()
+    if problems := list(find_problems(config)):
+        raise InputError(_shortened([f"{source}: {problem}" for problem in problems]))
+
+
+def resolve(config: Mapping[str, Any]) -> tuple[Plan, dict[str, Target]]:
+    """Return the experiments, and the tables and figures by name, of a config that is checked.
+
+    Raises:
+        InputError: one line per problem.
+    """
+    plan = Plan(config)
+    targets, problems = resolve_targets(config, plan)
     if problems:
-        lines = [f"{source}: {problem}" for problem in problems[:SHOWN]]
-        if len(problems) > SHOWN:
-            lines.append(f"{source}: {len(problems) - SHOWN} more")
-        raise InputError("\n".join(lines))
-    _fill(config, _schema())
+        raise InputError("\n".join(problems))
+    return plan, targets
 
 
-def as_text(value: Any) -> str:
-    """Return JSON with sorted keys: equal values are equal texts, so that a rule's parameter only changes with them."""
-    return json.dumps(value, sort_keys=True)
+def find_problems(config: dict) -> Iterator[str]:
+    """Yield what is wrong with a config, and fill in the defaults if its form is right.
+
+    What must agree is looked at only where the form is right, and experiments only where all else is.
+    """
+    problems = list(_unquoted(config)) or list(_misfits(config))
+    if not problems:
+        _fill(config, _schema())
+        _fill_paths(config)
+        problems = [problem for rule in RULES for problem in rule(config)]
+    if not problems:
+        problems = list(_of_experiments(config))
+    yield from dict.fromkeys(problems)  # some say the same, such as one for each of two missing keys
+
+
+def _shortened(lines: list[str]) -> str:
+    more = [f"and {len(lines) - SHOWN} more problems"] if len(lines) > SHOWN else []
+    return "\n".join([*lines[:SHOWN], *more])
+
+
+def _of_experiments(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with experiments, tables and figures."""
+    alone = {**config, "experiments": {}}
+    sound = {}
+    for name, entry in config["experiments"].items():  # each by itself, so that one problem does not hide another
+        try:
+            Plan({**alone, "experiments": {name: entry}})
+            sound[name] = entry
+        except InputError as error:
+            yield str(error)
+    if len(sound) < len(config["experiments"]):
+        return
+    try:
+        yield from resolve_targets(config, Plan(config))[1]
+    except InputError as error:
+        yield str(error)
 
 
 # --- Does it fit the schema? ---
@@ -89,8 +143,14 @@ def as_text(value: Any) -> str:
 
 @cache
 def _schema() -> dict:
-    # The loader in C, where PyYAML has it, takes a tenth of the time.
-    return yaml.load(SCHEMA.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return read_yaml(SCHEMA)
+
+
+def _misfits(config: dict) -> Iterator[str]:
+    """Yield where a config does not fit the schema, in the order of the config."""
+    errors = _validator(config).iter_errors(config)
+    for error in sorted(errors, key=lambda error: _position(config, error.absolute_path)):
+        yield from _explain(error)
 
 
 def _target(schema: dict) -> dict:
@@ -106,9 +166,8 @@ def _whole(schema: Any) -> Any:
     return _target(schema) | schema if isinstance(schema, dict) and "$ref" in schema else schema
 
 
-@cache
-def _validator() -> Draft202012Validator:
-    """Return a validator for which 4.0 is no whole number, and infinity no number."""
+def _validator(config: Mapping[str, Any]) -> Draft202012Validator:
+    """Return a validator that knows a config's names, and for which 4.0 is not a whole number, nor infinity a number."""
 
     def whole(_, value) -> bool:
         return isinstance(value, int) and not isinstance(value, bool)
@@ -116,8 +175,20 @@ def _validator() -> Draft202012Validator:
     def number(_, value) -> bool:
         return whole(_, value) or (isinstance(value, float) and math.isfinite(value))
 
+    def names(_, sections, value, schema) -> Iterator[ValidationError]:
+        if isinstance(value, str) and value not in (known := _known(config, sections, schema)):
+            plural = " or ".join(sections)
+            listed = f"Known {plural}: {_list(known)}.{did_you_mean(value, known)}"
+            yield ValidationError(f"'{value}' is not {' or '.join(NOUNS[s] for s in sections)}. {listed}")
+
     checker = Draft202012Validator.TYPE_CHECKER.redefine_many({"integer": whole, "number": number})
-    return validators.extend(Draft202012Validator, type_checker=checker)(_schema())
+    return validators.extend(Draft202012Validator, {"names": names}, type_checker=checker)(_schema())
+
+
+def _known(config: Mapping[str, Any], sections: Collection[str], schema: Mapping) -> set[str]:
+    """Return the names of the entries of sections, and what else a place may name."""
+    entries = (config.get(section) for section in sections)
+    return {*schema.get("also", []), *(name for entry in entries if isinstance(entry, Mapping) for name in entry)}
 
 
 def _unquoted(value: Any, where: tuple = ()) -> Iterator[str]:
@@ -125,7 +196,7 @@ def _unquoted(value: Any, where: tuple = ()) -> Iterator[str]:
     if isinstance(value, dict):
         for key, inner in value.items():
             if not isinstance(key, str):
-                yield f"{_path(where)}: the key {_show(key)} is no text; put it in quotes"
+                yield f"{_path(where)}: the key {_show(key)} is not a text; put it in quotes"
             yield from _unquoted(inner, (*where, key))
 
 
@@ -150,12 +221,14 @@ def _explain(error: ValidationError) -> Iterator[str]:
         keys = [key for branch in error.validator_value for key in branch["required"]]
         found = " and ".join(f"'{key}'" for key in keys if key in value) or "none"
         yield f"{where}: expected exactly one of {' and '.join(repr(key) for key in keys)}, found {found}"
+    elif error.validator == "names":
+        yield f"{where}: {error.message}"
     elif error.validator == "enum":
         known = error.validator_value
         yield f"{where}: {_show(value)} is not {schema['title']}. Known: {_list(known)}.{did_you_mean(value, known)}"
     elif error.validator == "uniqueItems":
         twice = next(item for i, item in enumerate(value) if item in value[:i])
-        yield f"{where}: {_show(twice)} stands there twice"
+        yield f"{where}: {_show(twice)} is there twice"
     elif error.validator == "minItems" and not value:
         yield f"{where}: the list is empty; expected one entry or more"
     else:
@@ -213,406 +286,169 @@ def _list(names: Collection[str]) -> str:
     return ", ".join(sorted(names)) or "none"
 
 
-def _fill(value: Any, schema: dict) -> None:
+def _fill(value: Any, schema: Mapping[str, Any]) -> None:
     """Fill in the schema's defaults."""
     if "$ref" in schema:
         _fill(value, _target(schema))
-    if isinstance(value, dict):
-        if "if" in schema:
-            fits = all(key in value for key in schema["if"]["required"])
-            _fill(value, schema["then" if fits else "else"])
-        for key, inner in schema.get("properties", {}).items():
-            if "default" in inner:
-                value.setdefault(key, json.loads(json.dumps(inner["default"])))
-        for key, inner in value.items():
-            rest = schema.get("additionalProperties") or {}
-            _fill(inner, schema.get("properties", {}).get(key, rest))
+    if not isinstance(value, dict):
+        if isinstance(value, list) and "items" in schema:
+            for item in value:
+                _fill(item, schema["items"])
+        return
+    for key, inner in schema.get("properties", {}).items():
+        if "default" in inner:
+            value.setdefault(key, json.loads(json.dumps(inner["default"])))
+    for part in [schema, *schema.get("allOf", [])]:
+        if "if" in part:
+            fits = Draft202012Validator(part["if"]).is_valid(value)
+            _fill(value, part.get("then" if fits else "else", {}))
+    for key, inner in value.items():
+        _fill(inner, schema.get("properties", {}).get(key, schema.get("additionalProperties") or {}))
 
 
-# --- Do the names in it exist, and do the numbers agree? ---
+def _fill_paths(config: dict) -> None:
+    """Fill in where rendered datasets are."""
+    for name, entry in config["render"].items():
+        top = entry["part"] if entry["format"] == "shanghaitech" else TOP[entry["format"]]
+        config["datasets"][name].setdefault("path", f"results/{config['scale']}/rendered/{name}/{top}")
 
 
-class _References:
-    """What holds between the entries of a config.
+# --- Do its parts agree? ---
 
-    Args:
-        config: the config.
-        broken: (section, entry) or (section,) of what the schema finds wrong; it is not looked at again.
-    """
 
-    def __init__(self, config: dict, broken: set[tuple]):
-        # A config may lack these; the others it must have, and is checked only if it does.
-        self._config = {"render": {}, "restorers": {}, "figures": {}} | config
-        self._broken, self._plan = broken, Plan(config | {"experiments": {}})
-
-    def problems(self) -> Iterator[str]:
-        sections = (*NOUNS, "training", "tables")
-        if all(isinstance(self._config.get(section), dict) for section in sections):
-            yield from self._datasets()
-            yield from self._render()
-            yield from self._pools()
-            yield from self._generators()
-            yield from self._restorers()
-            yield from self._annotators()
-            yield from self._networks()
-            yield from self._training()
-            yield from self._experiments()
-            yield from self._tables()
-            yield from self._figures()
-            yield from self._miniature()
-
-    def _entries(self, section: str) -> dict[str, Any]:
-        """Return the entries of a section in which the schema finds nothing wrong."""
-        entries = self._config.get(section, {})
-        if (section,) in self._broken or not isinstance(entries, dict):
-            return {}
-        return {name: entry for name, entry in entries.items() if (section, name) not in self._broken}
-
-    def _unknown(self, section: str, name: str, where: str) -> Iterator[str]:
-        """Yield a problem if a section has no entry of this name."""
-        known = self._config[section]
-        if name not in known:
-            yield (
-                f"{where}: '{name}' is not {NOUNS[section]}. "
-                f"Known {section}: {_list(known)}.{did_you_mean(name, known)}"
-            )
-
-    def _datasets(self) -> Iterator[str]:
-        titles: dict[str, str] = {}
-        for name, entry in self._entries("datasets").items():
-            has_split, given = entry["format"] not in WITHOUT_SPLIT, entry["images"]
-            if entry["format"] not in WITH_EITHER and has_split == ("all" in given):
-                expected = "{train: ..., test: ...}" if has_split else "{all: ...}"
-                known = "comes with a test split" if has_split else "has no split"
-                yield f"datasets.{name}.images: {_show(given)}, but the format {entry['format']} {known}; give {expected}"
-                continue
-            try:
-                self._plan.split_of(name)
-            except InputError as error:
-                yield f"datasets.{name}.{error}"
-            first = titles.setdefault(entry["title"], name)
-            if first != name:
-                yield f"datasets.{name}.title: '{entry['title']}' is the title of {first}, and tables show titles"
-            if "unit" in entry and entry["format"] != "depth_maps":
-                yield f"datasets.{name}.unit: the format {entry['format']} has none; take it away"
-            if name == "default":
-                yield "datasets.default: a dataset needs another name; `training.default` is for all datasets"
-            yield from self._rendered(name, entry["path"])
-
-    def _rendered(self, name: str, path: str) -> Iterator[str]:
-        """Yield a problem if a dataset is looked for where renderings lie, and none is made there."""
-        place = re.match(r"results/([^/]+)/rendered/([^/]+)", path)
-        if place is None:
-            return
-        folder = f"results/{self._config.get('scale')}/rendered/{name}"
-        if place[0] != folder:
-            yield f"datasets.{name}.path: '{path}', but it is rendered into {folder}; give the path of a folder in there"
-        elif ("render",) not in self._broken and name not in self._config.get("render", {}):
-            yield f"datasets.{name}.path: '{path}', but there is no render.{name} that says what to render there"
-
-    def _render(self) -> Iterator[str]:
-        datasets = self._entries("datasets")
-        for name, entry in self._entries("render").items():
-            yield from self._unknown("datasets", name, f"render.{name}")
-            for key in ("people", "quality"):
-                lowest, highest = entry.get(key, (0, 0))
-                if lowest > highest:
-                    yield f"render.{name}.{key}: {_show(entry[key])}: the first number is the lowest; swap them"
-            if entry["format"] == "nyu" and len(entry["sizes"]) > 1:
-                yield f"render.{name}.sizes: {_show(entry['sizes'])}: all images of the format nyu have one size; give one"
-            for key in NOT_RENDERED_FROM.get(entry["format"], ("part", "rooms")):
-                if key in entry:
-                    yield f"render.{name}.{key}: the format {entry['format']} has none; take it away"
-            if name in datasets and entry["format"] != datasets[name]["format"]:
-                other = datasets[name]["format"]
-                yield f"render.{name}.format: '{entry['format']}', but the dataset's is '{other}'; make them equal"
-
-    def _pools(self) -> Iterator[str]:
-        for name, entry in self._entries("pools").items():
-            if "prompts" in entry:
-                try:
-                    expand(entry["prompts"], entry.get("locations", []))
-                except InputError as error:
-                    yield f"pools.{name}: {error}"
-            else:
-                yield from self._unknown("datasets", entry["dataset"], f"pools.{name}.dataset")
-                yield from self._unknown("captioners", entry["captioner"], f"pools.{name}.captioner")
-
-    def _generators(self) -> Iterator[str]:
-        generators = self._entries("generators")
-        for name, entry in generators.items():
-            if "restorer" not in entry:
-                continue
-            where = f"generators.{name}"
-            yield from self._unknown("restorers", entry["restorer"], f"{where}.restorer")
-            yield from self._unknown("generators", entry["generator"], f"{where}.generator")
-            if "restorer" in generators.get(entry["generator"], {}):
-                yield f"{where}.generator: the faces of '{entry['generator']}' are restored already; name a diffusion model"
-
-    def _restorers(self) -> Iterator[str]:
-        for name, entry in self._entries("restorers").items():
-            sides = {
-                f"{part}.settings.{key}": entry[part].get("settings", {}).get(key, 512)
-                for part, key in (("parser", "in_size"), ("restorer", "out_size"))
-            }
-            if len(set(sides.values())) > 1:
-                given = " and ".join(f"{key} is {side}" for key, side in sides.items())
-                yield f"restorers.{name}: {given}; both get the same faces, so make them equal"
-
-    def _networks(self) -> Iterator[str]:
-        for name, entry in self._entries("networks").items():
-            if "class" in entry:
-                yield from _own_network(name, entry)
-
-    def _annotators(self) -> Iterator[str]:
-        annotators = self._entries("annotators")
-        starts = {n: e["fine_tune"]["annotator"] for n, e in annotators.items() if "fine_tune" in e}
-        for name, entry in annotators.items():
-            if "function" in entry:
-                yield from _own_function(entry["function"], f"annotators.{name}.function")
-                continue
-            yield from _unknown_settings(entry["network"], entry.get("settings", {}), f"annotators.{name}.settings")
-            if name not in starts:
-                continue
-            where, start = f"annotators.{name}.fine_tune", starts[name]
-            dataset = entry["fine_tune"]["dataset"]
-            yield from self._unknown("annotators", start, f"{where}.annotator")
-            yield from self._unknown("datasets", dataset, f"{where}.dataset")
-            yield from self._of_one_task(dataset, "annotators", name, "network", f"annotators.{name}")
-            if circle := _circle(name, starts):
-                yield f"{where}.annotator: {circle}"
-            elif "function" in annotators.get(start, {}):
-                yield f"{where}.annotator: '{start}' is a function, which cannot be trained; name one with a network"
-            elif start in annotators and _kind(entry) != _kind(annotators[start]):
-                yield f"{where}.annotator: network and settings are not those of '{start}'; make them equal"
-
-    def _training(self) -> Iterator[str]:
-        known = [*self._config["datasets"], "default"]
-        for name in self._entries("training"):
-            if name not in known:
-                yield f"training.{name}: '{name}' is not a dataset. Known: {_list(known)}.{did_you_mean(name, known)}"
-
-    def _experiments(self) -> Iterator[str]:
-        for name, entry in self._entries("experiments").items():
-            where = f"experiments.{name}"
-            yield from self._unknown("datasets", entry["dataset"], f"{where}.dataset")
-            yield from self._unknown("networks", entry["network"], f"{where}.network")
-            yield from self._of_one_task(entry["dataset"], "networks", entry["network"], "network", where)
-            if "fake" in entry:
-                yield from self._fake(entry, where)
-            if "prompt_filter" in entry.get("fake", {}):
-                yield from self._prompt_filter(name, entry, where)
-
-    def _fake(self, entry: dict, where: str) -> Iterator[str]:
-        fake, where = entry["fake"], f"{where}.fake"
-        for i, pool in enumerate(fake["pools"]):
-            yield from self._unknown("pools", pool, f"{where}.pools[{i}]")
-        yield from self._unknown("generators", fake["generator"], f"{where}.generator")
-        scorers = fake.get("scored_by", [])
-        named = {"annotator": fake["annotator"]} | {f"scored_by[{i}]": scorer for i, scorer in enumerate(scorers)}
-        for key, annotator in named.items():
-            yield from self._unknown("annotators", annotator, f"{where}.{key}")
-            yield from self._of_one_task(entry["dataset"], "annotators", annotator, key, where)
-        share = fake.get("r_img", 100)
-        if share < 100 and len(scorers) < 2:
-            yield f"{where}.r_img: {share} % of the images are kept by how far annotators disagree; name two in scored_by"
-        prompts = sum(map(self._prompts, fake["pools"]))
-        made = fake["images_per_prompt"] * prompts
-        left = made if made == math.inf else math.ceil(made * Fraction(str(share)) / 100)
-        if fake["r_mix"] > left:
-            kept = f", of which r_img keeps {left}" if left < made else ""
-            yield (
-                f"{where}.r_mix: {fake['r_mix']} images per epoch, but {made} are made: images_per_prompt "
-                f"({fake['images_per_prompt']}) x {prompts} prompts{kept}. Lower r_mix or raise images_per_prompt"
-            )
-
-    def _prompt_filter(self, name: str, entry: dict, where: str) -> Iterator[str]:
-        baseline = entry["fake"]["prompt_filter"]["baseline"]
-        yield from self._unknown("experiments", baseline, f"{where}.fake.prompt_filter.baseline")
-        if baseline in self._entries("experiments"):
-            place, compared = f"{where}.fake.prompt_filter.baseline", self._entries("experiments")[baseline]
-            yield from _generated(False, baseline, compared, place)
-            yield from _alike(baseline, compared, name, entry, place)
-        prompts = sum(map(self._prompts, entry["fake"]["pools"]))
-        for other in self._config["experiments"]:
-            number = re.fullmatch(rf"{re.escape(name)}-prompt-(0|[1-9]\d*)", other)
-            if number and int(number[1]) < prompts:
-                yield f"experiments.{other}: the prompt filter of {name} makes experiments of such names; rename it"
-
-    def _of_one_task(self, dataset: str, section: str, name: str, key: str, where: str) -> Iterator[str]:
-        """Yield a problem if a network or an annotator does not do what a dataset is for.
-
-        Args:
-            section: "networks" or "annotators", where the name stands.
-            key: under which it is named at `where`.
-        """
-        entry = self._entries(section).get(name, {})
-        network = entry.get("network") if section == "annotators" else name
-        other = entry.get("task", networks.TASKS.get(network))
-        if dataset in self._entries("datasets") and other and other != (task := self._plan.task_of(dataset)):
-            shown = network if key == "network" else name
-            yield f"{where}.{key}: '{shown}' is for {other}, and the dataset {dataset} is for {task}"
-
-    def _prompts(self, pool: str) -> float:
-        """Return the number of prompts in a pool, infinity if something is wrong with the pool or its dataset."""
-        entry = self._entries("pools").get(pool)
-        if entry is None or ("prompts" not in entry and entry["dataset"] not in self._entries("datasets")):
-            return math.inf
+def _datasets(config: Mapping[str, Any]) -> Iterator[str]:
+    titles: dict[str, str] = {}
+    for name, entry in config["datasets"].items():
+        has_split, given = entry["format"] not in WITHOUT_SPLIT, entry["images"]
+        if entry["format"] not in WITH_EITHER and has_split == ("all" in given):
+            expected = "{train: ..., test: ...}" if has_split else "{all: ...}"
+            known = "comes with a test split" if has_split else "has no split"
+            yield f"datasets.{name}.images: {_show(given)}, but the format {entry['format']} {known}; give {expected}"
+            continue
         try:
-            return self._plan.prompts_of(pool)
-        except InputError:
-            return math.inf
-
-    def _tables(self) -> Iterator[str]:
-        for table in ("table1", "table2"):
-            yield from self._comparisons("tables", table)
-        for i, row in enumerate(self._entries("tables").get("table3", [])):
-            yield from self._cost(row, f"tables.table3[{i}]")
-        for table, entry in self._entries("tables").items():
-            if table in COLUMNS:
-                yield from self._variations(entry, f"tables.{table}")
-        yield from self._pictured("tables", "roundtrip", generators="generator", captioners="captioner")
-
-    def _variations(self, entry: dict, where: str) -> Iterator[str]:
-        """Yield what is wrong with a table whose rows vary one experiment."""
-        experiments, baseline = self._entries("experiments"), entry["baseline"]
-        yield from self._unknown("experiments", baseline, f"{where}.baseline")
-        if baseline in experiments:
-            yield from _generated(False, baseline, experiments[baseline], f"{where}.baseline")
-        for i, name in enumerate(entry["rows"]):
-            place = f"{where}.rows[{i}]"
-            yield from self._unknown("experiments", name, place)
-            if name in experiments:
-                yield from _generated(True, name, experiments[name], place)
-                if baseline in experiments:
-                    yield from _alike(name, experiments[name], baseline, experiments[baseline], place)
-
-    def _comparisons(self, section: str, shown: str) -> Iterator[str]:
-        """Yield what is wrong with a table or figure that compares experiments with their baselines."""
-        experiments = self._entries("experiments")
-        for i, row in enumerate(self._entries(section).get(shown, [])):
-            where = f"{section}.{shown}[{i}]"
-            roles = [role for role in ROLES if role in row]
-            for role in roles:
-                yield from self._unknown("experiments", row[role], f"{where}.{role}")
-            if all(row[role] in experiments for role in roles):
-                yield from _comparison(row, experiments, where)
-                yield from self._for_task(TASK_SHOWN[shown], experiments[row["baseline"]]["dataset"], where)
-
-    def _cost(self, row: dict, where: str) -> Iterator[str]:
-        """Yield what is wrong with a row of Table III."""
-        experiments, annotators = self._entries("experiments"), self._entries("annotators")
-        own = [name for name, entry in self._entries("networks").items() if "class" in entry]
-        if row["network"] not in (known := {*networks.TASKS, *own}):
-            hint = did_you_mean(row["network"], known)
-            yield f"{where}.network: {_show(row['network'])} is not a network. Known: {_list(known)}.{hint}"
-            return
-        for method, names in row.get("runs", {}).items():
-            tested: dict[str, str] = {}
-            for i, name in enumerate(names):
-                place = f"{where}.runs.{method}[{i}]"
-                yield from self._unknown("experiments", name, place)
-                if name in experiments:
-                    yield from _of_network(row["network"], name, experiments[name]["network"], place)
-                    dataset = experiments[name]["dataset"]
-                    yield from self._for_task(TASK_SHOWN["table3"], dataset, place)
-                    if (first := tested.setdefault(dataset, name)) != name:
-                        yield f"{place}: '{name}' is on {dataset}, as '{first}' is; a row has one error per dataset"
-        for dataset, name in row.get("annotators", {}).items():
-            place = f"{where}.annotators.{dataset}"
-            yield from self._unknown("datasets", dataset, f"{where}.annotators")
-            yield from self._unknown("annotators", name, place)
-            yield from self._for_task(TASK_SHOWN["table3"], dataset, place)
-            if name in annotators:
-                yield from _of_network(row["network"], name, annotators[name].get("network", "no network"), place)
-
-    def _for_task(self, task: str, dataset: str, where: str) -> Iterator[str]:
-        """Yield a problem if a dataset is for another task than the one that a table or figure shows."""
-        if dataset in self._entries("datasets") and (other := self._plan.task_of(dataset)) != task:
-            yield f"{where}: {dataset} is for {other}; expected a dataset for {task}"
-
-    def _figures(self) -> Iterator[str]:
-        yield from self._pictured("figures", "figure2", generators="generator", pools=("grey", "colour"))
-        sheet = self._entries("figures").get("figure2", {})
-        for key in ("grey", "colour"):
-            if key in sheet and sheet["columns"] > (prompts := self._prompts(sheet[key])):
-                yield f"figures.figure2.columns: {sheet['columns']} prompts, but {sheet[key]} has {prompts}; lower it"
-        for figure in ("figure3", "figure4"):
-            yield from self._comparisons("figures", figure)
-
-    def _pictured(self, section: str, name: str, **keys: str | tuple) -> Iterator[str]:
-        """Yield a problem for each name, under the keys of each kind, that is unknown."""
-        entry = self._entries(section).get(name, {})
-        for kind, names in keys.items():
-            for key in (names,) if isinstance(names, str) else names:
-                if key in entry:
-                    yield from self._unknown(kind, entry[key], f"{section}.{name}.{key}")
-        for i, pool in enumerate(entry.get("pools", [])):
-            yield from self._unknown("pools", pool, f"{section}.{name}.pools[{i}]")
-
-    def _miniature(self) -> Iterator[str]:
-        annotators = self._entries("miniature").get("annotators", {})
-        starts = {name: entry["start"] for name, entry in annotators.items() if "start" in entry}
-        rendered = self._entries("render")
-        for name, entry in annotators.items():
-            where = f"miniature.annotators.{name}"
-            yield from _unknown_settings(entry["network"], entry["settings"], f"{where}.settings")
-            yield from self._of_one_task(entry["dataset"], "networks", entry["network"], "network", where)
-            if entry["dataset"] not in rendered:
-                known = f"Known: {_list(rendered)}.{did_you_mean(entry['dataset'], rendered)}"
-                yield f"{where}.dataset: '{entry['dataset']}' is not rendered. {known}"
-        for name, start in starts.items():
-            where = f"miniature.annotators.{name}.start"
-            if start not in annotators:
-                known = f"Known: {_list(annotators)}.{did_you_mean(start, annotators)}"
-                yield f"{where}: '{start}' is not trained here. {known}"
-            elif circle := _circle(name, starts):
-                yield f"{where}: {circle}"
-            elif _kind(annotators[name]) != _kind(annotators[start]):
-                yield f"{where}: network and settings are not those of '{start}'; make them equal"
+            split_of(config, name)
+        except InputError as error:
+            yield f"datasets.{name}.{error}"
+        first = titles.setdefault(entry["title"], name)
+        if first != name:
+            yield f"datasets.{name}.title: '{entry['title']}' is the title of {first}, and tables show titles"
+        if "unit" in entry and entry["format"] != "depth_maps":
+            yield f"datasets.{name}.unit: the format {entry['format']} has none; take it away"
+        if name == "default":
+            yield "datasets.default: a dataset needs another name; `training.default` is for all datasets"
+        if "path" not in entry:
+            yield f"datasets.{name}.path is missing: folder of the dataset, or its .mat file for nyu"
 
 
-def _comparison(row: dict, experiments: dict, where: str) -> Iterator[str]:
-    """Yield what is wrong with a comparison of a baseline, a control and PromptMix."""
-    entries = {role: experiments[row[role]] for role in ROLES if role in row}
-    for role, entry in entries.items():
-        place, name = f"{where}.{role}", row[role]
-        yield from _generated(role == "promptmix", name, entry, place)
-        if role == "control" and "repeated" not in entry:
-            yield f"{place}: '{name}' sees no real images again (repeated), so it is no control"
-        if role == "baseline" and "repeated" in entry:
-            yield f"{place}: '{name}' sees real images again (repeated), so it is a control"
-        yield from _alike(name, entry, row["baseline"], entries["baseline"], where)
-    again = entries.get("control", {}).get("repeated")
-    mixed = entries["promptmix"].get("fake", {}).get("r_mix", again)
-    if again not in (None, mixed):
-        yield (
-            f"{where}.control: '{row['control']}' sees {again} real images again (repeated), and "
-            f"'{row['promptmix']}' {mixed} generated ones (r_mix); make them equal"
-        )
+def _render(config: Mapping[str, Any]) -> Iterator[str]:
+    for name, entry in config["render"].items():
+        for key in ("people", "quality"):
+            lowest, highest = entry.get(key, (0, 0))
+            if lowest > highest:
+                yield f"render.{name}.{key}: {_show(entry[key])}: the first number is the lowest; swap them"
+        if entry["format"] == "nyu" and len(entry["sizes"]) > 1:
+            yield f"render.{name}.sizes: {_show(entry['sizes'])}: all images of the format nyu have one size; give one"
+        for key in NOT_RENDERED_FROM.get(entry["format"], ("part", "rooms")):
+            if key in entry:
+                yield f"render.{name}.{key}: the format {entry['format']} has none; take it away"
+        dataset = config["datasets"][name]
+        if entry["format"] != (other := dataset["format"]):
+            yield f"render.{name}.format: '{entry['format']}', but the dataset's is '{other}'; make them equal"
+        elif not dataset["path"].startswith(folder := f"results/{config['scale']}/rendered/{name}/"):
+            yield f"datasets.{name}.path: '{dataset['path']}', but the dataset is rendered into {folder}; leave path out"
 
 
-def _generated(wanted: bool, name: str, experiment: dict, where: str) -> Iterator[str]:
-    """Yield a problem if an experiment has generated images and should not, or has none and should."""
-    if ("fake" in experiment) != wanted:
-        found, expected = ("no generated", "with") if wanted else ("generated", "without")
-        yield f"{where}: '{name}' has {found} images (fake); expected an experiment {expected}"
+def _pools(config: Mapping[str, Any]) -> Iterator[str]:
+    for name, entry in config["pools"].items():
+        if "prompts" in entry:
+            try:
+                expand(entry["prompts"], entry["locations"])
+            except InputError as error:
+                yield f"pools.{name}: {error}"
 
 
-def _alike(name: str, experiment: dict, other: str, compared: dict, where: str) -> Iterator[str]:
-    """Yield a problem if two experiments, which are compared, are not of one network and dataset."""
-    ours, theirs = (f"{entry['network']} on {entry['dataset']}" for entry in (experiment, compared))
+def _restorers(config: Mapping[str, Any]) -> Iterator[str]:
+    for name, entry in config["restorers"].items():
+        sides = {
+            f"{part}.settings.{key}": entry[part].get("settings", {}).get(key, 512)
+            for part, key in (("parser", "in_size"), ("restorer", "out_size"))
+        }
+        if len(set(sides.values())) > 1:
+            given = " and ".join(f"{key} is {side}" for key, side in sides.items())
+            yield f"restorers.{name}: {given}; both get the same faces, so make them equal"
+
+
+def _annotators(config: Mapping[str, Any]) -> Iterator[str]:
+    annotators = config["annotators"]
+    starts = {n: e["fine_tune"]["annotator"] for n, e in annotators.items() if "fine_tune" in e}
+    for name, entry in annotators.items():
+        if "function" in entry:
+            yield from _own_function(entry["function"], f"annotators.{name}.function")
+            continue
+        yield from _unknown_settings(entry["network"], entry["settings"], f"annotators.{name}.settings")
+        if name not in starts:
+            continue
+        where, start, dataset = f"annotators.{name}.fine_tune", starts[name], entry["fine_tune"]["dataset"]
+        yield from _other_task(config, entry["network"], dataset, f"annotators.{name}.network")
+        if circle := _circle(name, starts):
+            yield f"{where}.annotator: {circle}"
+        elif "function" in annotators[start]:
+            yield f"{where}.annotator: '{start}' is a function, which cannot be trained; name one with a network"
+        elif _kind(entry) != _kind(annotators[start]):
+            yield f"{where}.annotator: network and settings are not those of '{start}'; make them equal"
+
+
+def _networks(config: Mapping[str, Any]) -> Iterator[str]:
+    for name, entry in config["networks"].items():
+        if "class" in entry:
+            yield from _own_network(name, entry)
+
+
+def _tables(config: Mapping[str, Any]) -> Iterator[str]:
+    own = {name for name, entry in config["networks"].items() if "class" in entry}
+    for name, entry in config["tables"].items():
+        if entry["kind"] != "cost":
+            continue
+        for i, row in enumerate(entry["rows"]):
+            if row["network"] not in (known := {*networks.TASKS, *own}):
+                hint = did_you_mean(row["network"], known)
+                where = f"tables.{name}.rows[{i}].network"
+                yield f"{where}: {_show(row['network'])} is not a network. Known: {_list(known)}.{hint}"
+            elif row["datasets"] and row["network"] not in config["networks"]:
+                where = f"tables.{name}.rows[{i}].datasets"
+                yield f"{where}: '{row['network']}' is trained there, but networks.{row['network']} is missing"
+
+
+def _miniature(config: Mapping[str, Any]) -> Iterator[str]:
+    annotators = config.get("miniature", {}).get("annotators", {})
+    starts = {name: entry["start"] for name, entry in annotators.items() if "start" in entry}
+    for name, entry in annotators.items():
+        where = f"miniature.annotators.{name}"
+        yield from _unknown_settings(entry["network"], entry["settings"], f"{where}.settings")
+        yield from _other_task(config, entry["network"], entry["dataset"], f"{where}.network")
+    for name, start in starts.items():
+        where = f"miniature.annotators.{name}.start"
+        if start not in annotators:
+            known = f"Known: {_list(annotators)}.{did_you_mean(start, annotators)}"
+            yield f"{where}: '{start}' is not trained here. {known}"
+        elif circle := _circle(name, starts):
+            yield f"{where}: {circle}"
+        elif _kind(annotators[name]) != _kind(annotators[start]):
+            yield f"{where}: network and settings are not those of '{start}'; make them equal"
+
+
+RULES = (_datasets, _render, _pools, _restorers, _annotators, _networks, _tables, _miniature)
+"""What must agree, section by section."""
+
+
+def _other_task(config: Mapping[str, Any], network: str, dataset: str, where: str) -> Iterator[str]:
+    """Yield a problem if a network does not do what a dataset is for."""
+    ours, theirs = networks.TASKS[network], TASKS[config["datasets"][dataset]["format"]]
     if ours != theirs:
-        yield f"{where}: '{name}' is {ours}, '{other}' is {theirs}; expected the same"
+        yield f"{where}: '{network}' is for {ours}, and the dataset {dataset} is for {theirs}"
 
 
-def _of_network(network: str, name: str, other: str, where: str) -> Iterator[str]:
-    """Yield a problem if an experiment or an annotator is of another network than its row in Table III."""
-    if other != network:
-        yield f"{where}: '{name}' is of {other}; expected one of {network}"
-
-
-def _kind(annotator: dict) -> tuple:
+def _kind(annotator: Mapping[str, Any]) -> tuple:
     return annotator["network"], annotator.get("settings", {})
 
 
@@ -647,7 +483,7 @@ def _own_network(name: str, entry: dict) -> Iterator[str]:
         return
     if arguments is None:
         return
-    kind, given = entry["class"].rpartition(":")[2], [key for key in entry if key not in (*NO_SETTINGS, "task")]
+    kind, given = entry["class"].rpartition(":")[2], [key for key in entry if key not in NO_SETTINGS]
     for key in given:
         if key not in arguments.known and not arguments.others:
             hint = did_you_mean(key, arguments.known)

@@ -18,6 +18,9 @@ TASKS = {
 }
 """What networks learn on a dataset of each format."""
 
+TOP = {"ucf_qnrf": "UCF-QNRF_ECCV18", "panda": "PANDA_Crowd", "nyu": "nyu_depth_v2_labeled.mat"}
+"""What a dataset is called as its authors ship it, its folder or its file; a part of Shanghai Tech has its own name."""
+
 
 def reader_of(format: str) -> str:
     """Return the name of the module that reads a format."""

@@ -1,4 +1,4 @@
-"""Tables I to VII: ours beside the paper's, as Markdown, LaTeX and CSV.
+"""Tables of errors and of cost, the paper's numbers beside ours where there are any: Markdown, LaTeX and CSV.
 
 A row is an experiment. A cell is the mean over its repeats and the standard deviation between them; a change is the
 mean of the differences to the row's baseline, repeat by repeat, as a baseline and its PromptMix twin share the seed of
@@ -27,6 +27,7 @@ from promptmix.report.statistics import (
     metrics_of,
     resolvable,
 )
+from promptmix.synthesis.mixing import read_fake
 
 NONE = "—"
 
@@ -51,7 +52,6 @@ class Row:
         k, r_mix: generated images per prompt and per epoch; None and 0 without generated images.
         repeated: real images that an epoch draws a second time.
         paper: the paper's numbers by metric, those that are known.
-        paper_direction: "lower" or "higher", what the paper says of the row's error against its baseline's, if it does.
         more: what else the CSV is to hold.
     """
 
@@ -66,7 +66,6 @@ class Row:
     r_mix: int = 0
     repeated: int = 0
     paper: Mapping[str, float] = field(default_factory=dict)
-    paper_direction: str | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -74,7 +73,7 @@ class Row:
         """Return the row of an experiment from its `predictions.csv` and its `selection.json`.
 
         Args:
-            facts: `baseline`, `control`, `k`, `r_mix`, `repeated`, `paper` and `paper_direction` where there are any;
+            facts: `baseline`, `control`, `k`, `r_mix`, `repeated` and `paper` where there are any;
                 what has another name goes to the CSV as it is.
 
         Raises:
@@ -175,7 +174,7 @@ def write_table(
     scale: str,
     convention: str = "full-images",
 ) -> pd.DataFrame:
-    """Write Table I, II, IV, V, VI or VII.
+    """Write a table of the errors of experiments.
 
     Args:
         rows: one mapping per experiment, in the order of the table: what `Row.read` takes.
@@ -257,11 +256,11 @@ def is_best(row: Row, rows: Sequence[Row], metric: Metric) -> bool:
 def same_way(row: Row, change: Change | None, rows: Sequence[Row], error: Metric) -> str:
     """Return "yes" or "no" for an error that changes as in the paper or not, "unresolved" if ours is uncertain.
 
-    The paper's direction is what the row says, else what the paper's two numbers say.
+    The paper's direction is what its numbers for the row and for its baseline say.
     """
     baseline = next((other for other in rows if other.experiment == row.baseline), None)
-    theirs = row.paper_direction
-    if theirs is None and baseline is not None and error.name in row.paper and error.name in baseline.paper:
+    theirs = None
+    if baseline is not None and error.name in row.paper and error.name in baseline.paper:
         difference = row.paper[error.name] - baseline.paper[error.name]
         theirs = "lower" if difference < 0 else "higher" if difference > 0 else None
     if change is None or theirs is None:
@@ -338,7 +337,7 @@ def describe(rows: Sequence[Row], metrics: Sequence[Metric], scale: str, convent
             "the interval of its difference to the runner-up does. No interval is corrected for the number of "
             "comparisons."
         )
-        if any(row.paper or row.paper_direction for row in rows):
+        if any(row.paper for row in rows):
             notes[-1] += " Same way: whether the error changes as in the paper; unresolved if it may not change at all."
         notes.append(resolution(rows, error))
     return [*notes, *settings(rows)]
@@ -397,33 +396,59 @@ def runs_of(rows: Iterable[Row], scale: str) -> pd.DataFrame:
         facts |= {"baseline": row.baseline, "control": row.control}
         facts |= {"k": row.k, "r_mix": row.r_mix, "repeated": row.repeated, **row.more}
         paper = {f"paper_{name}": value for name, value in row.paper.items()}
-        paper["paper_direction"] = row.paper_direction
         parts += [facts | run | paper for run in row.runs.to_dict("records")]
     return pd.DataFrame(parts).astype({"k": "Int64"})
 
 
-# --- Table III ---
+def measure(fake: str | Path | None, names: Sequence[str]) -> dict[str, str]:
+    """Return what is counted in D_fake, as cells by column.
+
+    Args:
+        fake: its file; None for an experiment without generated images.
+        names: "generated images", "prompts kept" or "faces restored".
+    """
+    if fake is None:
+        return dict.fromkeys(names, NONE)
+    found = read_fake(fake)
+    facts = {
+        "generated images": len(found),
+        "prompts kept": len(found[["pool", "prompt_number"]].drop_duplicates()),
+        "faces restored": found["faces"].sum(),
+    }
+    return {name: str(facts[name]) for name in names}
+
+
+# --- Tables of cost ---
 
 
 def write_cost_table(
-    rows: Iterable[Mapping], markdown: str | Path, csv: str | Path, tex: str | Path, scale: str
+    rows: Iterable[Mapping],
+    markdown: str | Path,
+    csv: str | Path,
+    tex: str | Path,
+    scale: str,
+    task: str = "counting",
+    convention: str = "full-images",
 ) -> pd.DataFrame:
-    """Write Table III: size and cost of the networks beside their error on each dataset.
+    """Write a table of the size and cost of networks beside their error on each dataset, such as Table III.
 
     Args:
         rows: one mapping per row of the table: `network`, its title; `method`, such as "baseline", "PromptMix" or
             "annotator"; `cost`, the JSON of `count_cost`; `paper`, what is known of its `gmac` and `parameters` (in
             millions); `settings`, those of the network that was tested where it is not the one that was counted; and
-            `maes`, a list of `dataset`, a title, and `predictions`, a `predictions.csv` of counts.
-        markdown, csv, tex, scale: as of `write_table`.
+            `tests`, its predictions.csv by the title of the dataset.
+        markdown, csv, tex, scale, convention: as of `write_table`.
+        task: "counting" or "depth".
 
     Returns:
         the table as it is printed.
 
     Raises:
-        InputError: predictions that are not those of counts.
+        InputError: predictions that are not those of the task.
     """
     lines, runs, sizes, others = [], [], set(), {}
+    metrics = metrics_of(task, convention)
+    error = metrics[0]
     for row in rows:
         cost = json.loads(Path(row["cost"]).read_text())
         paper = row.get("paper") or {}
@@ -444,25 +469,25 @@ def write_cost_table(
         facts = {"scale": scale, "network": row["network"], "method": row["method"]}
         facts |= {name: cost[name] for name in ("height", "width", "parameters", "gmac")}
         facts |= {f"paper_{name}": value for name, value in paper.items()}
-        for tested in row["maes"]:
-            frame = pd.read_csv(tested["predictions"])
+        for dataset, predictions in row["tests"].items():
+            frame = pd.read_csv(predictions)
             try:
-                scores = {metric.column: metric.score(metric.sums(frame)) for metric in metrics_of("counting")}
-            except (KeyError, InputError) as error:
+                scores = {metric.column: metric.score(metric.sums(frame)) for metric in metrics_of(task)}
+            except (KeyError, InputError) as problem:
                 raise InputError(
-                    f"{tested['predictions']}: expected the counts of each image once per repeat: {error}"
+                    f"{predictions}: expected one row per repeat and image, as for {task}: {problem}"
                 ) from None
-            line[f"MAE on {tested['dataset']}"] = mean_and_deviation(pd.Series(scores["mae"]), 2)
-            facts |= {"dataset": tested["dataset"], "images": frame["image"].nunique()}
+            line[f"{error.title} on {dataset}"] = mean_and_deviation(pd.Series(scores[error.column]), error.digits)
+            facts |= {"dataset": dataset, "images": frame["image"].nunique()}
             repeats = pd.DataFrame({"repeat": sorted(frame["repeat"].unique())} | scores)
             runs += [facts | run for run in repeats.to_dict("records")]
-        if not row["maes"]:
+        if not row["tests"]:
             runs.append(facts)
         lines.append(line)
     table = pd.DataFrame(lines).fillna(NONE)
     notes = [
         f"Scale: {scale}. Parameters and multiply-accumulate operations (ptflops) of a {', '.join(sorted(sizes))} image.",
-        "MAE on the test split: mean ± standard deviation over repeats; an annotator is one network.",
+        f"{error.title} on the test split: mean ± standard deviation over repeats; an annotator is one network.",
     ]
     if others:
         texts = [f"{network} ({text})" for network, text in others.items()]

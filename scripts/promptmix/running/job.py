@@ -9,9 +9,10 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from promptmix.errors import InputError
 from promptmix.files import clear_leftovers, no_room
@@ -67,6 +68,24 @@ def start(snakemake) -> Iterator[str]:
         if not isinstance(error, InputError):
             traceback.print_exc()
         sys.exit(1)
+
+
+def with_inputs(snakemake, settings: Mapping[str, Any], *names: str, **renamed: str) -> dict[str, Any]:
+    """Return settings in which the paths of what the user supplies are those of the job's inputs.
+
+    What is not there is not an input (see `supplied` in rules/common.smk); it keeps the path that the config gives, and
+    whoever reads it says what is missing.
+
+    Args:
+        settings: a part of the config.
+        names: keys of the settings that are also the names of inputs.
+        renamed: keys of the settings whose inputs have other names.
+    """
+    found = dict(settings)
+    for key, name in {**dict(zip(names, names)), **renamed}.items():
+        if given := snakemake.input.get(name):
+            found[key] = given if isinstance(given, str) else given[0]
+    return found
 
 
 def _stop(number: int, _) -> None:

@@ -1,6 +1,6 @@
 """Annotate images with a heavyweight network, or a user's own function (paper, section III, third stage)."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +23,23 @@ FARTHEST = 1000.0
 """Metres: what is farther is taken for another unit."""
 
 
-def load_annotator(chosen: Mapping[str, Any], weights: Sequence[str | Path], device: torch.device | str) -> nn.Module:
+def load_annotator(
+    reference: str, task: str, settings: Mapping[str, Any], weights: str | Path, device: torch.device | str
+) -> nn.Module:
     """Return an annotator of the config, on the device.
 
     Args:
-        chosen: `network`, its `settings` and `weights`, or `function` and `task`, as `Plan.annotator_of` gives them.
-        weights: the file of the weights if it is there, else nothing, and the path in the config is reported as missing.
+        reference: the name of a network, or a reference to a function of the user's (`promptmix.extensions`).
+        task: "counting" or "depth".
+        settings: of the network, those that differ from the published ones.
+        weights: the file of the network's weights.
 
     Raises:
         InputError: no weights, others than the network's, or a function that cannot be imported.
     """
-    if "function" in chosen:
-        return Function(chosen["function"], chosen["task"])
-    path = weights[0] if weights else chosen["weights"]
-    return load_network(chosen["network"], path, **chosen["settings"]).to(device)
+    if extensions.is_reference(reference):
+        return Function(reference, task)
+    return load_network(reference, weights, **settings).to(device)
 
 
 class Function(nn.Module):

@@ -1,14 +1,17 @@
 """What a network is trained by, a module per task: its targets, its loss and its validation error."""
 
+from __future__ import annotations
+
 import importlib
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-import torch
-from torch import Tensor, nn
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from torch import Tensor, nn
 
-from promptmix.datasets.split import Split
+    from promptmix.datasets.split import Split
 
 
 class Objective(Protocol):

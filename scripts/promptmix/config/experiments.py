@@ -1,0 +1,580 @@
+"""Experiments: what is trained on what, resolved once from a checked config, and what each needs.
+
+An experiment is described by what the config says of it in one place (a row of a table, or an entry of `experiments`)
+over what `promptmix` says for its dataset, over `promptmix.default`. Experiments with the same settings are one, under
+the first name that they are given, so their work is done once.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from fractions import Fraction
+from typing import Any
+
+from promptmix.config.pools import expand
+from promptmix.datasets import registry as datasets
+from promptmix.datasets.splits import numbers
+from promptmix.errors import InputError
+from promptmix.networks import registry as networks
+
+BLOCK_SIZE = 100
+"""Images per job. It is part of the files' names, so it is a constant: under another size all images would have other
+names. Not above 126: Snakemake keeps the records of 128 outputs of a job in memory."""
+
+METHODS = {"baseline": "baseline", "control": "control", "promptmix": "PromptMix"}
+"""How an experiment is trained, and what tables call it."""
+
+FAKE_KEYS = (
+    *("pools", "k", "generator", "precision", "restorer", "annotator", "r_mix"),
+    *("scored_by", "r_img", "prompt_filter", "real_images"),
+)
+"""What a config may say of D_fake."""
+
+REQUIRED = ("pools", "k", "generator", "annotator", "r_mix")
+
+NO_SETTINGS = ("class", "task", "backbone")
+"""Keys of `networks.<name>` that are not settings of the network."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A lightweight network.
+
+    Attributes:
+        name: its key in the config.
+        reference: what `promptmix.networks.build` calls it: the name, or the reference to a class of the user's.
+        task: "counting" or "depth".
+        settings: those that differ from the published network's, or the arguments of the user's class.
+        backbone: the file of weights that its first layers start from; "" for none.
+    """
+
+    name: str
+    reference: str
+    task: str
+    settings: Mapping[str, Any]
+    backbone: str = ""
+
+    @property
+    def code(self) -> str:
+        """Its code, as `promptmix.running.fingerprint` knows it."""
+        return networks.module_of(self.reference)
+
+
+@dataclass(frozen=True)
+class Annotator:
+    """What annotates images: a heavyweight network, or a function of the user's.
+
+    Attributes:
+        name: its key in the config.
+        task: "counting" or "depth".
+        reference: the network's name, or the reference to the function.
+        settings: those that differ from the published network's.
+        weights: the file of a network's weights; "" if the workflow makes it, or for a function.
+        fine_tune: how the weights are made, as the config says it; empty if they are not made here.
+    """
+
+    name: str
+    task: str
+    reference: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    weights: str = ""
+    fine_tune: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_function(self) -> bool:
+        """Whether it is a function of the user's."""
+        return ":" in self.reference
+
+    @property
+    def code(self) -> str:
+        """Its code, as `promptmix.running.fingerprint` knows it."""
+        return networks.module_of(self.reference)
+
+
+@dataclass(frozen=True)
+class Fake:
+    """D_fake: generated images with annotations.
+
+    Attributes:
+        pools: number of prompts, M, of each pool, in order.
+        k: images per prompt.
+        generator: what makes the images, a key of `Plan.generators`.
+        annotator: whose annotations are learnt.
+        r_mix: images per epoch, drawn afresh.
+        r_img: percentage of the images to keep, those with the lowest q.
+        scored_by: the annotators whose disagreement is q, in the order of their names; none if all images are kept.
+        prompt_filter: whether prompts are dropped whose images raise the validation error.
+        real_images: whether the prompt filter trains on the real images besides a prompt's own.
+        prompt: the pool and number of the only prompt whose images count, None for all.
+    """
+
+    pools: Mapping[str, int]
+    k: int
+    generator: str
+    annotator: str
+    r_mix: int
+    r_img: float = 100
+    scored_by: tuple[str, ...] = ()
+    prompt_filter: bool = False
+    real_images: bool = True
+    prompt: tuple[str, int] | None = None
+
+    @property
+    def images(self) -> dict[str, int]:
+        """Number of images of each pool."""
+        return {pool: self.k * prompts for pool, prompts in self.pools.items()}
+
+    @property
+    def kept(self) -> int:
+        """Number of images that the filter of images leaves, rounded up; the filter of prompts is not counted."""
+        made = sum(self.images.values()) if self.prompt is None else self.k
+        return math.ceil(made * Fraction(str(self.r_img)) / 100)
+
+    def blocks(self) -> Iterator[tuple[str, str]]:
+        """Yield pool and block of all images, such as ("shtb-captions", "000")."""
+        for pool, images in self.images.items():
+            for block in blocks_of(images):
+                yield pool, block
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What has to be there, or be made, for something.
+
+    Attributes:
+        experiments, datasets, captioners, annotators: names.
+        images: number by (pool, generator).
+        annotations: number by (pool, generator, annotator).
+        tests: (annotator, dataset) to evaluate.
+    """
+
+    experiments: frozenset[str] = frozenset()
+    datasets: frozenset[str] = frozenset()
+    captioners: frozenset[str] = frozenset()
+    annotators: frozenset[str] = frozenset()
+    images: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    annotations: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+    tests: frozenset[tuple[str, str]] = frozenset()
+
+    def __or__(self, other: "Needs") -> "Needs":
+        """Return what has to be there for both."""
+        merged: dict[str, Any] = {}
+        for part in fields(self):
+            mine, others = getattr(self, part.name), getattr(other, part.name)
+            if isinstance(mine, frozenset):
+                merged[part.name] = mine | others
+            else:
+                merged[part.name] = {key: max(mine.get(key, 0), others.get(key, 0)) for key in {**mine, **others}}
+        return Needs(**merged)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A network that is trained on a dataset.
+
+    Attributes:
+        name: part of the names of its files.
+        where: the place in the config that describes it.
+        method: a key of `METHODS`.
+        dataset: real images to train, validate and test on.
+        network: what is trained.
+        training: epochs, batch size and so on; `learning_rates` and `repeats` too.
+        fake: generated images to train on besides; None for a baseline and a control.
+        repeated: real images that an epoch holds once more than the others: a control for r_mix.
+        real_images: whether the real images are trained on.
+        baseline: the experiment without generated images that it is compared with; None for a baseline.
+        single_prompts: the trainings on one prompt each that a prompt filter decides by.
+    """
+
+    name: str
+    where: str
+    method: str
+    dataset: str
+    network: Network
+    training: Mapping[str, Any]
+    fake: Fake | None = None
+    repeated: int = 0
+    real_images: bool = True
+    baseline: str | None = None
+    single_prompts: Mapping[tuple[str, int], str] = field(default_factory=dict)
+
+    @property
+    def task(self) -> str:
+        """Return "counting" or "depth"."""
+        return self.network.task
+
+    @property
+    def learning_rates(self) -> list[str]:
+        """The candidates, as the config spells them."""
+        return self.training["learning_rates"]
+
+    @property
+    def repeats(self) -> int:
+        """Number of runs per learning rate."""
+        return self.training["repeats"]
+
+    @property
+    def key(self) -> str:
+        """What is equal for experiments that are one."""
+        facts = asdict(replace(self, name="", where="", method="", baseline=None, single_prompts={}))
+        if self.fake:
+            facts["fake"]["pools"] = list(self.fake.pools.items())  # their order counts
+        return json.dumps(facts, sort_keys=True)
+
+    def run_settings(self, learning_rate: str, repeat: int, seed: int) -> dict[str, Any]:
+        """Return the arguments of `promptmix.training.settings.TrainingSettings` for a run.
+
+        A baseline, its control and its PromptMix twin have equal seeds in equal repeats.
+        """
+        return run_settings(self.training, learning_rate, seed + repeat) | {
+            "network": self.network.reference,
+            "network_settings": dict(self.network.settings),
+            "r_mix": self.fake.r_mix if self.fake else 0,
+            "repeated": self.repeated,
+            "real_images": self.real_images,
+        }
+
+
+def run_settings(training: Mapping[str, Any], learning_rate: str, seed: int) -> dict[str, Any]:
+    """Return what `promptmix.training.settings.TrainingSettings` takes of the settings in a config."""
+    common = {key: value for key, value in training.items() if key not in ("learning_rates", "repeats")}
+    return common | {"learning_rate": float(learning_rate), "seed": seed}
+
+
+def split_of(config: Mapping[str, Any], dataset: str) -> dict[str, int]:
+    """Return the number of "train", "val" and "test" images of a dataset.
+
+    Raises:
+        InputError: an impossible split, see `promptmix.datasets.splits.split`.
+    """
+    entry = config["datasets"][dataset]
+    images, shares = entry["images"], entry["split"]
+    if "all" in images:
+        if "test" not in shares:
+            raise InputError("split: the dataset comes without a test split; give 'test' beside 'val'")
+        dealt = numbers(shares, images["all"])
+    else:
+        if "test" in shares:
+            raise InputError("split: 'test' is given, but the dataset comes with a test split; give 'val' only")
+        dealt = numbers(shares, images["train"]) | {"test": images["test"]}
+    if empty := [name for name, number in dealt.items() if number < 1]:
+        raise InputError(f"split: {json.dumps(shares)} leaves no image in '{empty[0]}'; expected one or more")
+    return dealt
+
+
+def prompts_of(config: Mapping[str, Any], pool: str) -> int:
+    """Return the number of prompts in a pool, M: the texts, or one per training image of its dataset."""
+    entry = config["pools"][pool]
+    if "prompts" in entry:
+        return len(expand(entry["prompts"], entry.get("locations", [])))
+    return split_of(config, entry["dataset"])["train"]
+
+
+def blocks_of(images: int) -> list[str]:
+    """Return the names of the blocks that hold the given number of images: "000", "001" and so on.
+
+    Raises:
+        InputError: more than three digits can number.
+    """
+    blocks = math.ceil(images / BLOCK_SIZE)
+    if blocks > 1000:
+        raise InputError(
+            f"{images} images of one pool are asked for; there can be {1000 * BLOCK_SIZE}. Lower k, or divide the pool"
+        )
+    return [f"{block:03d}" for block in range(blocks)]
+
+
+class Plan:
+    """The experiments of a config, and what makes and annotates their images.
+
+    Args:
+        config: checked, with its defaults.
+
+    Attributes:
+        experiments: by name.
+        annotators: by name.
+        generators: by name: those of the config, and those with another precision or with faces restored that
+            experiments ask for. An entry has `model` and settings, or a `generator` and its `restorer`.
+
+    Raises:
+        InputError: an experiment of `experiments` that cannot be, see `describe`.
+    """
+
+    def __init__(self, config: Mapping[str, Any]):
+        self.config = config
+        self.annotators = {name: _annotator(name, entry) for name, entry in config["annotators"].items()}
+        self.generators: dict[str, dict] = dict(config["generators"])
+        self.experiments: dict[str, Experiment] = {}
+        self._names: dict[str, str] = {}  # by key
+        for name, entry in config["experiments"].items():
+            spec = {key: value for key, value in entry.items() if key != "method"}
+            self.add(spec, entry["method"], f"experiments.{name}", name)
+
+    def add(self, spec: Mapping[str, Any], method: str, where: str, name: str = "") -> Experiment:
+        """Return the experiment that a part of the config describes, or the one that it is equal to.
+
+        Args:
+            spec: dataset, network, and what differs from `training` and `promptmix`.
+            method: a key of `METHODS`.
+            where: the place in the config, for messages.
+            name: if it has one; else it is made from what differs.
+
+        Raises:
+            InputError: something is missing, or the parts are for different tasks.
+        """
+        baseline = None
+        if method != "baseline":
+            baseline = self.add({key: spec[key] for key in spec if key not in FAKE_KEYS}, "baseline", where).name
+        experiment = self._described(spec, method, where, name, baseline)
+        key = experiment.key
+        if key in self._names:
+            return self.experiments[self._names[key]]
+        if experiment.name in self.experiments:
+            other = self.experiments[experiment.name]
+            raise InputError(
+                f"{where}: '{experiment.name}' is also the name of the experiment at {other.where}, which has other "
+                "settings; give one of them another name, in `experiments`"
+            )
+        self._names[key] = experiment.name
+        self.experiments[experiment.name] = experiment
+        if experiment.fake and experiment.fake.prompt_filter:
+            experiment = replace(experiment, single_prompts=dict(self._single_prompts(experiment)))
+            self.experiments[experiment.name] = experiment
+        return experiment
+
+    def fine_tuning_of(self, annotator: str) -> dict[str, Any]:
+        """Return the arguments of `promptmix.training.settings.TrainingSettings` that an annotator is fine-tuned with.
+
+        What `fine_tune` does not say is as in the training of lightweight networks on that dataset.
+        """
+        found = self.annotators[annotator]
+        given = found.fine_tune
+        training = self._training_on(given["dataset"]) | {"density_scale": 1.0}
+        training |= {key: given[key] for key in ("epochs", "batch_size")}
+        settings = {"network": found.reference, "network_settings": dict(found.settings), "r_mix": 0}
+        return run_settings(training, given["learning_rate"], self.config["seed"]) | settings
+
+    def network_of(self, name: str) -> Network:
+        """Return a network of the config, or one of ours that it does not name, at its published size."""
+        entry = self.config["networks"].get(name, {})
+        settings = {key: value for key, value in entry.items() if key not in NO_SETTINGS}
+        reference = entry.get("class", name)
+        if reference != name:
+            settings |= {"task": entry["task"]}  # a user's class is built with it
+        task = entry.get("task") or networks.task_of(name)
+        return Network(name, reference, task, settings, entry.get("backbone", ""))
+
+    def published(self, name: str) -> Network:
+        """Return a network at its published size; a user's own as it is trained."""
+        network = self.network_of(name)
+        return replace(network, settings={}, backbone="") if network.reference == name else network
+
+    def task_of(self, dataset: str) -> str:
+        """Return "counting" or "depth"."""
+        return datasets.TASKS[self.config["datasets"][dataset]["format"]]
+
+    def title_of(self, dataset: str) -> str:
+        """Return what tables call a dataset."""
+        return self.config["datasets"][dataset]["title"]
+
+    def precision_of(self, generator: str) -> str:
+        """Return the precision of the diffusion model behind a generator."""
+        entry = self.generators[generator]
+        return self.precision_of(entry["generator"]) if "generator" in entry else entry["precision"]
+
+    # --- What something needs ---
+
+    def needs(self, *names: str) -> Needs:
+        """Return what experiments need, with all that has to be made for them."""
+        found = Needs()
+        for name in names:
+            experiment = self.experiments[name]
+            found |= Needs(experiments=frozenset([name]), datasets=frozenset([experiment.dataset]))
+            if fake := experiment.fake:
+                for pool, number in fake.images.items():
+                    found |= self.needs_of_images(pool, fake.generator, number)
+                    for annotator in {fake.annotator, *fake.scored_by}:
+                        key = (pool, fake.generator, annotator)
+                        found |= Needs(annotations={key: number}) | self.needs_of_annotator(annotator)
+                if fake.prompt_filter:
+                    found |= self.needs(experiment.baseline, *experiment.single_prompts.values())
+        return found
+
+    def needs_of_images(self, pool: str, generator: str, number: int) -> Needs:
+        """Return what the given number of images of a pool needs."""
+        entry, made = self.config["pools"][pool], self.generators[generator]
+        found = Needs(images={(pool, generator): number})
+        if "dataset" in entry:
+            found |= Needs(datasets=frozenset([entry["dataset"]]), captioners=frozenset([entry["captioner"]]))
+        if "generator" in made:  # of another's images, with faces restored
+            found |= self.needs_of_images(pool, made["generator"], number)
+        return found
+
+    def needs_of_annotator(self, name: str) -> Needs:
+        """Return what an annotator needs."""
+        found = Needs(annotators=frozenset([name]))
+        if given := self.annotators[name].fine_tune:
+            found |= Needs(datasets=frozenset([given["dataset"]])) | self.needs_of_annotator(given["annotator"])
+        return found
+
+    # --- From a description to an experiment ---
+
+    def _described(self, spec: Mapping, method: str, where: str, name: str, baseline: str | None) -> Experiment:
+        for key, meaning in (("dataset", "the real images"), ("network", "the network to train")):
+            if key not in spec:
+                raise InputError(f"{where}: {key} is missing: {meaning}; say it in the row, or in the table's `base`")
+        dataset, network = spec["dataset"], self.network_of(spec["network"])
+        if network.task != (task := self.task_of(dataset)):
+            raise InputError(
+                f"{where}.network: '{network.name}' is for {network.task}, and the dataset {dataset} is for {task}"
+            )
+        training = self._training_on(dataset) | spec.get("training", {})
+        common = {key: self.config["promptmix"].get(key, {}) for key in ("default", dataset)}
+        defaults = common["default"] | common[dataset]
+        given = {key: value for key, value in (defaults | dict(spec)).items() if key in FAKE_KEYS}
+        fake, repeated, differing = None, 0, {"training": spec.get("training", {})}
+        if method == "control":
+            if "r_mix" not in given:
+                raise InputError(
+                    f"{where}: r_mix is missing: a control makes as many updates as PromptMix; {_say(dataset)}"
+                )
+            repeated = given["r_mix"]
+            differing |= {"r_mix": repeated} if repeated != defaults.get("r_mix") else {}
+        elif method == "promptmix":
+            fake = self._fake(given, dataset, where)
+            usual = {"r_img": 100, "prompt_filter": False, "real_images": True, "restorer": None} | defaults
+            usual.setdefault("precision", self.precision_of(given["generator"]))
+            differing |= {key: given[key] for key in FAKE_KEYS if key in spec and spec[key] != usual.get(key)}
+        made = "-".join(
+            filter(None, [dataset, network.name, "" if method == "baseline" else method, *_words(differing)])
+        )
+        return Experiment(name or made, where, method, dataset, network, training, fake, repeated, baseline=baseline)
+
+    def _fake(self, given: Mapping[str, Any], dataset: str, where: str) -> Fake:
+        for key in REQUIRED:
+            if key not in given:
+                raise InputError(f"{where}: {key} is missing, for an experiment with generated images; {_say(dataset)}")
+        task = self.task_of(dataset)
+        for key in ("annotator", "scored_by"):
+            names = [given[key]] if key == "annotator" else given.get(key, [])
+            for name in names:
+                if (other := self.annotators[name].task) != task:
+                    raise InputError(f"{where}.{key}: '{name}' is for {other}, and the dataset {dataset} is for {task}")
+        share, scorers = given.get("r_img", 100), given.get("scored_by", [])
+        if share < 100 and len(scorers) < 2:
+            raise InputError(
+                f"{where}.r_img: {share} % of the images are kept by how far annotators disagree; name two in scored_by"
+            )
+        fake = Fake(
+            pools={pool: prompts_of(self.config, pool) for pool in given["pools"]},
+            k=given["k"],
+            generator=self._generator(given["generator"], given.get("precision"), given.get("restorer")),
+            annotator=given["annotator"],
+            r_mix=given["r_mix"],
+            r_img=share,
+            scored_by=tuple(sorted(scorers)) if share < 100 else (),
+            prompt_filter=given.get("prompt_filter", False),
+            real_images=given.get("real_images", True) if given.get("prompt_filter") else True,
+        )
+        if fake.r_mix > fake.kept:
+            made, prompts = sum(fake.images.values()), sum(fake.pools.values())
+            kept = f", of which r_img keeps {fake.kept}" if fake.kept < made else ""
+            raise InputError(
+                f"{where}.r_mix: {fake.r_mix} images per epoch, but {made} are made: k ({fake.k}) x {prompts} "
+                f"prompts{kept}. Lower r_mix or raise k"
+            )
+        list(fake.blocks())  # which cannot number more images than there can be
+        return fake
+
+    def _generator(self, name: str, precision: str | None, restorer: str | None) -> str:
+        """Return the name of a generator with another precision and with faces restored, and remember what it is."""
+        entry = self.generators[name]
+        if precision and precision != entry["precision"]:
+            name = f"{name}-{precision}"
+            self.generators.setdefault(name, entry | {"precision": precision})
+        if restorer:
+            source, name = name, f"{name}-{restorer}"
+            self.generators.setdefault(name, {"generator": source, "restorer": restorer})
+        return name
+
+    def _single_prompts(self, experiment: Experiment) -> Iterator[tuple[tuple[str, int], str]]:
+        """Yield the pool and number of each prompt, and the training on that prompt's images that its filter looks at."""
+        fake, position = experiment.fake, 0
+        for pool, prompts in fake.pools.items():
+            for number in range(prompts):
+                alone = Fake(
+                    pools=fake.pools,
+                    k=fake.k,
+                    generator=fake.generator,
+                    annotator=fake.annotator,
+                    r_mix=min(fake.r_mix, fake.k),
+                    prompt=(pool, number),
+                )
+                single = replace(
+                    experiment, name=f"{experiment.name}-prompt-{position}", fake=alone, real_images=fake.real_images
+                )
+                name = self._names.setdefault(single.key, single.name)
+                if name == single.name and name in self.experiments:
+                    raise InputError(
+                        f"{self.experiments[name].where}: the prompt filter of {experiment.name} makes experiments of "
+                        f"such names; rename {name}"
+                    )
+                self.experiments.setdefault(name, single)
+                yield (pool, number), name
+                position += 1
+
+    def _training_on(self, dataset: str) -> dict[str, Any]:
+        return self.config["training"]["default"] | self.config["training"].get(dataset, {})
+
+
+def _annotator(name: str, entry: Mapping[str, Any]) -> Annotator:
+    if "function" in entry:
+        return Annotator(name, entry["task"], entry["function"])
+    return Annotator(
+        name,
+        networks.task_of(entry["network"]),
+        entry["network"],
+        entry["settings"],
+        entry.get("weights", ""),
+        entry.get("fine_tune", {}),
+    )
+
+
+def _say(dataset: str) -> str:
+    return f"say it here, in promptmix.{dataset} or in promptmix.default"
+
+
+def _words(differing: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what tells an experiment from the dataset's other ones, as parts of its name: "k1", "r20", "q60"."""
+    shown = {
+        "k": "k{}",
+        "r_mix": "r{}",
+        "r_img": "q{}",
+        "annotator": "by-{}",
+        "scored_by": "scored-by-{}",
+        "restorer": "{}",
+        "generator": "{}",
+        "precision": "{}",
+        "pools": "{}",
+    }
+    for key, value in differing.items():
+        if key == "prompt_filter":
+            yield "prompt-filter" if value else "no-prompt-filter"
+        elif key == "real_images":
+            yield "with-real-images" if value else "without-real-images"
+        elif key == "training":
+            yield from (_word(f"{name}-{_listed(inner)}") for name, inner in value.items())
+        elif value is None:
+            yield f"no-{key}"
+        else:
+            yield _word(shown[key].format(_listed(value)))
+
+
+def _listed(value: Any) -> str:
+    return "-".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)
+
+
+def _word(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
