@@ -1,7 +1,6 @@
 """The workflow as jobs of a real Slurm, which runs on this machine for as long as these tests: about three minutes."""
 
 import re
-import runpy
 import shutil
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from slurm import NEEDED, Cluster, at_once, until
+from support.workflow import tiny
 
 ROOT = Path(__file__).parents[2]
 MISSING = [command for command in NEEDED if shutil.which(command) is None]
@@ -102,10 +102,9 @@ def test_each_rule_says_what_it_needs_or_stays_at_the_driver():
 
 def table1() -> dict:
     """Return a config with as few jobs for Table I as can be, and with prompts by hand."""
-    config = runpy.run_path(str(ROOT / "tests" / "workflow" / "conftest.py"))["tiny"]()
-    for name in ("shtb-rescsrnet", "shtb-rescsrnet-control", "shtb-rescsrnet-promptmix"):
-        config["experiments"][name]["training"] = {"repeats": 1}
-    config["experiments"]["shtb-rescsrnet-promptmix"]["fake"]["pools"] = ["colour-prompts"]
+    config = tiny()
+    del config["training"]["shtb"]  # one repeat
+    config["promptmix"]["shtb"]["pools"] = ["colour-prompts"]
     return config
 
 
@@ -115,7 +114,7 @@ def test_table1_with_a_cancelled_job_and_a_killed_driver(tmp_path, cluster):
     (tmp_path / "resources").mkdir()
     (tmp_path / "resources/models").symlink_to(ROOT / "resources/models")
     driver = Driver(tmp_path, cluster, ROOT / "Snakefile")
-    words = ["tables/table1.md", "--configfile", "config.yaml", "--replace-workflow-config"]
+    words = ["tables/table1.md", "--configfile", "config.yaml"]
 
     process = driver.start(*words)
     rendering = "rule_render_dataset_wildcards_shtb"

@@ -28,40 +28,41 @@ def test_a_value_of_the_wrong_type(workflow):
 
 
 def test_an_unknown_pool(workflow):
-    workflow.config["experiments"]["shtb-rescsrnet-promptmix"]["fake"]["pools"] = ["shtb-captoins"]
+    workflow.config["promptmix"]["shtb"]["pools"] = ["shtb-captoins"]
     text = failed(workflow, "--dry-run")
     assert "'shtb-captoins' is not a pool" in text and "Did you mean 'shtb-captions'?" in text
 
 
 def test_an_unknown_annotator(workflow):
-    workflow.config["experiments"]["shtb-rescsrnet-promptmix"]["fake"]["annotator"] = "sasnet"
+    workflow.config["promptmix"]["shtb"]["annotator"] = "sasnet"
     text = failed(workflow, "--dry-run")
     assert "'sasnet' is not an annotator" in text and "sasnet-shtb" in text
 
 
 def test_an_unknown_restorer(workflow):
-    workflow.config["generators"]["stable-diffusion-float16-restored"]["restorer"] = "gfpgam"
+    workflow.config["experiments"]["shtb-restored"]["restorer"] = "gfpgam"
     text = failed(workflow, "--dry-run")
-    assert "generators.stable-diffusion-float16-restored.restorer: 'gfpgam' is not a restorer" in text
+    assert "experiments.shtb-restored.restorer: 'gfpgam' is not a restorer" in text
     assert "Did you mean 'gfpgan'?" in text
 
 
 @pytest.mark.parametrize("share", [0, 101])
 def test_an_impossible_share_of_images_to_keep(workflow, share):
-    workflow.config["experiments"]["shtb-q50"]["fake"]["r_img"] = share
+    workflow.config["experiments"]["shtb-q50"]["r_img"] = share
     text = failed(workflow, "--dry-run")
-    assert f"experiments.shtb-q50.fake.r_img: {share} is not a percentage above 0, at most 100" in text
+    assert f"experiments.shtb-q50.r_img: {share} is not a percentage above 0, at most 100" in text
 
 
-def test_a_prompt_filter_without_a_baseline(workflow):
-    workflow.config["experiments"]["shtb-prompt-filter"]["fake"]["prompt_filter"] = {}
+def test_a_prompt_filter_that_is_not_true_or_false(workflow):
+    workflow.config["experiments"]["shtb-prompt-filter"]["prompt_filter"] = {}
     text = failed(workflow, "--dry-run")
-    assert "experiments.shtb-prompt-filter.fake.prompt_filter.baseline is missing" in text
+    assert "experiments.shtb-prompt-filter.prompt_filter" in text and "true or false" in text
 
 
 def test_a_table_that_the_config_does_not_describe(workflow):
     del workflow.config["tables"]["table7"]
-    assert "tables.table7 is missing" in failed(workflow, "tables/table7.md", "--dry-run")
+    text = failed(workflow, "tables/table7.md", "--dry-run")
+    assert "tables/table7.md" in text and "MissingRuleException" in text
 
 
 def test_a_missing_dataset(workflow):

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Workflow, jobs
+from support.workflow import Workflow, jobs
 
 RESULTS = "results/tiny"
 POOL = "colour-prompts/stable-diffusion"
@@ -28,12 +28,12 @@ RUN = f"{RESULTS}/runs/long/lr-1e-3/repeat-0"
 
 
 def made(workflow: Workflow) -> dict[str, str]:
-    """Return the contents of all files that the workflow has made but logs, hashed; a time that was taken is no content."""
+    """Return the contents of all files that the workflow has made but logs and benchmarks, hashed; a time that was taken is no content."""
     found = {}
     for folder in ("results", "tables", "figures"):
         for path in (workflow / folder).rglob("*"):
             name = str(path.relative_to(workflow.folder))
-            if not path.is_file() or name.startswith(f"{RESULTS}/logs/"):
+            if not path.is_file() or name.startswith((f"{RESULTS}/logs/", f"{RESULTS}/benchmarks/")):
                 continue
             content = path.read_bytes()
             if path.name == "history.csv":
@@ -143,7 +143,7 @@ def undisturbed(finished, tmp_path_factory) -> tuple[Workflow, subprocess.Comple
 def with_a_long_training(workflow: Workflow) -> Workflow:
     """Return the same folder with one more experiment, of so many epochs that there is time to stop it."""
     experiments = workflow.config["experiments"]
-    long = {"dataset": "shtb", "network": "rescsrnet", "training": {"epochs": 400, "repeats": 1}}
+    long = {"dataset": "shtb", "network": "rescsrnet", "method": "baseline", "training": {"epochs": 400, "repeats": 1}}
     return Workflow(workflow.folder, workflow.config | {"experiments": experiments | {"long": long}})
 
 

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Workflow, jobs, shipped
+from support.workflow import ROOT, Workflow, jobs, shipped
 
 RESULTS, MODELS = "results/tiny", "resources/models"
 
@@ -30,11 +30,13 @@ OUTPUTS = {
     "train_network": rf"{RESULTS}/runs/(.+)/lr-(.+)/repeat-(.+)/history\.csv",
     "select_learning_rate": rf"{RESULTS}/runs/(.+)/selection\.json",
     "evaluate_network": rf"{RESULTS}/runs/(.+)/predictions\.csv",
-    "write_table": r"tables/table(.)\.md",
-    "table3": r"tables/table(3)\.md",
-    "roundtrip": r"tables/(roundtrip)\.md",
-    "draw_predictions": r"figures/figure(.)\.png",
-    "figure2": r"figures/figure(2)\.png",
+    "write_table": rf"{RESULTS}/tables/table(.)\.md",
+    "write_cost_table": rf"{RESULTS}/tables/table(.)\.md",
+    "write_roundtrip": rf"{RESULTS}/tables/(.+)\.md",
+    "show_table": r"tables/(.+)\.md",
+    "draw_predictions": rf"{RESULTS}/figures/(.+)\.png",
+    "draw_colours": rf"{RESULTS}/figures/(.+)\.png",
+    "show_figure": r"figures/(.+)\.png",
 }
 """By rule the output in which the wildcards of a job are read."""
 
@@ -54,13 +56,14 @@ def planned(workflow: Workflow, *targets: str) -> set[str]:
 ROOMS = "rooms stable-diffusion"
 BY_HAND = "colour-prompts stable-diffusion"
 CAPTIONS = "shtb-captions stable-diffusion"
-RESTORED = f"{CAPTIONS}-float16-restored"
+RESTORED = f"{CAPTIONS}-float16-gfpgan"
 
 
-def trained(experiment: str, rate: str = "1e-3", repeat: int = 0) -> set[str]:
-    """Return the jobs that train an experiment and look at what comes out."""
-    run = f"train_network {experiment} {rate} {repeat}"
-    return {run, f"select_learning_rate {experiment}", f"evaluate_network {experiment}"}
+def trained(experiment: str, rate: str = "1e-3", repeats: tuple[int, ...] | None = None) -> set[str]:
+    """Return the jobs that train an experiment, all its repeats or some, and look at what comes out."""
+    all_repeats = (0,) if experiment.startswith("nyu") else (0, 1)
+    runs = {f"train_network {experiment} {rate} {repeat}" for repeat in repeats or all_repeats}
+    return runs | {f"select_learning_rate {experiment}", f"evaluate_network {experiment}"}
 
 
 def mixed(experiment: str) -> set[str]:
@@ -69,30 +72,39 @@ def mixed(experiment: str) -> set[str]:
 
 
 def table(*numbers: int) -> set[str]:
-    return {f"write_table {n}" for n in numbers}
+    return {f"{'write_cost_table' if n == 3 else 'write_table'} {n}" for n in numbers} | shown("table", *numbers)
 
 
-DEPTH = set().union(*(trained(f"nyu-guidedepth{end}") for end in ("", "-control", "-promptmix")))
-DEPTH |= table(2) | {"draw_predictions 4"}
+def shown(kind: str, *numbers: int) -> set[str]:
+    return {f"show_{kind} {kind}{n}" for n in numbers}
+
+
+def figure(n: int) -> set[str]:
+    return {f"{'draw_colours' if n == 2 else 'draw_predictions'} figure{n}"} | shown("figure", n)
+
+
+ON_NYU = [f"nyu-guidedepth{end}" for end in ("", "-control", "-promptmix")]
+DEPTH = set().union(*map(trained, ON_NYU))
+DEPTH |= table(2) | figure(4)
 
 
 # --- Changes of the config ---
 
 
-def fake(experiment: str, **changes) -> Callable[[Workflow], None]:
-    """Return a change of what an experiment does with generated images."""
-    return lambda workflow: workflow.config["experiments"][experiment]["fake"].update(changes)
+def experiment(name: str, **changes) -> Callable[[Workflow], None]:
+    """Return a change of what an experiment does."""
+    return lambda workflow: workflow.config["experiments"][name].update(changes)
 
 
-def training(experiment: str, **changes) -> Callable[[Workflow], None]:
-    """Return a change of how an experiment is trained."""
-    return lambda workflow: workflow.config["experiments"][experiment].update(training=changes)
+def training(dataset: str, **changes) -> Callable[[Workflow], None]:
+    """Return a change of how the experiments on a dataset are trained."""
+    return lambda workflow: workflow.config["training"].setdefault(dataset, {}).update(changes)
 
 
 def another_order(workflow: Workflow) -> None:
-    for section in ("datasets", "pools", "generators", "annotators", "networks", "tables"):
+    for section in ("datasets", "pools", "annotators", "networks", "promptmix"):
         workflow.config[section] = dict(reversed(workflow.config[section].items()))
-    workflow.config["experiments"]["shtb-q50"]["fake"]["scored_by"].reverse()
+    workflow.config["experiments"]["shtb-q50"]["scored_by"].reverse()
 
 
 def equal_experiments(workflow: Workflow) -> None:
@@ -100,13 +112,13 @@ def equal_experiments(workflow: Workflow) -> None:
     experiments, tables = workflow.config["experiments"], workflow.config["tables"]
     entry = experiments["shtb-by-shta"]
     experiments |= {"twin": entry, "another-twin": entry, "shown-nowhere": entry | {"training": {"epochs": 9}}}
-    tables["table5"]["rows"].append("twin")
+    tables["table7"]["rows"].append("twin")
     tables["table6"]["rows"].append("another-twin")
 
 
 def one_annotator_more(workflow: Workflow) -> None:
     workflow.config["annotators"]["dmcount-qnrf"] = shipped()["annotators"]["dmcount-qnrf"]
-    workflow.config["experiments"]["shtb-q50"]["fake"]["scored_by"].append("dmcount-qnrf")
+    workflow.config["experiments"]["shtb-q50"]["scored_by"].append("dmcount-qnrf")
 
 
 # --- Changes of files ---
@@ -157,6 +169,11 @@ def code(file: str) -> Callable[[Workflow], None]:
     return edit
 
 
+def a_number_of_the_paper(workflow: Workflow) -> None:
+    file = workflow.repository / "config/paper-results.yaml"
+    file.write_text(file.read_text().replace("rmse: 0.639", "rmse: 0.7"))
+
+
 def other_resources(workflow: Workflow) -> None:
     for file in (workflow.repository / "rules").glob("*.smk"):
         file.write_text(re.sub(r"runtime=(\d+)", r"runtime=1\1", file.read_text()))
@@ -170,16 +187,16 @@ CHANGES = {
     "nothing; repository and models cloned anew": (lambda workflow: None, set()),
     "results copied without .snakemake": (without_records, set()),
     "order of keys and annotators": (another_order, set()),
-    "equal experiments; one in no table": (equal_experiments, table(6)),
-    "k raised within a block": (fake("shtb-by-shta", images_per_prompt=16), mixed("shtb-by-shta") | table(5)),
+    "equal experiments; one in no table": (equal_experiments, table(6, 7)),
+    "k raised within a block": (experiment("shtb-by-shta", k=16), mixed("shtb-by-shta") | table(5)),
     "k raised beyond a block": (
-        fake("shtb-by-shta", images_per_prompt=17),
+        experiment("shtb-by-shta", k=17),
         {f"generate_images {CAPTIONS} 001", f"annotate_images {CAPTIONS} sasnet-shta 001"}
         | mixed("shtb-by-shta")
         | table(5),
     ),
-    "r_mix": (fake("shtb-by-shta", r_mix=5), trained("shtb-by-shta") | table(5)),
-    "r_img": (fake("shtb-q50", r_img=40), mixed("shtb-q50") | table(7)),
+    "r_mix": (experiment("shtb-by-shta", r_mix=5), trained("shtb-by-shta") | table(5)),
+    "r_img": (experiment("shtb-q50", r_img=40), mixed("shtb-q50") | table(7)),
     "one annotator more in scored_by": (
         one_annotator_more,
         {f"annotate_images {BY_HAND} dmcount-qnrf 000"}
@@ -188,11 +205,14 @@ CHANGES = {
         | table(7),
     ),
     "a learning rate more": (
-        training("shtb-by-shta", learning_rates=["1e-3", "1e-4"]),
-        trained("shtb-by-shta", rate="1e-4") | table(5),
+        training("nyu", learning_rates=["1e-3", "1e-4"]),
+        set().union(*(trained(name, rate="1e-4") for name in ON_NYU)) | table(2) | figure(4),
     ),
-    "a repeat more": (training("shtb-by-shta", repeats=2), trained("shtb-by-shta", repeat=1) | table(5)),
-    "epochs on one dataset": (lambda workflow: workflow.config["training"].update(nyu={"epochs": 3}), DEPTH),
+    "a repeat more": (
+        training("nyu", repeats=2),
+        set().union(*(trained(name, repeats=(1,)) for name in ON_NYU)) | table(2) | figure(4),
+    ),
+    "epochs on one dataset": (training("nyu", epochs=3), DEPTH),
     "the text of a prompt": (
         lambda workflow: workflow.config["pools"]["rooms"]["prompts"].append(
             workflow.config["pools"]["rooms"]["prompts"].pop().replace("bathroom", "kitchen")
@@ -200,16 +220,13 @@ CHANGES = {
         {"write_prompts rooms", f"generate_images {ROOMS} 000", f"annotate_images {ROOMS} adabins-nyu 000"}
         | mixed("nyu-guidedepth-promptmix")
         | table(2)
-        | {"draw_predictions 4"},
+        | figure(4),
     ),
     "the title of a dataset": (
         lambda workflow: workflow.config["datasets"]["shtb"].update(title="Part B"),
-        table(1) | {"table3 3", "draw_predictions 3"},
+        table(1, 3) | figure(3),
     ),
-    "a number of the paper's": (
-        lambda workflow: workflow.config["tables"]["table2"][0]["paper"]["baseline"].update(rmse=0.7),
-        table(2),
-    ),
+    "a number of the paper's": (a_number_of_the_paper, table(2)),
     "files of a dataset touched": (touched_dataset, set()),
     "an annotator's checkpoint replaced": (
         replaced("sasnet-shta.safetensors", "sasnet-shtb.safetensors"),
@@ -235,7 +252,7 @@ CHANGES = {
     "comments, docstrings, layout of all code": (in_other_words, set()),
     "memory and time that rules ask for": (other_resources, set()),
     "code that starts jobs": (code("promptmix/running/job.py"), set()),
-    "code of a script": (code("figure2.py"), {"figure2 2"}),
+    "code of a script": (code("draw_colours.py"), figure(2)),
     "code of one network": (code("promptmix/networks/guidedepth.py"), DEPTH),
     "code of the score": (
         code("promptmix/synthesis/quality.py"),
@@ -243,7 +260,7 @@ CHANGES = {
     ),
     "code of the tables": (
         code("promptmix/report/tables.py"),
-        table(1, 2, 4, 5, 6, 7) | {"table3 3", "roundtrip roundtrip"},
+        table(1, 2, 3, 4, 5, 6, 7),
     ),
 }
 """By what is changed: how, the jobs that follow, and targets if not all."""
@@ -303,7 +320,6 @@ def test_results_that_were_copied_without_their_times_are_recorded_anew(changed)
     result = changed.run("tables/table2.md", "--touch", "--forceall")
     assert result.returncode == 0, result.stdout
     assert planned(changed, "tables/table2.md") == set()
-    fake("nyu-guidedepth-promptmix", r_mix=3)(changed)
-    changed.config["experiments"]["nyu-guidedepth-control"]["repeated"] = 3
+    changed.config["promptmix"]["nyu"]["r_mix"] = 3
     expected = trained("nyu-guidedepth-promptmix") | trained("nyu-guidedepth-control") | table(2)
     assert planned(changed, "tables/table2.md") == expected

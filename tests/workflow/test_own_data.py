@@ -1,4 +1,4 @@
-"""A user's own dataset, prompts, annotator and network, none of which this repository knows, through to Table I."""
+"""A user's own dataset, prompts, annotator and network, none of which this repository knows, through to a table."""
 
 import json
 import os
@@ -7,8 +7,8 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Workflow, jobs, tiny
 from PIL import Image
+from support.workflow import Workflow, jobs, tiny
 
 COUNTER = '''
 """People are where it is bright; see brightness.py."""
@@ -45,7 +45,7 @@ class MyNetwork(nn.Module):
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory) -> Workflow:
-    """A folder with a user's images, points, code and config, in which Table I and Table III have been made."""
+    """A folder with a user's images, points, code and config, in which two tables and a figure have been made."""
     folder = tmp_path_factory.mktemp("own")
     rng = np.random.default_rng(0)
     (folder / "data/station/images").mkdir(parents=True)
@@ -61,7 +61,7 @@ def own(tmp_path_factory) -> Workflow:
 
     config = tiny()
     on_station = {"dataset": "station", "network": "my-network"}
-    fake = {"pools": ["by-hand"], "images_per_prompt": 2, "generator": "stable-diffusion", "annotator": "my-counter"}
+    generated = {"pools": ["by-hand"], "k": 2, "annotator": "my-counter", "r_mix": 2}
     config |= {
         "datasets": {
             "station": {
@@ -78,34 +78,39 @@ def own(tmp_path_factory) -> Workflow:
         "generators": {"stable-diffusion": config["generators"]["stable-diffusion"]},
         "annotators": {"my-counter": {"function": "code/my_counter.py:count", "task": "counting"}},
         "networks": {"my-network": {"class": "code/my_network.py:MyNetwork", "task": "counting", "width": 4}},
-        "experiments": {"station": on_station, "station-promptmix": on_station | {"fake": fake | {"r_mix": 2}}},
+        "promptmix": {"station": generated | {"generator": "stable-diffusion"}},
+        "experiments": {"station-promptmix": on_station},
         "tables": {
-            "table1": [{"baseline": "station", "promptmix": "station-promptmix"}],
-            "table3": [{"network": "my-network", "runs": {"baseline": ["station"]}}],
+            "stations": {"rows": [on_station]},
+            "cost": {
+                "kind": "cost",
+                "rows": [{"network": "my-network", "datasets": ["station"], "methods": ["baseline"]}],
+            },
         },
-        "figures": {"figure3": [{"baseline": "station", "promptmix": "station-promptmix"}]},
+        "figures": {"maps": {"kind": "predictions", "rows": [on_station]}},
     }
-    for section in ("render", "restorers", "captioners"):
-        config[section] = {}
+    config["training"] = {"default": config["training"]["default"]}
+    for section in ("render", "restorers", "captioners", "prompts"):
+        del config[section]
     workflow = Workflow(folder, config)
-    result = workflow.run("tables/table1.md", "tables/table3.md", "figures/figure3.png", "--resources", "gpu=2")
+    result = workflow.run("tables/stations.md", "tables/cost.md", "figures/maps.png", "--resources", "gpu=2")
     assert result.returncode == 0, result.stdout
     return workflow
 
 
 def test_the_tables_show_the_user_s_names(own):
-    table = (own / "tables/table1.md").read_text()
+    table = (own / "tables/stations.md").read_text()
     assert "Station" in table and "my-network" in table and "PromptMix" in table
-    costs = pd.read_csv(own / "tables/table3.csv")
+    costs = pd.read_csv(own / "tables/cost.csv")
     assert costs["network"].tolist() == ["my-network"]
-    assert json.loads((own / "results/tiny/cost/my-network.json").read_text())["parameters"] == 772 + 148 + 5
+    assert json.loads((own / "results/tiny/cost/my-network-1024x768.json").read_text())["parameters"] == 772 + 148 + 5
 
 
 def test_generated_images_have_the_counts_of_the_user_s_function(own):
     fake = pd.read_csv(own / "results/tiny/fake/station-promptmix.csv")
     assert len(fake) == 4
     for row in fake.itertuples():
-        pixels = np.asarray(Image.open(own / "results/tiny/fake" / row.image)).astype(np.float64)
+        pixels = np.asarray(Image.open(own / "results/tiny/fake" / row.file)).astype(np.float64)
         assert row.count == pytest.approx(pixels.mean(2)[::4, ::4].sum() / 255 / 100, rel=1e-4)
 
 
@@ -123,18 +128,19 @@ def test_what_depends_on_the_user_s_code_runs_again_if_it_changes(own, file, old
     source = path.read_text()
     path.write_text(source.replace(old, new))
     try:
-        found = own.run("tables/table1.md", "--dry-run", "--quiet", "rules").stdout
+        found = own.run("tables/stations.md", "--dry-run", "--quiet", "rules").stdout
     finally:
         path.write_text(source)
     if planned:
         runs = planned["train_network"]
-        planned = planned | {"select_learning_rate": runs, "evaluate_network": runs, "write_table": 1}
+        planned = planned | {"select_learning_rate": runs, "evaluate_network": runs, "write_table": 1, "show_table": 1}
         assert jobs(found) == planned | {"total": sum(planned.values())}
     else:
         assert "Nothing to be done" in found or "Job stats" not in found
 
 
-DATASET = {"prepare_dataset": 1, "train_network": 2, "select_learning_rate": 2, "evaluate_network": 2, "write_table": 1}
+DATASET = {"prepare_dataset": 1, "train_network": 2, "select_learning_rate": 2, "evaluate_network": 2}
+DATASET |= {"write_table": 1, "show_table": 1}
 
 
 @pytest.mark.parametrize(
@@ -152,7 +158,7 @@ def test_what_depends_on_the_user_s_dataset_runs_again_if_it_changes(own, tmp_pa
     shutil.copytree(folder, tmp_path / "station")
     edit(folder)
     try:
-        result = own.run("tables/table1.md", "--dry-run", "--quiet", "rules")
+        result = own.run("tables/stations.md", "--dry-run", "--quiet", "rules")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(tmp_path / "station", folder)
@@ -184,3 +190,52 @@ def test_code_that_is_not_there_is_an_error_before_anything_runs(own):
     result = Workflow(own.folder, changed).run("--dry-run")
     assert result.returncode != 0
     assert "annotators.my-counter.function: my_counter.py: no such file" in result.stdout
+
+
+@pytest.fixture(scope="module")
+def corridor(tmp_path_factory) -> Workflow:
+    """A folder with a user's depth maps alone, and a config that says nothing of crowds."""
+    folder = tmp_path_factory.mktemp("corridor")
+    rng = np.random.default_rng(0)
+    for part in ("images", "depths"):
+        (folder / f"data/corridor/{part}").mkdir(parents=True)
+    for i in range(8):
+        pixels, millimetres = rng.integers(0, 255, (64, 64, 3), dtype=np.uint8), rng.integers(500, 9000, (64, 64))
+        Image.fromarray(pixels).save(folder / f"data/corridor/images/{i}.jpg")
+        Image.fromarray(millimetres.astype(np.uint16)).save(folder / f"data/corridor/depths/{i}.png")
+    config = {
+        "scale": "corridor",
+        "seed": 1,
+        "datasets": {
+            "corridor": {
+                "title": "Corridor",
+                "format": "depth_maps",
+                "path": "data/corridor",
+                "unit": 0.001,
+                "images": {"all": 8},
+                "split": {"val": 2, "test": 2},
+            }
+        },
+        "networks": {"guidedepth": {"width": 0.125}},
+        "training": {"default": {"epochs": 1, "batch_size": 2, "learning_rates": ["1e-3"]}},
+        "tables": {
+            "corridors": {
+                "base": {"dataset": "corridor", "network": "guidedepth"},
+                "vary": {"training": [{"epochs": 1}, {"epochs": 2}]},
+                "methods": ["baseline"],
+            }
+        },
+    }
+    workflow = Workflow(folder, config)
+    result = workflow.run()
+    assert result.returncode == 0, result.stdout
+    return workflow
+
+
+def test_depth_alone_and_baselines_alone_make_a_table_of_the_user_s_own_name(corridor):
+    runs = pd.read_csv(corridor / "tables/corridors.csv")
+    assert runs["experiment"].tolist() == ["corridor-guidedepth", "corridor-guidedepth-epochs-2"]
+    assert runs["task"].eq("depth").all() and runs["rmse_full_images"].between(0, 10).all()
+    table = (corridor / "tables/corridors.md").read_text()
+    assert "epochs 2" in table and "RMSE in metres" in table and "PromptMix" not in table
+    assert (corridor / "results/corridor/tables/corridors.md").read_text() == table

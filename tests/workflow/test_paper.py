@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
-from conftest import ROOT, jobs
-from test_all_tables import trainings
+from support.workflow import ROOT, jobs, planned_trainings
 
 from promptmix.networks.build import build
 from promptmix.networks.checkpoints import read_metadata, read_tensors
@@ -31,7 +29,9 @@ PLANNED = {
     "unpack_archive": 1,
     "import_checkpoint": 11,
     "write_table": 6,
-    "total": 1343,
+    "show_table": 8,
+    "show_figure": 4,
+    "total": 1355,
 }
 """Jobs for all tables and figures, with nothing there."""
 
@@ -52,7 +52,7 @@ def test_the_whole_reproduction_is_planned_without_any_dataset(folder):
     result = paper(folder, "--dry-run", "--quiet", "rules")
     assert result.returncode == 0, result.stdout
     planned = jobs(result.stdout)
-    assert planned["train_network"] == trainings(yaml.safe_load(PAPER.read_text()))
+    assert planned["train_network"] == planned_trainings(PAPER)
     assert PLANNED.items() <= planned.items(), planned
 
 
@@ -63,7 +63,7 @@ def test_table1_alone_needs_no_ablation(folder):
     assert "restore_faces" not in planned and "score_images" not in planned
 
 
-def test_a_named_config_stands_alone(folder):
+def test_nothing_of_the_miniature_shines_through(folder):
     result = paper(folder, "results/paper/models/sasnet-shta.safetensors", "--dry-run")
     assert result.returncode != 0  # the miniature trains its models; the paper's config says nothing of that
     assert "MissingRuleException" in result.stdout
