@@ -6,7 +6,7 @@ from promptmix.running import job
 
 with job.start(snakemake) as device:
     from promptmix.datasets.index import Index
-    from promptmix.files import write_csv
+    from promptmix.records import CAPTIONS
     from promptmix.running.progress import progress
     from promptmix.synthesis.captions import Captioner
 
@@ -17,4 +17,4 @@ with job.start(snakemake) as device:
     captions = progress(captions, len(training), "images captioned")
     names = index.frame["image"].iloc[training]
     rows = [{"image": name, "caption": caption} for name, caption in zip(names, captions, strict=True)]
-    write_csv(snakemake.output[0], rows)
+    CAPTIONS.write(snakemake.output[0], rows)

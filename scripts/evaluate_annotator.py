@@ -6,10 +6,11 @@ from promptmix.running import job
 
 with job.start(snakemake) as device:
     from promptmix.datasets.index import Index
-    from promptmix.files import write_csv
+    from promptmix.records import PREDICTIONS
     from promptmix.synthesis.annotation import load_annotator
-    from promptmix.training.evaluation import predict
+    from promptmix.training.evaluation import predict, with_keys
 
     annotator = load_annotator(json.loads(snakemake.params.annotator), snakemake.input.weights, device)
     index = Index.open(snakemake.input.index)
-    write_csv(snakemake.output[0], predict(annotator, index, "test", device).assign(repeat=0))
+    predictions = with_keys(predict(annotator, index, "test", device), snakemake.wildcards.annotator)
+    PREDICTIONS.write(snakemake.output[0], predictions)

@@ -7,20 +7,17 @@ from promptmix.running import job
 with job.start(snakemake) as device:
     from pathlib import Path
 
-    import pandas as pd
-
     from promptmix.datasets.index import Index
-    from promptmix.files import write_csv
     from promptmix.networks.checkpoints import load_network
-    from promptmix.training.evaluation import predict
+    from promptmix.records import PREDICTIONS
+    from promptmix.training.evaluation import predict_runs
 
-    params = snakemake.params
-    choice = json.loads(Path(snakemake.input.selection[0]).read_text())["learning_rate"]
-    first = params.learning_rates.index(choice) * params.repeats
-    checkpoints = snakemake.input.checkpoints[first : first + params.repeats]
-    index = Index.open(snakemake.input.index[0])
-    predictions = []
-    for repeat, checkpoint in enumerate(checkpoints):
-        network = load_network(params.network, checkpoint, **json.loads(params.settings)).to(device)
-        predictions.append(predict(network, index, "test", device).assign(repeat=repeat))
-    write_csv(snakemake.output[0], pd.concat(predictions, ignore_index=True))
+    source, params = snakemake.input, snakemake.params
+    settings = json.loads(params.settings)
+
+    def load(checkpoint):
+        return load_network(params.network, checkpoint, **settings).to(device)
+
+    choice = json.loads(Path(source.selection[0]).read_text())
+    index = Index.open(source.index[0])
+    PREDICTIONS.write(snakemake.output[0], predict_runs(source.checkpoints, choice, load, index, device))

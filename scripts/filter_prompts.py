@@ -3,12 +3,15 @@
 from promptmix.running import job
 
 with job.start(snakemake):
+    from pathlib import Path
+
     import pandas as pd
 
-    from promptmix.files import write_csv
+    from promptmix.records import FILTER, PROMPTS
     from promptmix.synthesis.filtering import filter_prompts
 
     source = snakemake.input
-    pools = [pd.read_csv(pool, dtype={"prompt": str}, keep_default_na=False) for pool in source.prompts]
-    texts = [text for pool in pools for text in pool["prompt"]]
-    write_csv(snakemake.output[0], filter_prompts(texts, source.baseline[0], source.selections))
+    pools = {Path(file).stem: PROMPTS.read(file) for file in source.prompts}
+    prompts = pd.concat(frame.assign(pool=pool, prompt_number=frame.index) for pool, frame in pools.items())
+    selections = dict(zip(zip(prompts["pool"], prompts["prompt_number"]), source.selections, strict=True))
+    FILTER.write(snakemake.output[0], filter_prompts(prompts, source.baseline[0], selections))

@@ -9,11 +9,6 @@ with job.start(snakemake):
 
     source, params = snakemake.input, snakemake.params
     suffixes = json.loads(params.suffix).values()
-    pools, first = {}, 0
-    for pool, prompts in zip(params.pools, params.prompts, strict=True):
-        count = -(-prompts // params.block_size)
-        blocks = slice(first, first + count)
-        files = source.manifests[blocks], source.captions[blocks]
-        pools[pool] = read_round_trip(*files, params.prefix, suffixes, params.seed, limit=prompts)
-        first += count
-    write_round_trip(pools, snakemake.output.markdown, snakemake.output.csv, params.scale)
+    blocks = zip(source.manifests, source.captions, strict=True)
+    trips = read_round_trip(blocks, params.prefix, suffixes, params.seed)
+    write_round_trip(trips, snakemake.output.markdown, snakemake.output.csv, params.scale)

@@ -3,7 +3,7 @@
 from promptmix.running import job
 
 with job.start(snakemake):
-    from promptmix.files import write_csv
+    from promptmix.records import QUALITY
     from promptmix.synthesis.quality import score_block
 
-    write_csv(snakemake.output[0], score_block(snakemake.input))
+    QUALITY.write(snakemake.output[0], score_block(snakemake.input))

@@ -22,4 +22,6 @@ with job.start(snakemake) as device:
     backbone = snakemake.params.backbone
     weights = read_backbone(settings.network, backbone, **settings.network_settings) if backbone else None
     folder = Path(snakemake.output.checkpoint).parent
-    train(settings, index, fake, folder, device, weights, snakemake.params.code)
+    run = snakemake.wildcards
+    keys = {"experiment": run.experiment, "learning_rate": run.lr, "repeat": int(run.repeat)}
+    train(settings, index, fake, folder, device, weights, snakemake.params.code, keys=keys)

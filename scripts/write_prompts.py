@@ -5,11 +5,9 @@ import json
 from promptmix.running import job
 
 with job.start(snakemake):
-    import pandas as pd
-
     from promptmix.config.pools import expand
     from promptmix.datasets.index import Index
-    from promptmix.files import write_csv
+    from promptmix.records import CAPTIONS, PROMPTS
     from promptmix.synthesis import prompts
 
     params, source = snakemake.params, snakemake.input
@@ -18,7 +16,7 @@ with job.start(snakemake):
         texts = expand(pool["prompts"], pool.get("locations", []))
         found = prompts.by_hand(texts, pool["width"], pool["height"], pool["quality"])
     else:
-        captions = pd.read_csv(source.captions[0], dtype=str, keep_default_na=False)
+        captions = CAPTIONS.read(source.captions[0])
         images = Index.open(source.index[0]).frame
         found = prompts.from_captions(captions, images, params.prefix, json.loads(params.suffix))
-    write_csv(snakemake.output[0], found)
+    PROMPTS.write(snakemake.output[0], found)
