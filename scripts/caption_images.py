@@ -3,10 +3,9 @@
 from promptmix.running import job
 
 with job.start(snakemake) as device:
-    from promptmix.records import CAPTIONS
-
     from promptmix.datasets.index import Index
     from promptmix.datasets.split import Split
+    from promptmix.records import CAPTIONS
     from promptmix.running.progress import progress
     from promptmix.synthesis.captions import Captioner
 

@@ -1,26 +1,21 @@
-"""Predict the counts of the test images with the chosen learning rate's networks."""
-
-import json
+"""Predict the test images with the chosen learning rate's networks, one per repeat."""
 
 from promptmix.running import job
 
 with job.start(snakemake) as device:
+    import json
     from pathlib import Path
 
-    import pandas as pd
-
     from promptmix.datasets.index import Index
-    from promptmix.files import write_csv
     from promptmix.networks.checkpoints import load_network
-    from promptmix.training.evaluation import predict
+    from promptmix.records import PREDICTIONS
+    from promptmix.training.evaluation import predict_runs
 
-    params = snakemake.params
-    choice = json.loads(Path(snakemake.input.selection[0]).read_text())["learning_rate"]
-    first = params.learning_rates.index(choice) * params.repeats
-    checkpoints = snakemake.input.checkpoints[first : first + params.repeats]
-    index = Index.open(snakemake.input.index[0])
-    predictions = []
-    for repeat, checkpoint in enumerate(checkpoints):
-        network = load_network(params.network, checkpoint, **json.loads(params.settings)).to(device)
-        predictions.append(predict(network, index, "test", device).assign(repeat=repeat))
-    write_csv(snakemake.output[0], pd.concat(predictions, ignore_index=True))
+    source, network = snakemake.input, snakemake.params.network
+
+    def load(checkpoint):
+        return load_network(network["reference"], checkpoint, **network["settings"]).to(device)
+
+    choice = json.loads(Path(source.selection[0]).read_text())
+    found = predict_runs(source.checkpoints, choice, load, Index.open(source.index), device)
+    PREDICTIONS.write(snakemake.output[0], found)

@@ -6,16 +6,13 @@ with job.start(snakemake):
     from pathlib import Path
 
     import pandas as pd
-    from promptmix.records import FILTER, PROMPTS
 
+    from promptmix.records import FILTER, PROMPTS
     from promptmix.synthesis.filtering import filter_prompts
 
     source = snakemake.input
-    pools = {Path(file).stem: PROMPTS.read(file)["prompt"] for file in source.prompts}
-    prompts = pd.DataFrame(
-        [(pool, number, text) for pool, texts in pools.items() for number, text in enumerate(texts)],
-        columns=["pool", "prompt_number", "prompt"],
-    )
+    pools = {Path(file).stem: PROMPTS.read(file) for file in source.prompts}
+    prompts = pd.concat(frame.assign(pool=pool, prompt_number=frame.index) for pool, frame in pools.items())
     files = {Path(file).parent.name: file for file in source.selections}
     selections = {tuple(prompt): files[name] for name, prompt in snakemake.params.single_prompts.items()}
     FILTER.write(snakemake.output[0], filter_prompts(prompts, source.baseline[0], selections))

@@ -4,7 +4,6 @@ from promptmix.running import job
 
 with job.start(snakemake) as device:
     from promptmix.records import PROMPTS
-
     from promptmix.synthesis import generation
 
     chosen = job.with_inputs(snakemake, snakemake.params.generator, "model")
@@ -14,4 +13,4 @@ with job.start(snakemake) as device:
     prompts = PROMPTS.read(snakemake.input.prompts[0])
     images = generation.plan(prompts, int(snakemake.wildcards.block) * len(files), len(files))
     pipeline = generation.load_pipeline(model, settings, device)
-    generation.write_block(pipeline, images, settings, pool, files, snakemake.output.manifest)
+    generation.write_block(pipeline, images, settings, files, snakemake.output.manifest, pool=pool)

@@ -6,7 +6,6 @@ with job.start(snakemake):
     from pathlib import Path
 
     from promptmix.records import FILTER
-
     from promptmix.synthesis.mixing import Block, mix, write_fake
 
     def by_block(files, depth):

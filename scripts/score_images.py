@@ -4,7 +4,6 @@ from promptmix.running import job
 
 with job.start(snakemake):
     from promptmix.records import QUALITY
-
     from promptmix.synthesis.quality import score_block
 
     QUALITY.write(snakemake.output[0], score_block(snakemake.input))

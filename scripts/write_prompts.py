@@ -3,10 +3,9 @@
 from promptmix.running import job
 
 with job.start(snakemake):
-    from promptmix.records import CAPTIONS, PROMPTS
-
     from promptmix.config.pools import expand
     from promptmix.datasets.index import Index
+    from promptmix.records import CAPTIONS, PROMPTS
     from promptmix.synthesis import prompts
 
     pool, words, source = snakemake.params.pool, snakemake.params.words, snakemake.input

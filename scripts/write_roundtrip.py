@@ -1,19 +1,14 @@
 """Compare what generated images show, in the captioner's words, with what was asked for."""
 
-import json
-
 from promptmix.running import job
 
 with job.start(snakemake):
+    from pathlib import Path
+
     from promptmix.report.roundtrip import read_round_trip, write_round_trip
 
-    source, params = snakemake.input, snakemake.params
-    suffixes = json.loads(params.suffix).values()
-    pools, first = {}, 0
-    for pool, prompts in zip(params.pools, params.prompts, strict=True):
-        count = -(-prompts // params.block_size)
-        blocks = slice(first, first + count)
-        files = source.manifests[blocks], source.captions[blocks]
-        pools[pool] = read_round_trip(*files, params.prefix, suffixes, params.seed, limit=prompts)
-        first += count
-    write_round_trip(pools, snakemake.output.markdown, snakemake.output.csv, params.scale)
+    source, output, params = snakemake.input, snakemake.output, snakemake.params
+    captions = {(Path(file).parents[2].name, Path(file).stem): file for file in source.captions}
+    blocks = [(file, captions[Path(file).parents[1].name, Path(file).stem]) for file in source.manifests]
+    trips = read_round_trip(blocks, params.words["prefix"], params.words["suffix"].values(), params.seed)
+    write_round_trip(trips, output.markdown, output.csv, output.tex, params.scale)

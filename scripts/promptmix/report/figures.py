@@ -90,7 +90,7 @@ def draw_grey_and_colour(path: str | Path, csv: str | Path, grey: str | Path, co
         )
     rows, chroma = [], []
     for frame, (suffix, *_), captions in zip(frames, suffixes, ([""] * number, prompts), strict=True):
-        images = [read_verified(image, digest) for image, digest in zip(frame["image"], frame["sha256"], strict=True)]
+        images = [read_verified(file, digest) for file, digest in zip(frame["file"], frame["sha256"], strict=True)]
         panels = [Panel(fitted(image, SMALL_SIDE), text) for image, text in zip(images, captions, strict=True)]
         rows.append(Row(panels, f"..., {suffix}"))
         chroma.append([mean_chroma(image) for image in images])

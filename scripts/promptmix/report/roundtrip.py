@@ -6,19 +6,17 @@ are dealt out anew among the prompts.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from promptmix.errors import InputError, command
-from promptmix.files import write_csv
-from promptmix.report.tables import write_markdown
+from promptmix.records import GENERATED_CAPTIONS, ROUNDTRIP
+from promptmix.report.tables import write_markdown, write_tex
 from promptmix.synthesis.manifest import read_manifest
 from promptmix.synthesis.prompts import caption_of
-
-COLUMNS = ["image", "prompt", "caption", "words", "distance", "chance"]
 
 NOTES = [
     "Word edit distance between the caption that a prompt was made of (a prompt by hand: the prompt) and the caption of "
@@ -63,46 +61,47 @@ def round_trip(prompts: Sequence[str], captions: Sequence[str], seed: int) -> pd
         [prompt, caption, len(words_of(prompt)), word_edit_distance(prompt, caption), word_edit_distance(prompt, other)]
         for prompt, caption, other in zip(prompts, captions, (captions[i] for i in dealt), strict=True)
     ]
-    return pd.DataFrame(rows, columns=COLUMNS[1:])
+    return pd.DataFrame(rows, columns=["prompt", "caption", "words", "distance", "chance"])
 
 
 def read_round_trip(
-    manifests: Sequence[str | Path],
-    captions: Sequence[str | Path],
-    prefix: str,
-    suffixes: Iterable[str],
-    seed: int,
-    limit: int | None = None,
+    blocks: Iterable[tuple[str | Path, str | Path]], prefix: str, suffixes: Iterable[str], seed: int
 ) -> pd.DataFrame:
-    """Return the round trip of a pool, with the images' stems.
+    """Return the round trip of the first image, by seed, of each prompt of some pools, so that each prompt counts once.
 
     Args:
-        manifests: blocks of the pool's images.
-        captions: of each block, `image` (file stem) and `caption`.
+        blocks: the manifest of each block of images, and the captions of these images.
         prefix, suffixes: what is taken away from prompts that were made of captions; others stay whole.
-        limit: number of images, from the first on; as many as prompts, so that each counts once. None for all.
+        seed: of the order in which captions are dealt out for `chance`, within a pool.
+
+    Returns:
+        the columns of `promptmix.records.ROUNDTRIP`, pool by pool in the order of the blocks, and by seed in each.
 
     Raises:
-        InputError: an image without caption, or captions of other images.
+        InputError: an image without a caption, or captions of other images.
     """
-    parts = []
-    for manifest, file in zip(manifests, captions, strict=True):
-        images = read_manifest(manifest)
-        stems = [Path(image).stem for image in images["image"]]
-        found = pd.read_csv(file, dtype=str, keep_default_na=False)
-        if list(found["image"]) != stems:
-            raise InputError(
-                f"{file}: the captions are not those of the images in {manifest}, one for each in their order. "
-                f"Delete it and run `{command(file)}`"
-            )
+    images = pd.concat([_captioned(*block) for block in blocks], ignore_index=True)
+    suffixes, trips = list(suffixes), []
+    for pool, part in images.groupby("pool", sort=False):
+        first = part.sort_values("seed").groupby("prompt_number").head(1)
         asked = [
             caption_of(text, prefix, suffixes) if source else text
-            for text, source in zip(images["prompt"], images["source"], strict=True)
+            for text, source in zip(first["prompt"], first["source"], strict=True)
         ]
-        parts.append(pd.DataFrame({"image": stems, "prompt": asked, "caption": found["caption"]}))
-    joined = pd.concat(parts, ignore_index=True).iloc[:limit]
-    trips = round_trip(joined["prompt"].tolist(), joined["caption"].tolist(), seed)
-    return trips.assign(image=joined["image"].to_numpy())[COLUMNS]
+        found = round_trip(asked, first["caption"].tolist(), seed)
+        trips.append(found.assign(pool=pool, stem=first["stem"].to_numpy()))
+    return pd.concat(trips, ignore_index=True)[[*ROUNDTRIP.columns]]
+
+
+def _captioned(manifest: str | Path, captions: str | Path) -> pd.DataFrame:
+    """Return the images of a manifest with the `caption` of each."""
+    images, found = read_manifest(manifest), GENERATED_CAPTIONS.read(captions)
+    if sorted(found["stem"]) != sorted(images["stem"]):
+        raise InputError(
+            f"{captions}: the captions are not those of the images in {manifest}; expected one for each. "
+            f"Delete it and run `{command(captions)}`"
+        )
+    return images.merge(found, on="stem", validate="one_to_one")
 
 
 def summary(trips: pd.DataFrame) -> dict[str, float]:
@@ -113,21 +112,21 @@ def summary(trips: pd.DataFrame) -> dict[str, float]:
 
 
 def write_round_trip(
-    pools: Mapping[str, pd.DataFrame], markdown: str | Path, csv: str | Path, scale: str
+    trips: pd.DataFrame, markdown: str | Path, csv: str | Path, tex: str | Path, scale: str
 ) -> pd.DataFrame:
     """Write the table, one row per pool, and a CSV with one row per image.
 
     Args:
-        pools: what `read_round_trip` gives, by the name of the pool.
-        markdown, csv: the files to write.
+        trips: what `read_round_trip` returns.
+        markdown, csv, tex: the files to write.
         scale: the name of the scale, said under the table.
 
     Returns:
         the table as it is printed.
     """
     rows = []
-    for pool, trips in pools.items():
-        found = summary(trips)
+    for pool, part in trips.groupby("pool", sort=False):
+        found = summary(part)
         rows.append(
             {
                 "Prompts": pool,
@@ -140,6 +139,8 @@ def write_round_trip(
             }
         )
     table = pd.DataFrame(rows)
-    write_markdown(markdown, table, [f"Scale: {scale}.", *NOTES])
-    write_csv(csv, pd.concat([trips.assign(pool=pool) for pool, trips in pools.items()])[["pool", *COLUMNS]])
+    notes = [f"Scale: {scale}.", *NOTES]
+    write_markdown(markdown, table, notes)
+    write_tex(tex, table, notes)
+    ROUNDTRIP.write(csv, trips)
     return table

@@ -18,6 +18,7 @@ import pandas as pd
 
 from promptmix.errors import InputError
 from promptmix.files import replacing, write_csv
+from promptmix.records import PREDICTIONS
 from promptmix.report.statistics import (
     DRAWS,
     Metric,
@@ -73,14 +74,14 @@ class Row:
         """Return the row of an experiment from its `predictions.csv` and its `selection.json`.
 
         Args:
-            facts: `baseline`, `control`, `k`, `r_mix`, `repeated` and `paper` where there are any;
+            facts: `baseline`, `control`, `k`, `repeated` and `paper` where there are any;
                 what has another name goes to the CSV as it is.
 
         Raises:
             InputError: predictions without the columns of the task or without rows, or another number of repeats than
                 in the selection.
         """
-        frame = pd.read_csv(predictions)
+        frame = PREDICTIONS.read(predictions)
         choice = json.loads(Path(selection).read_text())
         validation = choice["candidates"][choice["learning_rate"]]["repeats"]
         try:
@@ -99,9 +100,7 @@ class Row:
         runs = {"learning_rate": choice["learning_rate"], "repeat": repeats, "images": frame["image"].nunique()}
         runs = pd.DataFrame(runs | scores | {"val_error": [run["val_error"] for run in validation]})
         known = {name: facts.pop(name) for name in list(facts) if name in cls.__dataclass_fields__}
-        if known.get("baseline") == experiment:  # equal experiments of a config are one
-            known["baseline"] = None
-        return cls(experiment, labels, task, runs, frame, **known, more=facts)
+        return cls(experiment, labels, task, runs, frame, **known, r_mix=choice["r_mix"], more=facts)
 
 
 @dataclass(frozen=True)
@@ -470,7 +469,7 @@ def write_cost_table(
         facts |= {name: cost[name] for name in ("height", "width", "parameters", "gmac")}
         facts |= {f"paper_{name}": value for name, value in paper.items()}
         for dataset, predictions in row["tests"].items():
-            frame = pd.read_csv(predictions)
+            frame = PREDICTIONS.read(predictions)
             try:
                 scores = {metric.column: metric.score(metric.sums(frame)) for metric in metrics_of(task)}
             except (KeyError, InputError) as problem:

@@ -21,14 +21,14 @@ from torchvision.ops import nms
 
 from promptmix.datasets.pictures import encode_jpeg
 from promptmix.errors import InputError
-from promptmix.files import replacing, sha256, write_csv
+from promptmix.files import replacing, sha256
 from promptmix.networks.checkpoints import load_network
 from promptmix.networks.gfpgan import GFPGAN
 from promptmix.networks.parsenet import FACE, ParseNet
 from promptmix.networks.retinaface import RetinaFace, decode, normalise
 from promptmix.out_of_memory import SMALLER, explained
 from promptmix.running.progress import progress
-from promptmix.synthesis.manifest import read_manifest, read_verified
+from promptmix.synthesis.manifest import read_manifest, read_verified, write_manifest
 
 log = logging.getLogger(__name__)
 
@@ -260,8 +260,7 @@ def load_restorer(
 def restore_block(restorer: FaceRestorer, manifest: str | Path, files: Sequence[str], out: str | Path) -> None:
     """Restore the faces of a block of images, write each as JPEG of its quality, and then the manifest.
 
-    An image without faces is copied byte by byte. The new manifest says in a further column, `faces`, how many were
-    restored.
+    An image without faces is copied byte by byte. The new manifest says in `faces` how many were restored.
 
     Args:
         manifest: of the block.
@@ -278,11 +277,10 @@ def restore_block(restorer: FaceRestorer, manifest: str | Path, files: Sequence[
     counts = []
     for row, file in progress(zip(rows.itertuples(), files), len(rows), "images restored"):
         with explained(f"the faces of an image of {row.width}x{row.height} pixels", SMALLER):
-            restored, faces = restorer.restore(read_verified(row.image, row.sha256), int(row.seed))
-        content = encode_jpeg(restored, int(row.quality)) if faces else Path(row.image).read_bytes()
+            restored, faces = restorer.restore(read_verified(row.file, row.sha256), int(row.seed))
+        content = encode_jpeg(restored, int(row.quality)) if faces else Path(row.file).read_bytes()
         with replacing(file) as temporary:
             temporary.write_bytes(content)
         counts.append(faces)
     log.info("%d faces restored in %d of %d images", sum(counts), sum(map(bool, counts)), len(counts))
-    names, digests = [Path(file).name for file in files], [sha256(file) for file in files]
-    write_csv(out, rows.assign(image=names, sha256=digests, faces=counts))
+    write_manifest(out, rows.assign(file=files, sha256=[sha256(file) for file in files], faces=counts))

@@ -1,9 +1,9 @@
-"""Which generated images and which prompts are kept (paper, section III, fourth stage, and Table VII)."""
+"""Which generated images (paper, section III, fourth stage) and which prompts (sixth stage) are kept; see Table VII."""
 
 import json
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 
 from promptmix.errors import InputError, command
+from promptmix.records import FILTER
 
 log = logging.getLogger(__name__)
-
-COLUMNS = ["prompt_number", "prompt", "val_error", "baseline", "kept"]
 
 
 def keep_images(q: Sequence[float], r_img: float) -> np.ndarray:
@@ -42,7 +41,7 @@ def keep_images(q: Sequence[float], r_img: float) -> np.ndarray:
 
 
 def keep_prompts(errors: Sequence[float | None], baseline: float | None) -> list[int]:
-    """Return the numbers, from 0, of the prompts whose images do not harm: validation error not above the baseline's.
+    """Return the positions, from 0, of the prompts whose images do not harm: validation error not above the baseline's.
 
     Args:
         errors: for each prompt, the validation error of training with its images only; None or not finite if that
@@ -70,28 +69,35 @@ def keep_prompts(errors: Sequence[float | None], baseline: float | None) -> list
     return kept
 
 
-def filter_prompts(prompts: Sequence[str], baseline: str | Path, selections: Sequence[str | Path]) -> pd.DataFrame:
-    """Return one row per prompt: its number, from 0, its text, validation error, the baseline's, and whether it is kept.
+def filter_prompts(
+    prompts: pd.DataFrame, baseline: str | Path, selections: Mapping[tuple[str, int], str | Path]
+) -> pd.DataFrame:
+    """Return one row per prompt with its validation error, the baseline's, and whether it is kept.
 
     Args:
-        prompts: the texts; image g of their pool is of prompt g mod M.
+        prompts: `pool`, `prompt_number` (from 0) and `prompt` of each.
         baseline: `selection.json` of the experiment without generated images.
-        selections: `selection.json` of an experiment per prompt, in the order of the prompts.
+        selections: for each prompt, by pool and number, `selection.json` of the experiment on its images only.
+
+    Returns:
+        the columns of `promptmix.records.FILTER`, in the order of `prompts`.
 
     Raises:
-        InputError: prompts and experiments differ in number, a file without validation error, or see `keep_prompts`.
+        InputError: a prompt without an experiment or the reverse, a file without a validation error, or see
+            `keep_prompts`.
     """
-    if len(prompts) != len(selections):
+    keys = list(zip(prompts["pool"], prompts["prompt_number"].tolist()))
+    if odd := sorted(set(keys) ^ set(selections)):
+        pool, number = odd[0]
+        has = "has no experiment on its images only" if odd[0] in keys else "does not exist, and has an experiment"
         raise InputError(
-            f"{len(prompts)} prompts but {len(selections)} experiments with one prompt; each prompt needs its own. "
-            "Check that the pool's `prompts` and `locations` are those that its prompts were written from"
+            f"prompt {number} (from 0) of pool {pool} {has}; expected one experiment for each prompt. Check that the "
+            "pool's `prompts` and `locations` are those that its prompts were written from"
         )
-    limit, errors = _val_error(baseline), [_val_error(file) for file in selections]
-    kept = set(keep_prompts(errors, limit))
-    rows = [
-        [i, text, error, limit, int(i in kept)] for i, (text, error) in enumerate(zip(prompts, errors, strict=True))
-    ]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    limit, errors = _val_error(baseline), [_val_error(selections[key]) for key in keys]
+    kept = np.isin(np.arange(len(keys)), keep_prompts(errors, limit))
+    found = prompts.assign(val_error=np.array(errors, dtype=float), baseline=limit, kept=kept.astype(int))
+    return found[[*FILTER.columns]].reset_index(drop=True)
 
 
 def _share(r_img: float) -> Fraction:

@@ -93,9 +93,19 @@ def load_pipeline(model: str, settings: GeneratorSettings, device: str) -> Stabl
 
 
 def plan(prompts: pd.DataFrame, first: int, count: int) -> pd.DataFrame:
-    """Return the images `first` to `first + count - 1` of a pool: image g has prompt g mod M and seed g."""
-    numbers = np.arange(first, first + count)
-    return prompts.iloc[numbers % len(prompts)].reset_index(drop=True).assign(seed=numbers)
+    """Return the images `first` to `first + count - 1` of a pool: image g has seed g and is of prompt g mod M.
+
+    This rule stands here only; everything that follows reads `prompt_number`.
+
+    Args:
+        prompts: the M prompts of the pool, see `promptmix.records.PROMPTS`.
+
+    Returns:
+        a row per image: the columns of its prompt, `seed`, and `prompt_number`, from 0.
+    """
+    seeds = np.arange(first, first + count)
+    numbers = seeds % len(prompts)
+    return prompts.iloc[numbers].reset_index(drop=True).assign(seed=seeds, prompt_number=numbers)
 
 
 def generate(
@@ -206,13 +216,20 @@ def write_block(
     settings: GeneratorSettings,
     files: list[str],
     manifest: str,
+    pool: str,
 ) -> None:
-    """Generate a block of images, write each as JPEG of its quality, and then the manifest."""
+    """Generate a block of images, write each as JPEG of its quality, and then the manifest.
+
+    Args:
+        images: what `plan` returns.
+        files: where the images go, in the order of the plan.
+        manifest: beside them.
+        pool: the name of the pool that the prompts are from.
+    """
     digests = {}
     for position, pixels in progress(generate(pipeline, images, settings), len(images), "images generated"):
         row = images.loc[position]
         with replacing(files[position]) as temporary:
             temporary.write_bytes(encode_jpeg(pixels, int(row["quality"])))
         digests[position] = sha256(files[position])
-    rows = images.assign(image=[Path(file).name for file in files], sha256=pd.Series(digests))
-    write_manifest(manifest, rows)
+    write_manifest(manifest, images.assign(file=files, pool=pool, faces=0, sha256=pd.Series(digests)))

@@ -1,100 +1,84 @@
-"""D_fake, generated images with annotations, and what each epoch draws from it (paper, section III, fourth stage)."""
+"""D_fake, generated images with annotations, and what each epoch draws from it (paper, section III, fifth stage)."""
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from promptmix.errors import InputError, command
-from promptmix.files import replacing
+from promptmix.records import FAKE, PROMPT_KEYS, QUALITY
+from promptmix.synthesis.filtering import keep_images
 from promptmix.synthesis.manifest import read_manifest
 from promptmix.synthesis.maps import missing_maps, read_counts
 
-COLUMNS = ["image", "sha256", "width", "height", "maps", "stem", "count", "prompt_number", "prompt", "faces"]
+
+class Block(NamedTuple):
+    """A block of generated images: paths of its manifest, of its maps by one annotator, and of its scores if needed."""
+
+    manifest: str | Path
+    annotations: str | Path
+    scores: str | Path | None = None
 
 
 def mix(
-    manifests: Sequence[str | Path],
-    annotations: Sequence[str | Path],
-    limit: int | None = None,
-    prompts: int | None = None,
+    blocks: Sequence[Block],
+    k: int,
+    r_img: float = 100,
+    kept: pd.DataFrame | None = None,
+    prompt: tuple[str, int] | None = None,
 ) -> pd.DataFrame:
-    """Return D_fake of one pool of prompts: its images with the annotation that each is trained on.
-
-    For several pools, join the results of several calls with `pandas.concat`.
+    """Return D_fake of an experiment: its images with the annotation that each is trained on.
 
     Args:
-        manifests: the blocks of the pool's images, in order.
-        annotations: the annotations of each block, as many and in the same order.
-        limit: number of images to take, from the first on: k times the number of prompts. Blocks may hold more.
-        prompts: number of prompts in the pool, M: image g is of prompt g mod M. None: as many as images.
+        blocks: those of all its pools, in any order. They may hold more images than are taken.
+        k: number of images to take of each prompt, the first by seed.
+        r_img: percent of images to keep, those of the lowest scores among all that the other filters leave; at 100 no
+            scores are needed.
+        kept: which prompts to keep, in the columns of `promptmix.records.FILTER`; None for all.
+        prompt: pool and number of the only prompt to take; None for all.
 
     Returns:
-        one row per image with the columns `COLUMNS`; `image` and `maps` are absolute paths, `count` the annotation's
-        (NaN for depth), `prompt_number` counts the pool's prompts from 0, `faces` says how many were restored.
+        one row per image with the columns of `promptmix.records.FAKE`, pool by pool in the order in which `blocks` first
+        names them, and by seed in each; `file` and `maps` are absolute paths.
 
     Raises:
-        InputError: an image without annotation, an annotation of another image size, blocks and annotations that
-            differ in number, or fewer images than `limit`.
+        InputError: an image without an annotation or a score, an annotation of another image size, fewer than `k` images
+            of a prompt, an image that is in two blocks, or a prompt that `kept` does not name.
+        ValueError: `r_img` below 100 and blocks without scores.
     """
-    if len(manifests) != len(annotations):
-        raise InputError(
-            f"{len(manifests)} blocks of images but {len(annotations)} of annotations; each block needs its own: "
-            f"images {_listed(manifests)}, annotations {_listed(annotations)}"
-        )
-    blocks = []
-    for manifest, maps in zip(manifests, annotations, strict=True):
-        images = read_manifest(manifest)
-        images["stem"] = [Path(image).stem for image in images["image"]]
-        counts = read_counts(maps)
-        missing = [stem for stem in images["stem"] if stem not in counts.index]
-        if missing:
-            raise InputError(f"{missing_maps(maps, missing, len(counts))}. The images are those of {manifest}")
-        annotated = counts.loc[images["stem"]].reset_index(drop=True)
-        other = (annotated[["width", "height"]] != images[["width", "height"]]).any(axis=1)
-        if other.any():
-            i = int(np.flatnonzero(other)[0])
-            seen, said = (f"{size['width'][i]:.0f}x{size['height'][i]:.0f}" for size in (annotated, images))
-            raise InputError(
-                f"{maps}: {images['stem'][i]} was annotated at {seen} pixels, and {manifest} says {said}. "
-                f"Delete the annotations and run `{command(maps)}`"
-            )
-        images["faces"] = images.get("faces", 0)
-        blocks.append(images.assign(maps=str(Path(maps).resolve()), count=annotated["count"]))
-    fake = pd.concat(blocks, ignore_index=True) if blocks else pd.DataFrame(columns=COLUMNS)
-    fake["prompt_number"] = np.arange(len(fake)) % (prompts or max(1, len(fake)))
-    if limit is not None:
-        if len(fake) < limit:
-            raise InputError(f"{limit} generated images are asked for and {_listed(manifests)} hold {len(fake)}")
-        fake = fake.iloc[:limit]
-    return fake[COLUMNS].reset_index(drop=True)
+    images = pd.concat([_read(block) for block in blocks], ignore_index=True)
+    images = pd.concat([pool.sort_values("seed") for _, pool in images.groupby("pool", sort=False)])
+    _check(images, k, blocks)
+    fake = images.groupby([*PROMPT_KEYS]).head(k)
+    if prompt is not None:
+        fake = fake[(fake["pool"] == prompt[0]) & (fake["prompt_number"] == prompt[1])]
+    if kept is not None:
+        fake = fake[_of_kept_prompts(fake, kept)]
+    if r_img != 100:
+        if unscored := [block.manifest for block in blocks if block.scores is None]:
+            raise ValueError(f"r_img is {r_img}, and there are no scores of the images of {_listed(unscored)}")
+        fake = fake.iloc[keep_images(fake["q"], r_img)]
+    return fake[[*FAKE.columns]].reset_index(drop=True)
 
 
 def write_fake(path: str | Path, fake: pd.DataFrame) -> None:
     """Write D_fake as CSV, its paths relative to the file's folder, so that the results can be moved as a whole."""
     folder = Path(path).resolve().parent
-    relative = {column: [os.path.relpath(p, folder) for p in fake[column]] for column in ("image", "maps")}
-    with replacing(path) as temporary:
-        fake.assign(**relative)[COLUMNS].to_csv(temporary, index=False)
+    FAKE.write(path, fake.assign(**{c: [os.path.relpath(p, folder) for p in fake[c]] for c in ("file", "maps")}))
 
 
 def read_fake(path: str | Path) -> pd.DataFrame:
     """Return D_fake with absolute paths.
 
     Raises:
-        InputError: no such file, or not a D_fake.
+        InputError: there is no such file, or it is not a D_fake; see `Record.read`.
     """
-    try:
-        fake = pd.read_csv(path, dtype={"stem": str, "prompt": str, "sha256": str}, na_filter=False)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file. Make it with `{command(path)}`") from None
-    missing = [column for column in COLUMNS if column not in fake]
-    if missing:
-        raise InputError(f"{path}: not a list of generated images: columns {', '.join(missing)} are missing")
-    folder = Path(path).resolve().parent
-    return fake.assign(**{c: [os.path.normpath(folder / p) for p in fake[c]] for c in ("image", "maps")})
+    fake, folder = FAKE.read(path), Path(path).resolve().parent
+    absolute = {c: [os.path.normpath(folder / p) for p in fake[c]] for c in ("file", "maps")}
+    return fake.assign(**{c: pd.Series(paths, fake.index, dtype=str) for c, paths in absolute.items()})
 
 
 def check_ratio(n_fake: int, r_mix: int, source: str = "D_fake") -> None:
@@ -105,8 +89,8 @@ def check_ratio(n_fake: int, r_mix: int, source: str = "D_fake") -> None:
     """
     if not 0 <= r_mix <= n_fake:
         raise InputError(
-            f"r_mix is {r_mix}: so many generated images are drawn per epoch, without replacement, and {source} holds "
-            f"{n_fake}. Lower r_mix, or raise k or the share of images that the filters keep"
+            f"r_mix is {r_mix}: each epoch draws this number of generated images, without replacement, and {source} "
+            f"holds {n_fake}. Lower r_mix, or raise k or the share of images that the filters keep"
         )
 
 
@@ -122,6 +106,73 @@ def draw_epoch(n_fake: int, r_mix: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch, 1]).choice(n_fake, size=r_mix, replace=False)
 
 
-def _listed(paths: Sequence[str | Path]) -> str:
-    names = [str(path) for path in paths]
-    return ", ".join(names) if len(names) < 4 else f"{names[0]}, {names[1]} … {names[-1]}"
+def _read(block: Block) -> pd.DataFrame:
+    """Return a block's images, each beside its annotation (`maps`, `count`) and its score (`q`, NaN without scores)."""
+    images = read_manifest(block.manifest)
+    annotated = _annotations_of(images, block)
+    scores = _scores_of(images, block) if block.scores is not None else np.nan
+    return images.assign(maps=str(Path(block.annotations).resolve()), count=annotated["count"].to_numpy(), q=scores)
+
+
+def _annotations_of(images: pd.DataFrame, block: Block) -> pd.DataFrame:
+    """Return count, height and width of each image's annotation, in the order of the images."""
+    counts = read_counts(block.annotations)
+    if missing := [stem for stem in images["stem"] if stem not in counts.index]:
+        reason = missing_maps(block.annotations, missing, len(counts))
+        raise InputError(f"{reason}. The images are those of {block.manifest}")
+    annotated = counts.loc[images["stem"]].reset_index(drop=True)
+    other = (annotated[["width", "height"]] != images[["width", "height"]]).any(axis=1)
+    if other.any():
+        i = int(np.flatnonzero(other)[0])
+        seen, said = (f"{size['width'][i]:.0f}x{size['height'][i]:.0f}" for size in (annotated, images))
+        raise InputError(
+            f"{block.annotations}: {images['stem'][i]} was annotated at {seen} pixels, and {block.manifest} says {said}. "
+            f"Delete the annotations and run `{command(block.annotations)}`"
+        )
+    return annotated
+
+
+def _scores_of(images: pd.DataFrame, block: Block) -> np.ndarray:
+    """Return the score of each image, in the order of the images."""
+    scores = QUALITY.read(block.scores).set_index("stem")["q"]
+    if missing := [stem for stem in images["stem"] if stem not in scores.index]:
+        raise InputError(
+            f"{block.scores}: no score of {_listed(missing)}, which {block.manifest} names. "
+            f"Delete it and run `{command(block.scores)}`"
+        )
+    return scores.loc[images["stem"]].to_numpy()
+
+
+def _check(images: pd.DataFrame, k: int, blocks: Sequence[Block]) -> None:
+    """Check that no image is there twice and that each prompt has k."""
+    named = _listed([block.manifest for block in blocks])
+    twice = images[images.duplicated(["pool", "seed"])]
+    if len(twice):
+        first = twice.iloc[0]
+        raise InputError(f"pool {first['pool']}: the image of seed {first['seed']} is in two of the blocks {named}")
+    for pool, numbers in images.groupby("pool", sort=False)["prompt_number"]:
+        found = np.bincount(numbers)
+        if (found < k).any():
+            number = int(np.argmin(found))
+            raise InputError(
+                f"pool {pool}: k is {k}, and of prompt {number} (from 0) there are {found[number]} images in {named}. "
+                "Delete the manifests with too few images and run Snakemake again, or lower `images_per_prompt`"
+            )
+
+
+def _of_kept_prompts(fake: pd.DataFrame, kept: pd.DataFrame) -> np.ndarray:
+    """Tell which images are of prompts that are kept, (N,) bool."""
+    found = fake[[*PROMPT_KEYS]].merge(kept, "left", [*PROMPT_KEYS], validate="many_to_one")
+    unknown = found[found["kept"].isna()]
+    if len(unknown):
+        pool, number = unknown[[*PROMPT_KEYS]].iloc[0]
+        raise InputError(
+            f"the prompt filter does not name prompt {number} (from 0) of pool {pool}; expected each prompt of the pools. "
+            "Delete the filter's file and run Snakemake again"
+        )
+    return (found["kept"] == 1).to_numpy()
+
+
+def _listed(names: Sequence[str | Path]) -> str:
+    texts = [str(name) for name in names]
+    return ", ".join(texts) if len(texts) < 4 else f"{texts[0]}, {texts[1]} … {texts[-1]}"

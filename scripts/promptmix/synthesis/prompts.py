@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from promptmix.errors import InputError
-
-COLUMNS = ["prompt", "width", "height", "quality", "grey", "source"]
+from promptmix.records import PROMPTS
 
 
 def prompt(caption: str, prefix: str, suffix: str) -> str:
@@ -32,10 +31,10 @@ def caption_of(text: str, prefix: str, suffixes: Iterable[str]) -> str:
 
 
 def from_captions(captions: pd.DataFrame, images: pd.DataFrame, prefix: str, suffix: Mapping[str, str]) -> pd.DataFrame:
-    """Return P': a prompt per captioned image, with the image's size, JPEG quality and colour.
+    """Return P': a prompt per captioned image, with the image's size, JPEG quality and colour; see `PROMPTS`.
 
     Args:
-        captions: columns `image`, `caption`.
+        captions: the columns of `promptmix.records.CAPTIONS`.
         images: the dataset's index; only rows of its training split may be captioned.
         prefix: put before each caption, such as "large crowd".
         suffix: put after it, by whether the image is grey: {"grey": ..., "colour": ...}.
@@ -46,7 +45,10 @@ def from_captions(captions: pd.DataFrame, images: pd.DataFrame, prefix: str, suf
     training = images[images["split"] == "train"].set_index("image")
     strangers = [image for image in captions["image"] if image not in training.index]
     if strangers:
-        raise InputError(f"the caption of {strangers[0]} is not of a training image; captions of no others are used")
+        raise InputError(
+            f"the caption of {strangers[0]} is not of a training image; expected captions of the training split only. "
+            "Delete the captions and run Snakemake again"
+        )
     rows = []
     for image, caption in zip(captions["image"], captions["caption"], strict=True):
         source = training.loc[image]
@@ -68,4 +70,4 @@ def _checked(rows: list[list]) -> pd.DataFrame:
     for i, (text, *_) in enumerate(rows):
         if not text.strip():
             raise InputError(f"prompt {i + 1} of {len(rows)} is empty; give a prefix, a caption or a suffix")
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=[*PROMPTS.columns])

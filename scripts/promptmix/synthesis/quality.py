@@ -1,4 +1,5 @@
-"""The quality score q of generated images: how much heavyweight networks disagree about them (paper, section III).
+"""The quality score q of generated images: how much heavyweight networks disagree about them (paper, section III, fourth
+stage).
 
 Lower is better: where several networks that were trained on other data see the same, the image is like a photograph and
 its annotation can be trusted.
@@ -56,7 +57,7 @@ def depth_disagreement(maps: Sequence[np.ndarray]) -> float:
 
 
 def score_block(annotations: Sequence[str | Path]) -> pd.DataFrame:
-    """Return q of each image of a block: `image` (file stem), `q`; in the order of the stems, which is that of seeds.
+    """Return q of each image of a block: `stem`, `q`; in the order of the stems, which is that of the seeds.
 
     Args:
         annotations: the block's maps by each annotator, see `promptmix.synthesis.maps`. The task is that of the maps.
@@ -75,7 +76,7 @@ def score_block(annotations: Sequence[str | Path]) -> pd.DataFrame:
                 raise InputError(
                     f"{missing_maps(file.filename, missing, len(file['map']))}. Other annotators have them"
                 )
-        return pd.DataFrame({"image": stems, "q": [_score(files, stem, task) for stem in stems]})
+        return pd.DataFrame({"stem": stems, "q": [_score(files, stem, task) for stem in stems]})
 
 
 def _score(files: Sequence[h5py.File], stem: str, task: str) -> float:

@@ -64,12 +64,12 @@ class FakeImages:
         return self._targets[i]
 
     def _image(self, i: int) -> np.ndarray:
-        image = read_verified(self.frame["image"][i], self.frame["sha256"][i])
+        image = read_verified(self.frame["file"][i], self.frame["sha256"][i])
         if image.shape[:2] != self.sizes[i]:
             height, width = self.sizes[i]
             raise InputError(
-                f"{self.frame['image'][i]}: {image.shape[1]}x{image.shape[0]} pixels, D_fake says {width}x{height}. "
-                f"Delete the image and generate it again with `{command(self.frame['image'][i])}`"
+                f"{self.frame['file'][i]}: {image.shape[1]}x{image.shape[0]} pixels, D_fake says {width}x{height}. "
+                f"Delete the image and generate it again with `{command(self.frame['file'][i])}`"
             )
         return image
 

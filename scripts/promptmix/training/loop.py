@@ -1,4 +1,4 @@
-"""Train a lightweight network on real images and, each epoch, some generated ones (paper, section III, fourth stage).
+"""Train a lightweight network on real images and, each epoch, some generated ones (paper, section III, fifth stage).
 
 From the paper: D_epoch = all real training images and r_mix of D_fake, drawn afresh; AdamW with a decay of 1e-4; the
 learning rate times 0.99 after each epoch; whole images without augmentation. Our choices, where the paper is silent:
@@ -26,6 +26,7 @@ import json
 import logging
 import math
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -37,10 +38,11 @@ import torch
 from torch import Tensor, nn
 
 from promptmix.errors import InputError
-from promptmix.files import replacing, write_csv
+from promptmix.files import replacing
 from promptmix.networks.build import build
 from promptmix.networks.checkpoints import save_weights
 from promptmix.out_of_memory import SMALLER, explained
+from promptmix.records import HISTORY
 from promptmix.running.progress import Progress, progress
 from promptmix.synthesis.mixing import check_ratio, draw_epoch
 from promptmix.tasks.batching import group
@@ -57,6 +59,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+NO_RUN = {"experiment": "", "learning_rate": "", "repeat": 0}
+"""What the history of a training says that is not part of an experiment."""
+
 LESS_MEMORY = f"Lower `batch_size`, set `precision` to float16, or {SMALLER[0].lower()}{SMALLER[1:]}"
 
 
@@ -69,6 +74,7 @@ def train(
     weights: dict[str, Tensor] | None = None,
     code: str = "",
     save_seconds: float = 60,
+    keys: Mapping[str, object] | None = None,
 ) -> Path:
     """Train a network and return the path of its checkpoint.
 
@@ -86,6 +92,9 @@ def train(
         code: a name of the code that trains; a run does not go on from a state that other code has left.
         save_seconds: the state is saved after the first epoch that ends so long after the last saving, or earlier as
             long as that takes no more than a hundredth of the time.
+        keys: which run this is: `experiment`, `learning_rate` as it is spelled in the config, and `repeat`. They lead
+            each row of the history and stand in the checkpoint's metadata, as text, and have no effect on the weights.
+            None for a training that is not part of an experiment: its history says "", "" and 0, its checkpoint nothing.
 
     Raises:
         InputError: no training or validation images, r_mix larger than D_fake, D_fake of another stride, or too little
@@ -158,7 +167,8 @@ def train(
         seconds = time.monotonic() - started
 
         row = {"epoch": epoch, "lr": rate, "loss": loss, "val_error": math.nan}
-        row |= {"images": seen, "updates": len(batches), "seconds": round(seconds, 3)}
+        drawn = sum(is_generated for batch in batches for is_generated, *_ in batch)
+        row |= {"images": seen, "generated": drawn, "updates": len(batches), "seconds": round(seconds, 3)}
         if epoch % settings.validate_every == 0 or epoch == settings.epochs:
             row["val_error"] = objective.error(network, validation, device)
         history.append(row)
@@ -180,10 +190,12 @@ def train(
         note = f"{found} (best {best['val_error']:.4g}, epoch {best['epoch']})"
         watch.add(1, note, say=epoch in (first, settings.epochs))
 
-    write_csv(folder / "history.csv", history)
+    run = NO_RUN if keys is None else keys
+    HISTORY.write(folder / "history.csv", [{**run, **row} for row in history])
     checkpoint = folder / "checkpoint.safetensors"
     metadata = {"network": settings.network, "settings": json.dumps(settings.network_settings, sort_keys=True)}
     metadata |= {"epoch": str(best["epoch"]), "val_error": repr(best["val_error"])}
+    metadata |= {key: str(value) for key, value in (keys or {}).items()}
     save_weights(checkpoint, objective.weights(best["weights"]), metadata)
     (folder / "state.pt").unlink(missing_ok=True)
     return checkpoint
