@@ -30,6 +30,14 @@ def fingerprint(script: str, *modules: str) -> str:
     Raises:
         InputError: a reference to nothing, or to what is not Python.
     """
+    digest = hashlib.sha256(_code(SCRIPTS / f"{script}.py").encode())
+    for text in sorted(f"\n# {module}\n{_code(file)}" for file, module in covered(script, *modules).items()):
+        digest.update(text.encode())
+    return digest.hexdigest()[:16]
+
+
+def covered(script: str, *modules: str) -> dict[Path, str]:
+    """Return the files whose code a fingerprint names besides the script's own, with their modules; see `fingerprint`."""
     start = {(SCRIPTS, name) for name in _imports(SCRIPTS / f"{script}.py", script)}
     for module in modules:
         if extensions.is_reference(module):
@@ -37,10 +45,7 @@ def fingerprint(script: str, *modules: str) -> str:
             start.add((place.folder, place.module))
         else:
             start.add((SCRIPTS, module))
-    digest = hashlib.sha256(_code(SCRIPTS / f"{script}.py").encode())
-    for text in sorted(f"\n# {module}\n{_code(file)}" for file, module in _reachable(start).items()):
-        digest.update(text.encode())
-    return digest.hexdigest()[:16]
+    return _reachable(start)
 
 
 def _reachable(modules: set[tuple[Path, str]]) -> dict[Path, str]:
