@@ -66,7 +66,10 @@ LABELS = {
         ["PromptMix", "colour-prompts", "no", "50 %"],
     ],
 }
-MEASURED = {"generated images": len, "prompts kept": lambda fake: fake["prompt_number"].nunique()}
+MEASURED = {
+    "generated images": len,
+    "prompts kept": lambda fake: len(fake[["pool", "prompt_number"]].drop_duplicates()),
+}
 MEASURED["faces restored"] = lambda fake: fake["faces"].sum()
 
 
@@ -256,7 +259,7 @@ def test_the_images_are_kept_about_which_the_annotators_agree_most(finished):
     a, b = (pd.Series(found) for found in counts)
     q = (a - b).abs() / np.maximum(a.abs(), b.abs())
     folder = finished / f"{RESULTS}/quality/colour-prompts/stable-diffusion/sasnet-shta+sasnet-shtb"
-    scores = pd.read_csv(folder / "block-000.csv", dtype={"image": str}).set_index("image")["q"]
+    scores = pd.read_csv(folder / "block-000.csv", dtype={"stem": str}).set_index("stem")["q"]
     np.testing.assert_allclose(scores, q[scores.index], rtol=1e-5)
     assert len(scores) == 100
     first = q.sort_index().iloc[: 2 * 6]
@@ -275,7 +278,7 @@ def test_restored_images_are_the_source_s_but_for_their_faces(finished):
     assert restored[columns].equals(source[columns])
     assert 0 < (restored["faces"] > 0).sum() < 100
     for row, original in zip(restored.itertuples(), source.itertuples()):
-        content = Path(row.image).read_bytes()
+        content = Path(row.file).read_bytes()
         assert hashlib.sha256(content).hexdigest() == row.sha256
         assert (row.sha256 == original.sha256) == (row.faces == 0)
     assert fake_of(finished, "shtb-restored")["faces"].tolist() == restored["faces"].tolist()[: 3 * 6]
@@ -288,7 +291,7 @@ def test_half_precision_draws_the_same_noise_and_makes_nearly_the_same_images(fi
     )
     assert full[["seed", "prompt"]].equals(half[["seed", "prompt"]])
     assert (full["sha256"] != half["sha256"]).any()
-    images = [np.stack([np.asarray(Image.open(path), int) for path in frame["image"]]) for frame in (full, half)]
+    images = [np.stack([np.asarray(Image.open(path), int) for path in frame["file"]]) for frame in (full, half)]
     assert np.abs(images[0] - images[1]).mean() < 2
 
 
@@ -323,11 +326,11 @@ def word_distance(a: list[str], b: list[str]) -> int:
 
 
 def test_the_round_trip_compares_captions_with_what_the_prompts_were_made_of(finished):
-    trips = pd.read_csv(finished / "tables/roundtrip.csv", dtype={"image": str}, keep_default_na=False)
+    trips = pd.read_csv(finished / "tables/roundtrip.csv", dtype={"stem": str}, keep_default_na=False)
     folder = finished / f"{RESULTS}/captions/shtb-captions/stable-diffusion/clipcap"
     captions = pd.read_csv(folder / "block-000.csv", dtype=str, keep_default_na=False)
     asked = pd.read_csv(finished / f"{RESULTS}/captions/shtb/clipcap.csv", keep_default_na=False)["caption"]
-    assert trips["image"].tolist() == captions["image"].tolist()[:6]
+    assert trips["stem"].tolist() == captions["stem"].tolist()[:6]
     assert trips["caption"].tolist() == captions["caption"].tolist()[:6]
     assert trips["prompt"].tolist() == [caption.rstrip(".") for caption in asked]
     pairs = list(zip(trips["prompt"], trips["caption"]))

@@ -105,7 +105,7 @@ def test_generated_images_have_the_counts_of_the_user_s_function(own):
     fake = pd.read_csv(own / "results/tiny/fake/station-promptmix.csv")
     assert len(fake) == 4
     for row in fake.itertuples():
-        pixels = np.asarray(Image.open(own / "results/tiny/fake" / row.image)).astype(np.float64)
+        pixels = np.asarray(Image.open(own / "results/tiny/fake" / row.file)).astype(np.float64)
         assert row.count == pytest.approx(pixels.mean(2)[::4, ::4].sum() / 255 / 100, rel=1e-4)
 
 

@@ -36,9 +36,9 @@ def test_every_image_is_in_the_manifest_with_its_seed_and_its_hash(finished):
     prompts = pd.read_csv(finished / "results/tiny/prompts/shtb-captions.csv")["prompt"]
     assert manifest["prompt"].tolist() == [prompts[g % 6] for g in range(100)]
     for row in manifest.itertuples():
-        with open(row.image, "rb") as file:
+        with open(row.file, "rb") as file:
             assert hashlib.sha256(file.read()).hexdigest() == row.sha256
-        with Image.open(row.image) as image:
+        with Image.open(row.file) as image:
             assert image.size == (48, 32)
 
 

@@ -46,7 +46,7 @@ def select_learning_rate(histories: Sequence[str | Path], path: str | Path | Non
     r_mix = max(int(history["generated"].max()) for history in rates[chosen].values())
     choice = {"experiment": experiment, "learning_rate": chosen, "val_error": finite[chosen], "r_mix": r_mix}
     choice["candidates"] = candidates
-    choice = json.loads(json.dumps(choice), parse_constant=lambda _: None)  # JSON knows no infinity
+    choice = json.loads(json.dumps(choice), parse_constant=lambda _: None)  # JSON has no infinity
     if path is not None:
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(choice, indent=2) + "\n")
