@@ -39,24 +39,22 @@ class Record:
             InputError: the file is missing or empty, lacks columns, or holds something else than numbers where there
                 should be some.
         """
-        text = {column: str for column, (kind, _) in self.columns.items() if kind is str}
-        numbers = {column: kind for column, (kind, _) in self.columns.items() if kind is not str}
+        kinds = {column: kind for column, (kind, _) in self.columns.items()}
         again = f"Delete it and run `{command(path)}`"
         try:
-            # A converter gets every cell, also those that pandas would take for missing ones.
-            frame = pd.read_csv(path, converters=text, dtype=numbers)
+            found = list(pd.read_csv(path, nrows=0).columns)
+            if missing := [column for column in kinds if column not in found]:
+                raise ValueError(f"missing columns: {', '.join(missing)}; found: {', '.join(found)}")
+            # By default pandas takes some texts, such as "" and "NA", for missing ones.
+            unknown = {column: [""] for column in found if kinds.get(column) is not str}
+            frame = pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values=unknown)
         except FileNotFoundError:
             raise InputError(f"{path}: no such file; expected {self.name}. Make it with `{command(path)}`") from None
         except pd.errors.EmptyDataError:
             raise InputError(f"{path}: the file is empty; expected {self.name}. {again}") from None
         except ValueError as error:
-            raise InputError(f"{path}: not {self.name}: {error}. {again}") from None
-        if missing := [column for column in self.columns if column not in frame]:
-            raise InputError(
-                f"{path}: not {self.name}: missing columns: {', '.join(missing)}; found: {', '.join(frame.columns)}. "
-                f"{again}"
-            )
-        return frame[self._order(frame)].astype(text)
+            raise InputError(f"{path}: not {self.name}: {str(error).strip()}. {again}") from None
+        return frame[self._order(frame)]
 
     def write(self, path: str | Path, rows: pd.DataFrame | Iterable[Mapping[str, Any]]) -> None:
         """Write the columns of this kind, in their order; the file is either complete or absent.

@@ -14,6 +14,7 @@ from promptmix.networks.gfpgan import GFPGAN
 from promptmix.networks.parsenet import CLASSES, FACE
 from promptmix.networks.retinaface import anchors, encode
 from promptmix.networks.stylegan2 import StyledConvolution
+from promptmix.records import MANIFEST
 from promptmix.synthesis import faces
 from promptmix.synthesis.faces import (
     TEMPLATE,
@@ -25,7 +26,7 @@ from promptmix.synthesis.faces import (
     similarity,
     soft_mask,
 )
-from promptmix.synthesis.manifest import COLUMNS, read_images, read_manifest, write_manifest
+from promptmix.synthesis.manifest import read_images, read_manifest, write_manifest
 
 SIZE = 64
 SKIN, HAT = CLASSES.index("skin"), CLASSES.index("hat")
@@ -285,8 +286,8 @@ def block(tmp_path):
         image[:8, :8] = 255 if i == 1 else 0
         (folder / f"seed-{i}.jpg").write_bytes(encode_jpeg(image, quality))
         digest = sha256(folder / f"seed-{i}.jpg")
-        rows.append([f"seed-{i}.jpg", 40 + i, "a crowd, 3 people", 96, 64, quality, "IMG_1.jpg", digest])
-    write_manifest(folder / "block-0.csv", pd.DataFrame(rows, columns=COLUMNS))
+        rows.append([f"seed-{i}.jpg", 40 + i, "p", i, "a crowd, 3 people", 96, 64, quality, "IMG_1.jpg", 0, digest])
+    write_manifest(folder / "block-0.csv", pd.DataFrame(rows, columns=[*MANIFEST.columns]))
     return folder / "block-0.csv"
 
 
@@ -302,8 +303,8 @@ def test_a_block_is_jpegs_of_the_same_quality_and_a_manifest_that_counts_faces(b
     files = [str(tmp_path / "restored" / f"seed-{i}.jpg") for i in range(3)]
     restore_block(restorer, block, files, tmp_path / "restored" / "block-0.csv")
     before, after = read_manifest(block), read_manifest(tmp_path / "restored" / "block-0.csv")
-    assert after["image"].tolist() == files and after["faces"].tolist() == [2, 0, 2]
-    same = [column for column in COLUMNS if column not in ("image", "sha256")]
+    assert after["file"].tolist() == files and after["faces"].tolist() == [2, 0, 2]
+    same = [column for column in MANIFEST.columns if column not in ("file", "faces", "sha256")]
     assert after[same].equals(before[same])
     assert (after["sha256"] == before["sha256"]).tolist() == [False, True, False]
     assert (block.parent / "seed-1.jpg").read_bytes() == (tmp_path / "restored" / "seed-1.jpg").read_bytes()

@@ -219,8 +219,9 @@ def pools(tmp_path):
             image[..., 0] += np.uint8(chroma + i)
             Image.fromarray(image).save(path)
             prompt = f"large crowd, at a {places[i % len(places)]}, {suffix}"
-            row = {"image": path.name, "seed": first_seed + i, "prompt": prompt, "width": 24, "height": 16}
-            rows.append(row | {"quality": 75, "source": "", "sha256": sha256(path)})
+            row = {"file": path.name, "seed": first_seed + i, "prompt": prompt, "width": 24, "height": 16}
+            row |= {"pool": name, "prompt_number": i % len(places), "quality": 75, "source": "", "faces": 0}
+            rows.append(row | {"sha256": sha256(path)})
         write_manifest(tmp_path / name / "block-000.csv", rows)
         return tmp_path / name / "block-000.csv"
 

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from promptmix.errors import InputError
-from promptmix.synthesis.filtering import COLUMNS, filter_prompts, keep_images, keep_prompts
+from promptmix.records import FILTER
+from promptmix.synthesis.filtering import filter_prompts, keep_images, keep_prompts
 
 # --- Images ---
 
@@ -56,7 +57,7 @@ def test_a_share_of_nothing_is_an_error_that_says_what_to_do(r_img):
 
 
 @pytest.mark.parametrize("q", [np.nan, np.inf])
-def test_a_score_that_is_no_number_is_an_error(q):
+def test_a_score_that_is_not_a_number_is_an_error(q):
     with pytest.raises(InputError, match=f"image 2 of 3 has the quality score {q}; expected a number"):
         keep_images([0.1, q, 0.3], 50)
 
@@ -84,6 +85,10 @@ def test_a_baseline_without_error_is_an_error(baseline):
         keep_prompts([1.0], baseline)
 
 
+def prompts(*texts, pool="p"):
+    return pd.DataFrame({"pool": pool, "prompt_number": range(len(texts)), "prompt": texts})
+
+
 def selection(path, **content):
     path.write_text(json.dumps(content))
     return path
@@ -92,21 +97,25 @@ def selection(path, **content):
 def test_the_table_of_prompts(tmp_path):
     baseline = selection(tmp_path / "baseline.json", val_error=10, learning_rate="1e-3")
     files = [selection(tmp_path / f"{i}.json", val_error=error) for i, error in enumerate([12.5, None, 8.0])]
-    found = filter_prompts(["a, b", "c", "d"], baseline, files)
-    assert list(found.columns) == COLUMNS
+    selections = {("q", 0): files[2], ("p", 1): files[1], ("p", 0): files[0]}
+    two_pools = pd.concat([prompts("a, b", "c"), prompts("d", pool="q")])
+    found = filter_prompts(two_pools, baseline, selections)
+    assert list(found.columns) == [*FILTER.columns]
     assert found["kept"].tolist() == [0, 0, 1]
-    found.to_csv(tmp_path / "prompts.csv", index=False)
+    FILTER.write(tmp_path / "prompts.csv", found)
     assert (tmp_path / "prompts.csv").read_text().splitlines()[1:] == [
-        '0,"a, b",12.5,10,0',
-        "1,c,,10,0",
-        "2,d,8.0,10,1",
+        'p,0,"a, b",12.5,10,0',
+        "p,1,c,,10,0",
+        "q,0,d,8.0,10,1",
     ]
 
 
 def test_each_prompt_needs_its_experiment(tmp_path):
     file = selection(tmp_path / "a.json", val_error=1)
-    with pytest.raises(InputError, match="2 prompts but 1 experiments with one prompt"):
-        filter_prompts(["a", "b"], file, [file])
+    with pytest.raises(InputError, match=r"prompt 1 \(from 0\) of pool p has no experiment.*`prompts` and `locations`"):
+        filter_prompts(prompts("a", "b"), file, {("p", 0): file})
+    with pytest.raises(InputError, match=r"prompt 0 \(from 0\) of pool q does not exist"):
+        filter_prompts(prompts("a"), file, {("p", 0): file, ("q", 0): file})
 
 
 def test_a_file_without_error_is_named(tmp_path):
@@ -115,6 +124,6 @@ def test_a_file_without_error_is_named(tmp_path):
         bad = tmp_path / f"{name}.json"
         bad.write_text({"other": '{"val": 1}', "text": "no", "list": "[]"}[name])
         with pytest.raises(InputError, match=rf"{name}\.json: holds no `val_error`.*snakemake"):
-            filter_prompts(["a"], good, [bad])
+            filter_prompts(prompts("a"), good, {("p", 0): bad})
     with pytest.raises(InputError, match=r"none\.json: no such file.*snakemake"):
-        filter_prompts(["a"], tmp_path / "none.json", [good])
+        filter_prompts(prompts("a"), tmp_path / "none.json", {("p", 0): good})

@@ -118,6 +118,7 @@ def test_image_g_has_prompt_g_mod_m_and_seed_g():
     pool = prompts((24, 16), (16, 16), (32, 16))
     images = plan(pool, first=4, count=5)
     assert images["seed"].tolist() == [4, 5, 6, 7, 8]
+    assert images["prompt_number"].tolist() == [1, 2, 0, 1, 2]
     assert images["source"].tolist() == ["IMG_1.jpg", "IMG_2.jpg", "IMG_0.jpg", "IMG_1.jpg", "IMG_2.jpg"]
     assert images["width"].tolist() == [16, 32, 24, 16, 32]
     assert images.index.tolist() == list(range(5))
@@ -279,13 +280,15 @@ def test_a_block_is_jpegs_of_the_quality_asked_for_and_a_manifest_that_holds(pip
     pool = pd.concat([prompts((21, 16), quality=75), prompts((16, 16), quality=91)], ignore_index=True)
     images = plan(pool, 10, 3)
     files = [str(tmp_path / "images" / f"seed-0{g}.jpg") for g in (10, 11, 12)]
-    write_block(pipeline, images, SETTINGS, files, str(tmp_path / "images" / "block-000.csv"))
+    write_block(pipeline, images, SETTINGS, files, str(tmp_path / "images" / "block-000.csv"), "pool")
     manifest = read_manifest(tmp_path / "images" / "block-000.csv")
-    assert manifest["image"].tolist() == files
+    assert manifest["file"].tolist() == files
+    assert manifest["pool"].tolist() == ["pool"] * 3
+    assert manifest["prompt_number"].tolist() == [0, 1, 0]
     assert manifest["seed"].tolist() == [10, 11, 12]
     assert [jpeg_quality(file) for file in files] == manifest["quality"].tolist() == [75, 91, 75]
     for row in manifest.itertuples():
-        assert read_verified(row.image, row.sha256).shape == (row.height, row.width, 3)
+        assert read_verified(row.file, row.sha256).shape == (row.height, row.width, 3)
     for position, image in generate(pipeline, images, SETTINGS):
         assert Path(files[position]).read_bytes() == encode_jpeg(image, images["quality"][position])
     assert sorted(p.name for p in (tmp_path / "images").iterdir()) == ["block-000.csv", *(Path(f).name for f in files)]

@@ -17,15 +17,17 @@ def image(tmp_path):
 
 
 def row(image, **changes):
-    names = {"image": image, "seed": 0, "prompt": 'large crowd, "many", grey', "width": 10, "height": 8, "quality": 75}
-    return names | {"source": "IMG_1", "sha256": sha256(image)} | changes
+    names = {"file": image, "seed": 0, "pool": "p", "prompt_number": 0, "prompt": 'large crowd, "many", grey'}
+    names |= {"width": 10, "height": 8, "quality": 75, "source": "IMG_1", "faces": 0, "sha256": sha256(image)}
+    return names | changes
 
 
 def test_what_is_written_is_read(image, tmp_path, monkeypatch):
     write_manifest(tmp_path / "block-0.csv", [row(image), row(image, prompt="007", source="")])
     monkeypatch.chdir(tmp_path)
     frame = read_manifest("block-0.csv")
-    assert frame["image"].tolist() == [str(image)] * 2
+    assert frame["file"].tolist() == [str(image)] * 2
+    assert frame["stem"].tolist() == ["seed-00000"] * 2
     assert frame["prompt"].tolist() == ['large crowd, "many", grey', "007"]
     assert frame["source"].tolist() == ["IMG_1", ""]
     assert "seed-00000.jpg,0," in (tmp_path / "block-0.csv").read_text()
@@ -33,17 +35,18 @@ def test_what_is_written_is_read(image, tmp_path, monkeypatch):
 
 def test_a_block_can_be_empty(tmp_path):
     write_manifest(tmp_path / "block-0.csv", [])
-    assert len(read_manifest(tmp_path / "block-0.csv")) == 0
+    frame = read_manifest(tmp_path / "block-0.csv")
+    assert len(frame) == 0 and {"file", "stem"} <= set(frame)
 
 
 def test_a_missing_column_is_an_error(image, tmp_path):
-    with pytest.raises(ValueError, match="missing: seed, prompt"):
+    with pytest.raises(ValueError, match="missing: seed, prompt$"):
         write_manifest(tmp_path / "a.csv", [{k: v for k, v in row(image).items() if k not in ("seed", "prompt")}])
-    (tmp_path / "b.csv").write_text("image,seed\na,1\n")
-    with pytest.raises(InputError, match="b.csv: not a manifest.*prompt"):
+    (tmp_path / "b.csv").write_text("file,seed\na,1\n")
+    with pytest.raises(InputError, match="b.csv: not a manifest.*missing columns: pool, prompt_number"):
         read_manifest(tmp_path / "b.csv")
     (tmp_path / "c.csv").touch()
-    with pytest.raises(InputError, match="c.csv: the manifest is empty"):
+    with pytest.raises(InputError, match="c.csv: the file is empty; expected a manifest"):
         read_manifest(tmp_path / "c.csv")
 
 
@@ -64,7 +67,7 @@ def test_a_changed_image_is_named_with_the_command_that_makes_it(image, monkeypa
         read_verified(image, expected)
 
 
-def test_a_file_that_is_no_image_is_an_error(tmp_path):
+def test_a_file_that_is_not_an_image_is_an_error(tmp_path):
     (tmp_path / "a.jpg").write_text("text")
     with pytest.raises(InputError, match="a.jpg: not an image"):
         read_verified(tmp_path / "a.jpg", sha256(tmp_path / "a.jpg"))

@@ -9,93 +9,179 @@ from PIL import Image
 
 from promptmix.errors import InputError
 from promptmix.files import sha256
-from promptmix.synthesis.manifest import write_manifest
+from promptmix.records import FAKE, QUALITY
+from promptmix.synthesis.manifest import read_manifest, write_manifest
 from promptmix.synthesis.maps import Annotation, read_map, write_maps
-from promptmix.synthesis.mixing import draw_epoch, mix, read_fake, write_fake
+from promptmix.synthesis.mixing import Block, draw_epoch, mix, read_fake, write_fake
 
 
 @pytest.fixture
-def blocks(tmp_path):
-    """Two blocks of three images: their manifests and annotations."""
+def make(tmp_path):
+    """Return a function that writes blocks of 3 images, of a pool's prompts by turns, with annotations and scores."""
     rng = np.random.default_rng(0)
-    manifests, annotations = [], []
-    for block in range(2):
-        rows, maps = [], []
-        for i in range(3):
-            path = tmp_path / "images" / f"seed-{block}{i:02d}.jpg"
-            path.parent.mkdir(exist_ok=True)
-            Image.fromarray(rng.integers(0, 255, (16, 24, 3)).astype(np.uint8)).save(path)
-            row = {"image": path, "seed": i, "prompt": f"prompt, {i}", "width": 24, "height": 16, "quality": 75}
-            rows.append(row | {"source": "", "sha256": sha256(path)})
-            maps.append(Annotation(path.stem, np.full((2, 3), 10 * block + i, dtype=np.float32), 16, 24))
-        manifests.append(tmp_path / "images" / f"block-{block}.csv")
-        annotations.append(tmp_path / f"block-{block}.h5")
-        write_manifest(manifests[-1], rows)
-        write_maps(annotations[-1], maps, 8, "sasnet")
-    return manifests, annotations
+
+    def write(pool="p", prompts=3, seeds=range(6), q=None):
+        blocks = []
+        for block in range(0, len(seeds), 3):
+            rows, maps = [], []
+            for seed in list(seeds)[block : block + 3]:
+                path = tmp_path / "images" / pool / f"seed-{seed:03d}.jpg"
+                path.parent.mkdir(exist_ok=True, parents=True)
+                Image.fromarray(rng.integers(0, 255, (16, 24, 3)).astype(np.uint8)).save(path)
+                number = seed % prompts
+                row = {"file": path, "seed": seed, "pool": pool, "prompt_number": number, "prompt": f"{pool}, {number}"}
+                row |= {"width": 24, "height": 16, "quality": 75, "source": "", "faces": seed, "sha256": sha256(path)}
+                rows.append(row)
+                maps.append(Annotation(path.stem, np.full((2, 3), seed, dtype=np.float32), 16, 24))
+            name = f"block-{seeds[block]:03d}"
+            found = Block(*(tmp_path / kind / pool / name for kind in ("images", "maps")), tmp_path / "q" / pool / name)
+            write_manifest(found.manifest, rows)
+            write_maps(found.annotations, maps, 8, "sasnet")
+            scores = [{"stem": map.stem, "q": q[map.stem] if q else 0.5} for map in maps]
+            QUALITY.write(found.scores, scores[::-1])
+            blocks.append(found)
+        return blocks
+
+    return write
+
+
+@pytest.fixture
+def blocks(make):
+    """Two blocks of three images of a pool of three prompts."""
+    return make()
+
+
+def stems(*seeds):
+    return [f"seed-{seed:03d}" for seed in seeds]
 
 
 def test_each_image_stands_beside_its_annotation(blocks):
-    fake = mix(*blocks)
-    assert fake["stem"].tolist() == [f"seed-{b}{i:02d}" for b in range(2) for i in range(3)]
-    assert fake["count"].tolist() == [6 * (10 * b + i) for b in range(2) for i in range(3)]
+    fake = mix(blocks, k=2)
+    assert list(fake.columns) == [*FAKE.columns]
+    assert fake["stem"].tolist() == stems(*range(6))
+    assert fake["count"].tolist() == [6 * i for i in range(6)]
+    assert fake["faces"].tolist() == list(range(6))
     for row in fake.itertuples():
-        assert sha256(row.image) == row.sha256
+        assert sha256(row.file) == row.sha256
         assert read_map(row.maps, row.stem).sum() == row.count
 
 
-def test_limit_takes_the_first(blocks):
-    assert mix(*blocks, limit=4)["stem"].tolist() == ["seed-000", "seed-001", "seed-002", "seed-100"]
+def test_of_each_prompt_the_first_k_images_are_taken(make):
+    blocks = make(prompts=2, seeds=range(12))
+    assert mix(blocks, k=1)["stem"].tolist() == stems(0, 1)
+    assert mix(blocks, k=3)["stem"].tolist() == stems(*range(6))
+    assert mix(blocks, k=3)["prompt_number"].tolist() == [0, 1] * 3
+
+
+def test_pools_come_in_the_order_of_their_blocks_and_images_in_that_of_their_seeds(make):
+    one, two = make("b", prompts=2), make("a", prompts=2)
+    fake = mix([one[1], *two[::-1], one[0]], k=2)
+    assert fake["pool"].tolist() == ["b"] * 4 + ["a"] * 4
+    assert fake["stem"].tolist() == stems(*range(4)) * 2
+    assert fake["prompt_number"].tolist() == [0, 1] * 4
+    pd.testing.assert_frame_equal(fake, mix([*one, *two], k=2))
+
+
+def test_images_of_one_prompt(make):
+    fake = mix([*make("a", prompts=2), *make("b", prompts=2)], k=3, prompt=("b", 1))
+    assert fake["pool"].unique().tolist() == ["b"]
+    assert fake["stem"].tolist() == stems(1, 3, 5)
+
+
+def kept(*rows):
+    return pd.DataFrame(rows, columns=["pool", "prompt_number", "kept"]).assign(prompt="", val_error=1, baseline=1)
+
+
+def test_images_of_dropped_prompts_are_left_out(make):
+    blocks = [*make("a", prompts=2), *make("b", prompts=3)]
+    rows = [("b", 2, 1), ("b", 1, 0), ("b", 0, 0), ("a", 0, 0), ("a", 1, 1)]
+    fake = mix(blocks, k=2, kept=kept(*rows))
+    assert list(zip(fake["pool"], fake["stem"])) == list(zip("aabb", stems(1, 3, 2, 5)))
+    with pytest.raises(InputError, match=r"does not name prompt 1 \(from 0\) of pool a"):
+        mix(blocks, k=2, kept=kept(*rows[:-1]))
+
+
+def test_all_prompts_can_be_dropped(blocks, tmp_path):
+    write_fake(tmp_path / "fake.csv", mix(blocks, k=2, kept=kept(*(("p", i, 0) for i in range(3)))))
+    fake = read_fake(tmp_path / "fake.csv")
+    assert fake.empty and list(fake.columns) == [*FAKE.columns]
+
+
+def test_the_images_of_the_lowest_scores_of_what_is_left_are_kept(make):
+    q = dict(zip(stems(*range(6)), [0.1, 0.9, 0.3, 0.2, 0.0, 0.4]))
+    blocks = [*make("a", q=q), *make("b", q={stem: 1 + score for stem, score in q.items()})]
+    fake = mix(blocks, k=2, r_img=50)
+    assert list(zip(fake["pool"], fake["stem"])) == list(zip("aaaaaa", stems(*range(6))))
+    rows = [(pool, i, int(pool == "b" and i != 1)) for pool in "ab" for i in range(3)]
+    fake = mix(blocks, k=2, r_img=50, kept=kept(*rows))
+    assert list(zip(fake["pool"], fake["stem"])) == list(zip("bb", stems(0, 3)))
+    assert len(mix(blocks, k=1, r_img=50)) == 3
+    assert mix([block._replace(scores=None) for block in blocks], k=2).equals(mix(blocks, k=2))
+
+
+def test_scores_are_needed_to_keep_a_share(blocks):
+    with pytest.raises(ValueError, match=r"r_img is 50.*no scores.*block-003$"):
+        mix([blocks[0], blocks[1]._replace(scores=None)], k=2, r_img=50)
+    QUALITY.write(blocks[1].scores, [{"stem": "seed-003", "q": 0.1}])
+    with pytest.raises(InputError, match=r"q/p/block-003: no score of seed-004, seed-005, .*snakemake"):
+        mix(blocks, k=2, r_img=50)
 
 
 def test_a_written_list_moves_with_the_results(blocks, tmp_path):
-    write_fake(tmp_path / "fake" / "a.csv", mix(*blocks))
+    write_fake(tmp_path / "fake" / "a.csv", mix(blocks, k=2))
     written = pd.read_csv(tmp_path / "fake" / "a.csv")
-    assert written["image"][0] == "../images/seed-000.jpg"
-    pd.testing.assert_frame_equal(read_fake(tmp_path / "fake" / "a.csv"), mix(*blocks))
+    assert written["file"][0] == "../images/p/seed-000.jpg"
+    pd.testing.assert_frame_equal(read_fake(tmp_path / "fake" / "a.csv"), mix(blocks, k=2))
     shutil.copytree(tmp_path, moved := tmp_path / "moved")
-    assert read_fake(moved / "fake" / "a.csv")["image"][0] == str(moved / "images" / "seed-000.jpg")
+    assert read_fake(moved / "fake" / "a.csv")["file"][0] == str(moved / "images" / "p" / "seed-000.jpg")
+
+
+def test_depth_has_no_count(blocks, tmp_path):
+    for block in blocks:
+        rows = read_manifest(block.manifest)
+        maps = [Annotation(stem, np.ones((16, 24), np.float32), 16, 24) for stem in rows["stem"]]
+        write_maps(block.annotations, maps, 1, "adabins", "depth")
+    write_fake(tmp_path / "fake.csv", mix(blocks, k=2))
+    assert read_fake(tmp_path / "fake.csv")["count"].isna().all()
 
 
 def test_an_image_without_annotation_is_an_error(blocks):
-    manifests, annotations = blocks
-    write_maps(annotations[1], [Annotation("seed-100", np.zeros((2, 3), np.float32), 16, 24)], 8, "sasnet")
-    with pytest.raises(
-        InputError, match="block-1.h5: no annotation of seed-101, seed-102; the file holds 1 maps.*snake"
-    ):
-        mix(manifests, annotations)
-
-
-def test_blocks_and_annotations_must_be_as_many(blocks):
-    manifests, annotations = blocks
-    with pytest.raises(InputError, match="2 blocks of images but 1 of annotations"):
-        mix(manifests, annotations[:1])
+    write_maps(blocks[1].annotations, [Annotation("seed-003", np.zeros((2, 3), np.float32), 16, 24)], 8, "sasnet")
+    expected = "block-003: no annotation of seed-004, seed-005; the file holds 1 maps.*snake.*The images are those of "
+    with pytest.raises(InputError, match=expected):
+        mix(blocks, k=2)
 
 
 def test_annotations_of_another_size_are_an_error(blocks):
-    manifests, annotations = blocks
-    maps = [Annotation(f"seed-10{i}", np.zeros((2, 3), np.float32), 16, 23) for i in range(3)]
-    write_maps(annotations[1], maps, 8, "sasnet")
-    with pytest.raises(InputError, match="seed-100 was annotated at 23x16 pixels, and .*block-1.csv says 24x16"):
-        mix(manifests, annotations)
+    maps = [Annotation(stem, np.zeros((2, 3), np.float32), 16, 23) for stem in stems(3, 4, 5)]
+    write_maps(blocks[1].annotations, maps, 8, "sasnet")
+    with pytest.raises(InputError, match="seed-003 was annotated at 23x16 pixels, and .*block-003 says 24x16"):
+        mix(blocks, k=2)
 
 
-def test_too_few_images_are_an_error(blocks):
-    with pytest.raises(InputError, match="7 generated images are asked for and .* hold 6"):
-        mix(*blocks, limit=7)
+def test_too_few_images_are_an_error(blocks, make):
+    with pytest.raises(
+        InputError, match=r"pool p: k is 3, and of prompt 0 \(from 0\) there are 2 images in .*block-003"
+    ):
+        mix(blocks, k=3)
+    with pytest.raises(InputError, match=r"pool q: k is 1, and of prompt 0 \(from 0\) there are 0 images"):
+        mix([*blocks, make("q", prompts=6)[1]], k=1)
+
+
+def test_an_image_cannot_be_in_two_blocks(blocks):
+    with pytest.raises(InputError, match="pool p: the image of seed 3 is in two of the blocks"):
+        mix([*blocks, blocks[1]], k=2)
 
 
 def test_a_missing_file_says_how_to_make_it(blocks, tmp_path):
-    manifests, annotations = blocks
-    with pytest.raises(InputError, match="no such annotations.*snakemake"):
-        mix(manifests[:1], [tmp_path / "none.h5"])
-    with pytest.raises(InputError, match="no such manifest.*snakemake"):
-        mix([tmp_path / "none.csv"], annotations[:1])
+    for name in Block._fields:
+        with pytest.raises(InputError, match=r"none: no such .*Make (it|them) with `snakemake"):
+            mix([blocks[0]._replace(**{name: tmp_path / "none"})], k=1)
     with pytest.raises(InputError, match="no such file"):
         read_fake(tmp_path / "none.csv")
 
 
-def test_a_draw_has_no_image_twice_and_hangs_on_seed_and_epoch_only():
+def test_a_draw_has_no_image_twice_and_depends_on_seed_and_epoch_only():
     draw = draw_epoch(100, 30, seed=1, epoch=2)
     assert len(set(draw.tolist())) == 30
     assert draw.min() >= 0
@@ -120,8 +206,3 @@ def test_more_than_there_are_cannot_be_drawn(r_mix):
 def test_all_or_none_can_be_drawn():
     assert sorted(draw_epoch(10, 10, 0, 1)) == list(range(10))
     assert len(draw_epoch(0, 0, 0, 1)) == 0
-
-
-def test_image_g_is_of_prompt_g_mod_m(blocks):
-    assert mix(*blocks, limit=4, prompts=3)["prompt_number"].tolist() == [0, 1, 2, 0]
-    assert mix(*blocks, limit=4)["prompt_number"].tolist() == [0, 1, 2, 3]

@@ -116,7 +116,8 @@ def index(tmp_path, lines):
 @pytest.fixture
 def block(tmp_path):
     """Three generated images with their manifest."""
-    rows = pd.DataFrame({"prompt": "a", "seed": range(3), "width": 8, "height": 8, "quality": 75, "source": ""})
+    rows = pd.DataFrame({"prompt": "a", "seed": range(3), "width": 8, "height": 8, "quality": 75})
+    rows = rows.assign(source="", prompt_number=0)
     files = [str(tmp_path / f"seed-0000{i}.jpg") for i in range(3)]
     return rows, files, tmp_path / "block-000.csv"
 
@@ -151,7 +152,7 @@ def test_a_training_that_is_taken_up_again(lines, index, tmp_path):
         raise Killed
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
-        patch.setattr("promptmix.training.loop.write_csv", kill)
+        patch.setattr("promptmix.records.write_csv", kill)
         train(settings, index, None, tmp_path / "run", "cpu", save_seconds=0)
     lines.clear()
     train(settings, index, None, tmp_path / "run", "cpu")
@@ -169,7 +170,7 @@ def test_generation(talkative, lines, block, monkeypatch):
 
     images, files, manifest = block
     monkeypatch.setattr(generation, "generate", lambda *_: enumerate(np.zeros((3, 8, 8, 3), np.uint8)))
-    generation.write_block(None, images, None, files, str(manifest))
+    generation.write_block(None, images, None, files, str(manifest), "pool")
     assert without_time(lines) == [f"{i} of 3 images generated" for i in (1, 2, 3)]
 
 
@@ -178,7 +179,7 @@ def test_face_restoration(talkative, lines, block, monkeypatch):
 
     images, files, manifest = block
     monkeypatch.setattr(generation, "generate", lambda *_: enumerate(np.zeros((3, 8, 8, 3), np.uint8)))
-    generation.write_block(None, images, None, files, str(manifest))
+    generation.write_block(None, images, None, files, str(manifest), "pool")
     lines.clear()
 
     class Restorer:

@@ -9,7 +9,8 @@ import pytest
 
 from promptmix.config.pools import expand
 from promptmix.errors import InputError
-from promptmix.synthesis.prompts import COLUMNS, by_hand, caption_of, from_captions, prompt
+from promptmix.records import PROMPTS
+from promptmix.synthesis.prompts import by_hand, caption_of, from_captions, prompt
 
 SUFFIX = {"grey": "grey photo", "colour": "colour photo"}
 
@@ -67,7 +68,7 @@ def test_a_prompt_without_prefix_and_suffix_is_its_own_caption():
 
 def test_each_caption_becomes_a_prompt_with_its_images_colour_size_and_quality(images):
     found = from_captions(captions(b="a concert.", a="a street."), images, "large crowd", SUFFIX)
-    assert list(found.columns) == COLUMNS
+    assert list(found.columns) == [*PROMPTS.columns]
     assert found.to_numpy().tolist() == [
         ["large crowd, a concert, grey photo", 80, 60, 91, 1, "b.jpg"],
         ["large crowd, a street, colour photo", 96, 64, 75, 0, "a.jpg"],
@@ -89,12 +90,12 @@ def test_an_empty_prompt_is_refused_with_its_number(images):
 
 def test_no_captions_make_no_prompts(images):
     none = from_captions(pd.DataFrame(columns=["image", "caption"]), images, "large crowd", SUFFIX)
-    assert none.empty and list(none.columns) == COLUMNS
+    assert none.empty and list(none.columns) == [*PROMPTS.columns]
 
 
 def test_prompts_by_hand_stay_as_they_are():
     found = by_hand(["A crowd. In grey.", "a street"], 96, 64, 85)
-    assert list(found.columns) == COLUMNS
+    assert list(found.columns) == [*PROMPTS.columns]
     assert found.to_numpy().tolist() == [
         ["A crowd. In grey.", 96, 64, 85, 0, ""],
         ["a street", 96, 64, 85, 0, ""],

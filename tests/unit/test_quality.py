@@ -76,7 +76,7 @@ def test_a_block_of_crowds_is_scored_in_the_order_of_the_stems(tmp_path):
     b = annotations(tmp_path / "b.h5", {"seed-000": 8, "seed-001": 5})
     c = annotations(tmp_path / "c.h5", {"seed-000": 6, "seed-001": 7})
     found = score_block([a, b, c])
-    expected = pd.DataFrame({"image": ["seed-000", "seed-001"], "q": [0.25, 0.5]})
+    expected = pd.DataFrame({"stem": ["seed-000", "seed-001"], "q": [0.25, 0.5]})
     pd.testing.assert_frame_equal(found, expected, check_exact=False)
 
 

@@ -9,10 +9,10 @@ import yaml
 from PIL import Image
 
 from promptmix.errors import InputError
-from promptmix.files import sha256, write_csv
+from promptmix.files import sha256
 from promptmix.miniature.rendering.crowds import LOCATIONS, render_crowd
+from promptmix.records import GENERATED_CAPTIONS, ROUNDTRIP
 from promptmix.report.roundtrip import (
-    COLUMNS,
     read_round_trip,
     round_trip,
     summary,
@@ -21,7 +21,7 @@ from promptmix.report.roundtrip import (
 )
 from promptmix.synthesis.captions import Captioner
 from promptmix.synthesis.generation import GeneratorSettings, generate, load_pipeline, plan
-from promptmix.synthesis.manifest import write_manifest
+from promptmix.synthesis.manifest import read_manifest, write_manifest
 from promptmix.synthesis.prompts import by_hand, caption_of, prompt
 
 ROOT = Path(__file__).parents[2]
@@ -95,56 +95,88 @@ def test_as_many_captions_as_prompts():
 
 @pytest.fixture
 def blocks(tmp_path):
-    """Two blocks of two images: manifests and captions; the second block is of prompts by hand."""
+    """Two pools of a block of two images each, manifest and captions; the second is of prompts by hand."""
     of_captions = ["large crowd, a beach, grey photo", "large crowd, a street, colour photo"]
     written = ["large crowd, a fair, grey photo", "large crowd"]
-    manifests, captions = [], []
+    blocks = []
     for block, texts in enumerate((of_captions, written)):
         rows = []
         for i, text in enumerate(texts):
             path = tmp_path / f"seed-{block}{i:02d}.jpg"
             Image.fromarray(np.zeros((16, 24, 3), np.uint8)).save(path)
-            rows.append({"image": path, "seed": i, "prompt": text, "width": 24, "height": 16, "quality": 75})
-            rows[-1] |= {"source": "" if block else f"IMG_{i}.jpg", "sha256": sha256(path)}
-        manifests.append(tmp_path / f"block-{block}.csv")
-        captions.append(tmp_path / f"captions-{block}.csv")
-        write_manifest(manifests[-1], rows)
+            row = {"file": path, "seed": i, "pool": ("captions", "by hand")[block], "prompt_number": i, "prompt": text}
+            row |= {"width": 24, "height": 16, "quality": 75, "source": "" if block else f"IMG_{i}.jpg", "faces": 0}
+            rows.append(row | {"sha256": sha256(path)})
+        blocks.append((tmp_path / f"block-{block}.csv", tmp_path / f"captions-{block}.csv"))
+        write_manifest(blocks[-1][0], rows)
         texts = ["a beach.", ""] if block == 0 else ["a fair.", "large crowd."]
-        write_csv(captions[-1], [{"image": f"seed-{block}{i:02d}", "caption": text} for i, text in enumerate(texts)])
-    return manifests, captions
+        found = [{"stem": f"seed-{block}{i:02d}", "caption": text} for i, text in enumerate(texts)]
+        GENERATED_CAPTIONS.write(blocks[-1][1], found)
+    return blocks
 
 
-def test_a_pool_is_read_block_by_block_without_prefix_and_suffix(blocks):
-    trips = read_round_trip(*blocks, "large crowd", SUFFIXES, seed=0)
-    assert list(trips.columns) == COLUMNS
-    assert trips[["image", "prompt", "caption", "words", "distance"]].to_numpy().tolist() == [
-        ["seed-000", "a beach", "a beach.", 2, 0],
-        ["seed-001", "a street", "", 2, 2],
-        ["seed-100", "large crowd, a fair, grey photo", "a fair.", 6, 4],
-        ["seed-101", "large crowd", "large crowd.", 2, 0],
-    ]
+TRIPS = [
+    ["captions", "seed-000", "a beach", "a beach.", 2, 0],
+    ["captions", "seed-001", "a street", "", 2, 2],
+    ["by hand", "seed-100", "large crowd, a fair, grey photo", "a fair.", 6, 4],
+    ["by hand", "seed-101", "large crowd", "large crowd.", 2, 0],
+]
+
+
+def test_pools_are_read_without_prefix_and_suffix(blocks):
+    trips = read_round_trip(blocks, "large crowd", SUFFIXES, seed=0)
+    assert list(trips.columns) == [*ROUNDTRIP.columns]
+    assert trips.drop(columns="chance").to_numpy().tolist() == TRIPS
+
+
+def test_captions_are_of_the_images_of_their_names_in_any_order(blocks):
+    for _, captions in blocks:
+        GENERATED_CAPTIONS.write(captions, GENERATED_CAPTIONS.read(captions)[::-1])
+    trips = read_round_trip(blocks[::-1], "large crowd", SUFFIXES, seed=0)
+    assert trips.drop(columns="chance").to_numpy().tolist() == TRIPS[2:] + TRIPS[:2]
+
+
+def test_each_prompt_counts_once_with_its_first_image(blocks):
+    for block, (manifest, captions) in enumerate(blocks):
+        rows = read_manifest(manifest)
+        more = [row.assign(file=[f"more-{i}{block}{n}.jpg" for n in range(2)], seed=row["seed"] + i * 2)
+                for i, row in ((1, rows), (2, rows))]  # fmt: skip
+        write_manifest(manifest, pd.concat([*more, rows]))
+        stems = [{"stem": f"more-{i}{block}{n}", "caption": "x"} for i in (1, 2) for n in range(2)]
+        GENERATED_CAPTIONS.write(captions, pd.concat([pd.DataFrame(stems), GENERATED_CAPTIONS.read(captions)]))
+    trips = read_round_trip(blocks, "large crowd", SUFFIXES, seed=0)
+    assert trips.drop(columns="chance").to_numpy().tolist() == TRIPS
+
+
+def test_chance_is_drawn_within_a_pool(blocks):
+    trips = read_round_trip(blocks, "large crowd", SUFFIXES, seed=0)
+    for pool, (i, j) in (("captions", (0, 1)), ("by hand", (2, 3))):
+        alone = round_trip([TRIPS[i][2], TRIPS[j][2]], [TRIPS[i][3], TRIPS[j][3]], seed=0)
+        assert trips.loc[trips["pool"] == pool, "chance"].tolist() == alone["chance"].tolist()
 
 
 def test_captions_of_other_images_are_an_error(blocks):
-    manifests, captions = blocks
+    (first, captions), (second, others) = blocks
     with pytest.raises(InputError, match=r"captions-1\.csv: the captions are not those of .*block-0\.csv.*snakemake"):
-        read_round_trip(manifests, captions[::-1], "large crowd", SUFFIXES, seed=0)
-    write_csv(captions[1], pd.read_csv(captions[1], keep_default_na=False).iloc[:1])
+        read_round_trip([(first, others), (second, captions)], "large crowd", SUFFIXES, seed=0)
+    GENERATED_CAPTIONS.write(others, GENERATED_CAPTIONS.read(others).iloc[:1])
     with pytest.raises(InputError, match=r"captions-1\.csv: the captions are not those of .*block-1\.csv"):
-        read_round_trip(manifests, captions, "large crowd", SUFFIXES, seed=0)
+        read_round_trip(blocks, "large crowd", SUFFIXES, seed=0)
 
 
 def test_the_table_has_a_row_per_pool_and_the_csv_one_per_image(blocks, tmp_path):
-    trips = read_round_trip(*blocks, "large crowd", SUFFIXES, seed=0)
-    pools = {"captions": trips.iloc[:2], "all": trips}
-    table = write_round_trip(pools, tmp_path / "roundtrip.md", tmp_path / "roundtrip.csv", "miniature")
-    assert table["Prompts"].tolist() == ["captions", "all"]
-    assert table.iloc[:, 1:5].to_numpy().tolist() == [["2", "2.00", "1.00", "50.0 %"], ["4", "3.00", "1.50", "50.0 %"]]
+    trips = read_round_trip(blocks, "large crowd", SUFFIXES, seed=0)
+    trips = pd.concat([trips, trips.assign(pool="all")])
+    table = write_round_trip(trips, tmp_path / "roundtrip.md", tmp_path / "roundtrip.csv", "miniature")
+    assert table["Prompts"].tolist() == ["captions", "by hand", "all"]
+    assert table.iloc[::2, 1:5].to_numpy().tolist() == [
+        ["2", "2.00", "1.00", "50.0 %"],
+        ["4", "3.00", "1.50", "50.0 %"],
+    ]
     text = (tmp_path / "roundtrip.md").read_text()
     assert "| captions " in text and "Scale: miniature." in text
-    written = pd.read_csv(tmp_path / "roundtrip.csv", keep_default_na=False)
-    assert list(written.columns) == ["pool", *COLUMNS]
-    assert written["pool"].tolist() == ["captions"] * 2 + ["all"] * 4
+    written = ROUNDTRIP.read(tmp_path / "roundtrip.csv")
+    assert written["pool"].tolist() == ["captions"] * 2 + ["by hand"] * 2 + ["all"] * 4
 
 
 # --- The shipped models ---

@@ -23,9 +23,10 @@ from promptmix.errors import InputError
 from promptmix.files import sha256
 from promptmix.networks.build import build
 from promptmix.networks.registry import map_shape
+from promptmix.records import HISTORY
 from promptmix.synthesis.manifest import write_manifest
 from promptmix.synthesis.maps import Annotation, write_maps
-from promptmix.synthesis.mixing import mix, read_fake, write_fake
+from promptmix.synthesis.mixing import Block, mix, read_fake, write_fake
 from promptmix.tasks.counting import predict_counts
 from promptmix.training import loop as training
 from promptmix.training.images import RealImages
@@ -89,18 +90,18 @@ def make_fake(folder: Path, count: int = 6, stride: int = 8) -> pd.DataFrame:
     for i in range(count):
         path = images / f"seed-{i:05d}.jpg"
         Image.fromarray(rng.integers(0, 255, (48, 64, 3)).astype(np.uint8)).save(path, quality=75)
-        row = {"image": path, "seed": i, "prompt": "large crowd", "width": 64, "height": 48, "quality": 75}
-        rows.append(row | {"source": "", "sha256": sha256(path)})
+        row = {"file": path, "seed": i, "pool": "p", "prompt_number": 0, "prompt": "large crowd", "source": ""}
+        rows.append(row | {"width": 64, "height": 48, "quality": 75, "faces": 0, "sha256": sha256(path)})
         maps.append(Annotation(path.stem, rng.random(map_shape(48, 64, stride)).astype(np.float32), 48, 64))
     write_manifest(images / "block-0.csv", rows)
     write_maps(folder / "block-0.h5", maps, stride, "sasnet")
-    write_fake(folder / "fake.csv", mix([images / "block-0.csv"], [folder / "block-0.h5"]))
+    write_fake(folder / "fake.csv", mix([Block(images / "block-0.csv", folder / "block-0.h5")], k=count))
     return read_fake(folder / "fake.csv")
 
 
 def run(folder, settings=SETTINGS, fake=None, index=None, **kwargs):
     checkpoint = train(settings, index or TinyIndex(), fake, folder, "cpu", **kwargs)
-    return load_file(checkpoint), pd.read_csv(folder / "history.csv")
+    return load_file(checkpoint), HISTORY.read(folder / "history.csv")
 
 
 def assert_equal_runs(one, other):
@@ -209,6 +210,7 @@ def test_history_has_one_row_per_epoch(tmp_path):
     assert history["lr"].to_numpy() == pytest.approx(1e-3 * 0.99 ** np.arange(4))
     assert list(history["val_error"].notna()) == [False, False, True, True]
     assert list(history["images"]) == [10] * 4
+    assert list(history["generated"]) == [0] * 4
     assert list(history["updates"]) == [3] * 4
     assert not (tmp_path / "state.pt").exists()
 
@@ -218,8 +220,34 @@ def test_generated_images_join_the_real_ones(tmp_path):
     with_fake, history = run(tmp_path / "a", replace(SETTINGS, r_mix=4), fake)
     without, _ = run(tmp_path / "b", SETTINGS, fake)
     assert list(history["images"]) == [14] * 4
+    assert list(history["generated"]) == [4] * 4
     assert not torch.equal(with_fake["output_layer.weight"], without["output_layer.weight"])
     assert_equal_runs(run(tmp_path / "b"), run(tmp_path / "c", SETTINGS, fake))
+
+
+KEYS = {"experiment": "shta", "learning_rate": "1e-3", "repeat": 2}
+
+
+def metadata_of(folder):
+    with safe_open(folder / "checkpoint.safetensors", "pt") as file:
+        return file.metadata()
+
+
+def test_a_run_says_which_it_is_in_its_history_and_in_its_checkpoint(tmp_path):
+    alone, named = run(tmp_path / "a"), run(tmp_path / "b", keys=KEYS)
+    assert (named[1][list(KEYS)] == list(KEYS.values())).all(axis=None) and list(named[1])[:3] == list(KEYS)
+    assert alone[1][list(KEYS)].drop_duplicates().to_numpy().tolist() == [["", "", 0]]
+    assert metadata_of(tmp_path / "b") == metadata_of(tmp_path / "a") | KEYS | {"repeat": "2"}
+    assert_equal_runs(*((weights, history.drop(columns=list(KEYS))) for weights, history in (alone, named)))
+
+
+def test_a_run_resumes_under_another_name(tmp_path, monkeypatch):
+    stopped_after(2, tmp_path / "a", monkeypatch, SETTINGS, None)
+    seen = []
+    monkeypatch.setattr(training, "plan_epoch", lambda *args: seen.append(args[-1]) or plan_epoch(*args))
+    _, history = run(tmp_path / "a", keys=KEYS)
+    assert seen == [3, 4]
+    assert history["experiment"].tolist() == ["shta"] * 4
 
 
 @pytest.mark.parametrize("split", ["test", ""])
@@ -416,7 +444,7 @@ def test_a_killed_run_ends_with_the_same_bits(tmp_path):
 
     undisturbed = run(tmp_path / "a", LONG, fake)
     assert start().wait(timeout=300) == 0
-    resumed = load_file(tmp_path / "b" / "checkpoint.safetensors"), pd.read_csv(tmp_path / "b" / "history.csv")
+    resumed = load_file(tmp_path / "b" / "checkpoint.safetensors"), HISTORY.read(tmp_path / "b" / "history.csv")
     assert_equal_runs(undisturbed, resumed)
     assert sorted(os.listdir(tmp_path / "b")) == sorted(os.listdir(tmp_path / "a"))
 

@@ -55,7 +55,7 @@ def round_trip(prompts: Sequence[str], captions: Sequence[str], seed: int) -> pd
         InputError: prompts and captions differ in number.
     """
     if len(prompts) != len(captions):
-        raise InputError(f"{len(prompts)} prompts and {len(captions)} captions; expected as many")
+        raise InputError(f"{len(prompts)} prompts and {len(captions)} captions; expected one caption for each prompt")
     dealt = np.random.default_rng(seed).permutation(len(captions))
     rows = [
         [prompt, caption, len(words_of(prompt)), word_edit_distance(prompt, caption), word_edit_distance(prompt, other)]

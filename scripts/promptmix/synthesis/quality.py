@@ -1,5 +1,4 @@
-"""The quality score q of generated images: how much heavyweight networks disagree about them (paper, section III, fourth
-stage).
+"""The quality score q of generated images (paper, section III, fourth stage): how much heavyweight networks disagree.
 
 Lower is better: where several networks that were trained on other data see the same, the image is like a photograph and
 its annotation can be trusted.

@@ -46,7 +46,7 @@ def select_learning_rate(histories: Sequence[str | Path], path: str | Path | Non
     r_mix = max(int(history["generated"].max()) for history in rates[chosen].values())
     choice = {"experiment": experiment, "learning_rate": chosen, "val_error": finite[chosen], "r_mix": r_mix}
     choice["candidates"] = candidates
-    choice = json.loads(json.dumps(choice), parse_constant=lambda _: None)  # JSON knows no infinity
+    choice = json.loads(json.dumps(choice), parse_constant=lambda _: None)  # JSON has no infinity
     if path is not None:
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(choice, indent=2) + "\n")
@@ -55,6 +55,8 @@ def select_learning_rate(histories: Sequence[str | Path], path: str | Path | Non
 
 def _by_rate(files: Sequence[str | Path]) -> tuple[str, dict[str, dict[int, pd.DataFrame]]]:
     """Return the experiment and its histories by learning rate and repeat, after checking that they belong together."""
+    if not files:
+        raise InputError("no histories to choose a learning rate by; expected one file for each run of an experiment")
     rates: dict[str, dict[int, pd.DataFrame]] = {}
     experiments = {}
     for file in files:
@@ -65,13 +67,13 @@ def _by_rate(files: Sequence[str | Path]) -> tuple[str, dict[str, dict[int, pd.D
             )
         experiment, rate, repeat = keys.iloc[0]
         experiments[experiment] = file
+        if len(experiments) > 1:
+            named = ", ".join(f"{name} ({file})" for name, file in experiments.items())
+            raise InputError(f"expected the histories of one experiment, and found those of {named}")
         repeats = rates.setdefault(rate, {})
         if repeat in repeats:
             raise InputError(f"{file}: a second history of learning rate {rate}, repeat {repeat}; expected one of each")
         repeats[int(repeat)] = history
-    if len(experiments) != 1:
-        named = ", ".join(f"{name} ({file})" for name, file in experiments.items()) or "none"
-        raise InputError(f"expected the histories of one experiment, one file for each run, and found: {named}")
     if len({frozenset(repeats) for repeats in rates.values()}) != 1:
         named = "; ".join(f"{rate}: {', '.join(map(str, sorted(repeats)))}" for rate, repeats in rates.items())
         raise InputError(f"{experiment}: expected the same repeats of each learning rate, and found {named}")
