@@ -3,7 +3,7 @@
 from promptmix.running import job
 
 with job.start(snakemake) as device:
-    from promptmix.records import GENERATED_CAPTIONS
+    from promptmix.records.captions import GENERATED_CAPTIONS
     from promptmix.running.progress import progress
     from promptmix.synthesis.captions import Captioner
     from promptmix.synthesis.manifest import read_images

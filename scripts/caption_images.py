@@ -5,7 +5,7 @@ from promptmix.running import job
 with job.start(snakemake) as device:
     from promptmix.datasets.index import Index
     from promptmix.datasets.split import Split
-    from promptmix.records import CAPTIONS
+    from promptmix.records.captions import CAPTIONS
     from promptmix.running.progress import progress
     from promptmix.synthesis.captions import Captioner
 

@@ -4,7 +4,7 @@ from promptmix.running import job
 
 with job.start(snakemake) as device:
     from promptmix.datasets.index import Index
-    from promptmix.records import PREDICTIONS
+    from promptmix.records.predictions import PREDICTIONS
     from promptmix.synthesis.annotation import load_annotator
     from promptmix.training.evaluation import predict, with_keys
 

@@ -8,7 +8,7 @@ with job.start(snakemake) as device:
 
     from promptmix.datasets.index import Index
     from promptmix.networks.checkpoints import load_network
-    from promptmix.records import PREDICTIONS
+    from promptmix.records.predictions import PREDICTIONS
     from promptmix.training.evaluation import predict_runs
 
     source, network = snakemake.input, snakemake.params.network

@@ -7,7 +7,8 @@ with job.start(snakemake):
 
     import pandas as pd
 
-    from promptmix.records import FILTER, PROMPTS
+    from promptmix.records.filters import FILTER
+    from promptmix.records.prompts import PROMPTS
     from promptmix.synthesis.filtering import filter_prompts
 
     source = snakemake.input

@@ -3,7 +3,7 @@
 from promptmix.running import job
 
 with job.start(snakemake) as device:
-    from promptmix.records import PROMPTS
+    from promptmix.records.prompts import PROMPTS
     from promptmix.synthesis import generation
 
     chosen = job.with_inputs(snakemake, snakemake.params.generator, "model")

@@ -5,7 +5,7 @@ from promptmix.running import job
 with job.start(snakemake):
     from pathlib import Path
 
-    from promptmix.records import FILTER
+    from promptmix.records.filters import FILTER
     from promptmix.synthesis.mixing import Block, mix, write_fake
 
     def by_block(files, depth):

@@ -5,7 +5,8 @@ from promptmix.running import job
 with job.start(snakemake):
     from promptmix.config.pools import expand
     from promptmix.datasets.index import Index
-    from promptmix.records import CAPTIONS, PROMPTS
+    from promptmix.records.captions import CAPTIONS
+    from promptmix.records.prompts import PROMPTS
     from promptmix.synthesis import prompts
 
     pool, words, source = snakemake.params.pool, snakemake.params.words, snakemake.input

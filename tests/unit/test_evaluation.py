@@ -8,7 +8,7 @@ from torch import nn
 from promptmix.errors import InputError
 from promptmix.networks.build import build
 from promptmix.networks.checkpoints import load_network, save_weights
-from promptmix.records import COUNTS, PREDICTIONS
+from promptmix.records.predictions import COUNTS, PREDICTIONS
 from promptmix.training.evaluation import checkpoint_of, predict, predict_runs, with_keys
 
 

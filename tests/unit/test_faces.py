@@ -14,7 +14,7 @@ from promptmix.networks.gfpgan import GFPGAN
 from promptmix.networks.parsenet import CLASSES, FACE
 from promptmix.networks.retinaface import anchors, encode
 from promptmix.networks.stylegan2 import StyledConvolution
-from promptmix.records import MANIFEST
+from promptmix.records.manifests import MANIFEST
 from promptmix.synthesis import faces
 from promptmix.synthesis.faces import (
     TEMPLATE,

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from promptmix.errors import InputError
-from promptmix.records import FILTER
+from promptmix.records.filters import FILTER
 from promptmix.synthesis.filtering import filter_prompts, keep_images, keep_prompts
 
 # --- Images ---

@@ -9,7 +9,8 @@ from PIL import Image
 
 from promptmix.errors import InputError
 from promptmix.files import sha256
-from promptmix.records import FAKE, QUALITY
+from promptmix.records.fakes import FAKE
+from promptmix.records.scores import QUALITY
 from promptmix.synthesis.manifest import read_manifest, write_manifest
 from promptmix.synthesis.maps import Annotation, read_map, write_maps
 from promptmix.synthesis.mixing import Block, draw_epoch, mix, read_fake, write_fake

@@ -9,7 +9,7 @@ import pytest
 
 from promptmix.config.pools import expand
 from promptmix.errors import InputError
-from promptmix.records import PROMPTS
+from promptmix.records.prompts import PROMPTS
 from promptmix.synthesis.prompts import by_hand, caption_of, from_captions, prompt
 
 SUFFIX = {"grey": "grey photo", "colour": "colour photo"}

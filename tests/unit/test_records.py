@@ -1,12 +1,15 @@
 """Records: what is written is read as it was, and what is not of the kind is named with the command that makes it."""
 
+import importlib
+import pkgutil
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from promptmix import records
 from promptmix.errors import InputError
-from promptmix.records import Record
+from promptmix.records.record import Record
 
 FRUIT = Record("a list of fruit", {"name": (str, "of the fruit"), "count": (int, "pieces"), "mass": (float, "kg")})
 SUMS = Record("sums", {"name": (str, "of the fruit")}, others=True)
@@ -83,7 +86,9 @@ def test_what_is_not_of_the_kind_is_an_error_with_the_command(tmp_path, monkeypa
 
 
 def test_a_column_means_one_thing_in_all_kinds():
-    kinds = [kind for kind in vars(records).values() if isinstance(kind, Record)]
+    modules = [importlib.import_module(f"{records.__name__}.{m.name}") for m in pkgutil.iter_modules(records.__path__)]
+    found = {id(kind): kind for module in modules for kind in vars(module).values() if isinstance(kind, Record)}
+    kinds = list(found.values())
     assert len(kinds) == 11
     for name in ("image", "stem", "pool", "prompt_number", "experiment", "learning_rate", "repeat", "sha256"):
         assert len({kind.columns[name][0] for kind in kinds if name in kind.columns}) == 1

@@ -11,7 +11,8 @@ from PIL import Image
 from promptmix.errors import InputError
 from promptmix.files import sha256
 from promptmix.miniature.rendering.crowds import LOCATIONS, render_crowd
-from promptmix.records import GENERATED_CAPTIONS, ROUNDTRIP
+from promptmix.records.captions import GENERATED_CAPTIONS
+from promptmix.records.roundtrips import ROUNDTRIP
 from promptmix.report.roundtrip import (
     read_round_trip,
     round_trip,
@@ -167,7 +168,7 @@ def test_captions_of_other_images_are_an_error(blocks):
 def test_the_table_has_a_row_per_pool_and_the_csv_one_per_image(blocks, tmp_path):
     trips = read_round_trip(blocks, "large crowd", SUFFIXES, seed=0)
     trips = pd.concat([trips, trips.assign(pool="all")])
-    table = write_round_trip(trips, tmp_path / "roundtrip.md", tmp_path / "roundtrip.csv", "miniature")
+    table = write_round_trip(trips, *(tmp_path / f"roundtrip.{end}" for end in ("md", "csv", "tex")), "miniature")
     assert table["Prompts"].tolist() == ["captions", "by hand", "all"]
     assert table.iloc[::2, 1:5].to_numpy().tolist() == [
         ["2", "2.00", "1.00", "50.0 %"],

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from promptmix.errors import InputError
-from promptmix.records import HISTORY
+from promptmix.records.histories import HISTORY
 from promptmix.training.selection import select_learning_rate
 
 

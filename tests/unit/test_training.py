@@ -23,7 +23,7 @@ from promptmix.errors import InputError
 from promptmix.files import sha256
 from promptmix.networks.build import build
 from promptmix.networks.registry import map_shape
-from promptmix.records import HISTORY
+from promptmix.records.histories import HISTORY
 from promptmix.synthesis.manifest import write_manifest
 from promptmix.synthesis.maps import Annotation, write_maps
 from promptmix.synthesis.mixing import Block, mix, read_fake, write_fake

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from promptmix.errors import InputError, command
-from promptmix.records import GENERATED_CAPTIONS, ROUNDTRIP
+from promptmix.records.captions import GENERATED_CAPTIONS
+from promptmix.records.roundtrips import ROUNDTRIP
 from promptmix.report.tables import write_markdown, write_tex
 from promptmix.synthesis.manifest import read_manifest
 from promptmix.synthesis.prompts import caption_of
@@ -75,7 +76,7 @@ def read_round_trip(
         seed: of the order in which captions are dealt out for `chance`, within a pool.
 
     Returns:
-        the columns of `promptmix.records.ROUNDTRIP`, pool by pool in the order of the blocks, and by seed in each.
+        the columns of `promptmix.records.roundtrips.ROUNDTRIP`, pool by pool in the order of the blocks, and by seed in each.
 
     Raises:
         InputError: an image without a caption, or captions of other images.

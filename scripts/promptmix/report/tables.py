@@ -18,7 +18,7 @@ import pandas as pd
 
 from promptmix.errors import InputError
 from promptmix.files import replacing, write_csv
-from promptmix.records import PREDICTIONS
+from promptmix.records.predictions import PREDICTIONS
 from promptmix.report.statistics import (
     DRAWS,
     Metric,

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from promptmix.errors import InputError, command
-from promptmix.records import FILTER
+from promptmix.records.filters import FILTER
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ def filter_prompts(
         selections: for each prompt, by pool and number, `selection.json` of the experiment on its images only.
 
     Returns:
-        the columns of `promptmix.records.FILTER`, in the order of `prompts`.
+        the columns of `promptmix.records.filters.FILTER`, in the order of `prompts`.
 
     Raises:
         InputError: a prompt without an experiment or the reverse, a file without a validation error, or see

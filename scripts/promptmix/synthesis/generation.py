@@ -98,7 +98,7 @@ def plan(prompts: pd.DataFrame, first: int, count: int) -> pd.DataFrame:
     This rule stands here only; everything that follows reads `prompt_number`.
 
     Args:
-        prompts: the M prompts of the pool, see `promptmix.records.PROMPTS`.
+        prompts: the M prompts of the pool, see `promptmix.records.prompts.PROMPTS`.
 
     Returns:
         a row per image: the columns of its prompt, `seed`, and `prompt_number`, from 0.

@@ -1,4 +1,4 @@
-"""Manifests of generated images: one CSV per block, beside its images (`promptmix.records.MANIFEST`).
+"""Manifests of generated images: one CSV per block, beside its images (`promptmix.records.manifests.MANIFEST`).
 
 Later stages take manifests instead of images, so that the DAG stays small, and check each image against its SHA-256
 when they read it.
@@ -14,7 +14,7 @@ import pandas as pd
 from PIL import Image
 
 from promptmix.errors import InputError, command
-from promptmix.records import MANIFEST
+from promptmix.records.manifests import MANIFEST
 
 
 def write_manifest(path: str | Path, rows: pd.DataFrame | Iterable[Mapping]) -> None:

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from promptmix.errors import InputError, command
-from promptmix.records import FAKE, PROMPT_KEYS, QUALITY
+from promptmix.records.fakes import FAKE
+from promptmix.records.prompts import PROMPT_KEYS
+from promptmix.records.scores import QUALITY
 from promptmix.synthesis.filtering import keep_images
 from promptmix.synthesis.manifest import read_manifest
 from promptmix.synthesis.maps import missing_maps, read_counts
@@ -37,11 +39,11 @@ def mix(
         k: number of images to take of each prompt, the first by seed.
         r_img: percent of images to keep, those of the lowest scores among all that the other filters leave; at 100 no
             scores are needed.
-        kept: which prompts to keep, in the columns of `promptmix.records.FILTER`; None for all.
+        kept: which prompts to keep, in the columns of `promptmix.records.filters.FILTER`; None for all.
         prompt: pool and number of the only prompt to take; None for all.
 
     Returns:
-        one row per image with the columns of `promptmix.records.FAKE`, pool by pool in the order in which `blocks` first
+        one row per image with the columns of `promptmix.records.fakes.FAKE`, pool by pool in the order in which `blocks` first
         names them, and by seed in each; `file` and `maps` are absolute paths.
 
     Raises:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from promptmix.errors import InputError
-from promptmix.records import PROMPTS
+from promptmix.records.prompts import PROMPTS
 
 
 def prompt(caption: str, prefix: str, suffix: str) -> str:
@@ -34,7 +34,7 @@ def from_captions(captions: pd.DataFrame, images: pd.DataFrame, prefix: str, suf
     """Return P': a prompt per captioned image, with the image's size, JPEG quality and colour; see `PROMPTS`.
 
     Args:
-        captions: the columns of `promptmix.records.CAPTIONS`.
+        captions: the columns of `promptmix.records.captions.CAPTIONS`.
         images: the dataset's index; only rows of its training split may be captioned.
         prefix: put before each caption, such as "large crowd".
         suffix: put after it, by whether the image is grey: {"grey": ..., "colour": ...}.

@@ -42,7 +42,7 @@ def predict_runs(
         load: returns the network, on the device, of a checkpoint.
 
     Returns:
-        the columns of `promptmix.records.PREDICTIONS` and those of the task, see `predict`.
+        the columns of `promptmix.records.predictions.PREDICTIONS` and those of the task, see `predict`.
 
     Raises:
         InputError: a run without a checkpoint, or the split has no images.
@@ -56,7 +56,7 @@ def predict_runs(
 
 
 def with_keys(predictions: pd.DataFrame, experiment: str, learning_rate: str = "", repeat: int = 0) -> pd.DataFrame:
-    """Return predictions with the columns in front that say by which network they are (`promptmix.records.RUN_KEYS`).
+    """Return predictions with the columns in front that say by which network they are (`promptmix.records.runs.RUN_KEYS`).
 
     Args:
         experiment: its name; of an annotator's predictions, the annotator's.

@@ -42,7 +42,7 @@ from promptmix.files import replacing
 from promptmix.networks.build import build
 from promptmix.networks.checkpoints import save_weights
 from promptmix.out_of_memory import SMALLER, explained
-from promptmix.records import HISTORY
+from promptmix.records.histories import HISTORY
 from promptmix.running.progress import Progress, progress
 from promptmix.synthesis.mixing import check_ratio, draw_epoch
 from promptmix.tasks.batching import group

@@ -10,7 +10,8 @@ import pandas as pd
 
 from promptmix.errors import InputError
 from promptmix.files import replacing
-from promptmix.records import HISTORY, RUN_KEYS
+from promptmix.records.histories import HISTORY
+from promptmix.records.runs import RUN_KEYS
 
 
 def select_learning_rate(histories: Sequence[str | Path], path: str | Path | None = None) -> dict:

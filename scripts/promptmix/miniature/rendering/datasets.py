@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from promptmix.datasets.readers.nyu import FILE
+from promptmix.datasets.registry import TOP
 from promptmix.miniature.rendering.crowds import Crowd, crowd_scale, render_crowd
 from promptmix.miniature.rendering.formats import write_nyu, write_panda, write_shanghaitech, write_ucf_qnrf
 from promptmix.miniature.rendering.rooms import Room, render_room
@@ -31,7 +31,7 @@ def render_dataset(folder: Path, settings: Mapping, images: Mapping[str, int], s
         generators = [np.random.default_rng([STREAM, seed, number, i]) for i in range(count)]
         scenes = [scene(rng, settings) for rng in progress(generators, count, f"images rendered ({split})")]
         if settings["format"] == "nyu":
-            write_nyu(folder / FILE, scenes)
+            write_nyu(folder / TOP["nyu"], scenes)
             continue
         qualities = [jpeg_quality(rng, settings) for rng in generators]
         if settings["format"] == "shanghaitech":
