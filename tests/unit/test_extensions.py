@@ -196,13 +196,13 @@ def annotator(body, task="counting"):
         f"annotator{number}.py",
         f"import torch\nfrom torch.nn import functional as F\n\ndef count(images):\n    {body}\n",
     )
-    return load_annotator({"function": f"annotator{number}.py:count", "task": task}, [], "cpu")
+    return load_annotator(f"annotator{number}.py:count", task, {}, "", "cpu")
 
 
 def test_a_function_gets_the_bytes_of_images_of_one_size():
     write("seen.py", "SEEN = []\ndef count(images):\n    SEEN.append(images)\n    return images[:, 0].float()\n")
     pixels = images((24, 32), (16, 32), (24, 32))
-    list(annotate(load_annotator({"function": "seen.py:count", "task": "counting"}, [], "cpu"), pixels, "cpu"))
+    list(annotate(load_annotator("seen.py:count", "counting", {}, "", "cpu"), pixels, "cpu"))
     seen = {tuple(batch.shape): batch for batch in load("seen.py:SEEN")}
     assert set(seen) == {(2, 3, 24, 32), (1, 3, 16, 32)}
     batch = seen[(2, 3, 24, 32)]
@@ -300,7 +300,7 @@ def test_an_error_in_a_function_is_shown_as_the_functions_with_its_own_traceback
         "failing.py",
         "def count(images):\n    return inner(images)\n\ndef inner(images):\n    raise KeyError('weights')\n",
     )
-    function = load_annotator({"function": "failing.py:count", "task": "counting"}, [], "cpu")
+    function = load_annotator("failing.py:count", "counting", {}, "", "cpu")
     with pytest.raises(InputError) as raised:
         list(annotate(function, images((16, 24)), "cpu"))
     text = str(raised.value)
@@ -315,7 +315,7 @@ def test_an_error_in_a_function_is_shown_as_the_functions_with_its_own_traceback
 def test_what_is_no_function_is_said():
     write("constant.py", "count = 3\n")
     with pytest.raises(InputError, match="constant.py:count is int; expected a function"):
-        load_annotator({"function": "constant.py:count", "task": "counting"}, [], "cpu")
+        load_annotator("constant.py:count", "counting", {}, "", "cpu")
 
 
 class TwoImages:
@@ -480,7 +480,7 @@ def test_the_code_in_the_manual_works():
     manual = (Path(__file__).parents[2] / "config/README.md").read_text()
     for name, source in re.findall(r"```python\n# (\S+\.py)\n(.*?)```", manual, re.DOTALL):
         write(name, source)
-    counter = load_annotator({"function": "my_counter.py:count", "task": "counting"}, [], "cpu")
+    counter = load_annotator("my_counter.py:count", "counting", {}, "", "cpu")
     ((_, pixels),) = images((16, 24))
     (found,) = annotate(counter, [("a", pixels)], "cpu")
     assert found.map.sum() == pytest.approx(pixels.mean() / 255 * 6, rel=1e-5)

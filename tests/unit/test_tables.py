@@ -17,24 +17,16 @@ CHANGE, IMAGES = "Change of MAE [95 % over repeats]", "[95 % over images]"
 CONTROL = "Against the control [95 % over repeats]"
 
 
-def write(folder: Path, name: str, predictions: pd.DataFrame, task: str, **facts) -> dict:
+def write(folder: Path, name: str, predictions: pd.DataFrame, task: str, r_mix: int = 0, **facts) -> dict:
     """Write predictions and selection of an experiment, and return its row."""
     folder.mkdir(exist_ok=True)
     repeats = predictions["repeat"].nunique()
-    predictions.to_csv(folder / f"{name}.csv", index=False)
+    predictions.assign(experiment=name, learning_rate="1e-3").to_csv(folder / f"{name}.csv", index=False)
     candidates = {"1e-3": {"mean": 4.0, "repeats": [{"val_error": 4.0 + r, "epoch": 2} for r in range(repeats)]}}
-    choice = {"learning_rate": "1e-3", "val_error": 4.0, "candidates": candidates}
+    choice = {"learning_rate": "1e-3", "val_error": 4.0, "r_mix": r_mix, "candidates": candidates}
     (folder / f"{name}.json").write_text(json.dumps(choice))
     row = {"experiment": name, "task": task, "labels": {"Network": "rescsrnet", "Method": name}}
-    row |= {
-        "baseline": None,
-        "control": None,
-        "k": None,
-        "r_mix": 0,
-        "repeated": 0,
-        "paper": {},
-        "paper_direction": None,
-    }
+    row |= {"baseline": None, "control": None, "k": None, "repeated": 0, "paper": {}}
     return row | {"predictions": folder / f"{name}.csv", "selection": folder / f"{name}.json"} | facts
 
 
