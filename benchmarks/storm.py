@@ -57,7 +57,7 @@ SNAKEFILE = """
 from promptmix.running import locks
 
 if workflow.is_main_process:
-    LOCK = locks.join()
+    LOCK = locks.hold_and_clear()
 
 POOLS = [f"pool{i}" for i in range(config["pools"])]
 BLOCKS = [f"{i:03d}" for i in range(config["blocks"])]

@@ -89,7 +89,7 @@ def options():
 
 if workflow.is_main_process:
     try:
-        LOCK = locks.join(cluster=bool(workflow.resource_settings.nodes), check=slurm.refuse_orphans)
+        LOCK = locks.hold_and_clear(cluster=bool(workflow.resource_settings.nodes), check=slurm.refuse_orphans)
     except InputError as error:
         raise WorkflowError(str(error))
     os.environ[OPTIONS] = options()
