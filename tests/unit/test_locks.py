@@ -68,7 +68,7 @@ def test_locks_of_a_running_one_stay_and_those_of_a_killed_one_go(tmp_path, othe
 
 
 def test_the_lock_is_held_for_as_long_as_the_file_is_kept(tmp_path):
-    first, second = locks.hold_and_clear(tmp_path), locks.join(tmp_path)
+    first, second = locks.hold_and_clear(tmp_path), locks.hold_and_clear(tmp_path)
     first.close()
     with open(tmp_path / "running") as file, pytest.raises(BlockingIOError):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

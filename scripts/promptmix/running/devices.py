@@ -45,8 +45,8 @@ def gpus() -> list[str]:
 def lease(folder: Path | None = None) -> Iterator[str | None]:
     """Lease a GPU that no other job of this machine holds, and make it the only visible one; yield its name.
 
-    Call this before torch is imported. If all GPUs are taken, because the user allows more jobs than there are GPUs, the
-    job shares the GPU that has the fewest jobs. Yields None on a machine without a GPU.
+    Call this before torch is imported. If all GPUs are taken, because the user allows more jobs than there are GPUs,
+    the job shares the GPU that has the fewest jobs. Yields None on a machine without a GPU.
 
     If a scheduler has given the job one GPU, that one is used without a lease. If it has given several, they are leased
     among the processes of that job only: schedulers may number them from 0 in every job, so equal names in two jobs of

@@ -47,7 +47,7 @@ def _reachable(modules: set[tuple[Path, str]]) -> dict[Path, str]:
     """Return the files of the given modules and of all local modules that they import, with the modules' names.
 
     Args:
-        modules: (folder, module). Imports are looked up in that folder (the user's, for the user's code), then in SCRIPTS.
+        modules: (folder, module). Imports are looked up in that folder, such as the user's, and then in SCRIPTS.
     """
     found, waiting, seen = {}, list(modules), set()
     while waiting:

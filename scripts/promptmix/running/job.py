@@ -1,6 +1,6 @@
-"""What every job does first and last: open the log, lease a device, set the threads, and report a failure in one line.
+"""What every job does first and last: open the log, lease a device, set the threads, report a failure in one line.
 
-This is the only module of the library that is given Snakemake's object. It uses its rule, log, threads, resources and output.
+No other module of the library gets Snakemake's object; this one uses its rule, log, threads, resources and output.
 """
 
 import ctypes
@@ -26,8 +26,8 @@ class Stopped(KeyboardInterrupt):
 def start(snakemake) -> Iterator[str]:
     """Run a rule's script inside this context; yields "cuda" or "cpu".
 
-    Messages go to the rule's log file; warnings and errors also go to the terminal. torch gets the rule's threads. If an
-    error ends the job, its last message says what went wrong. The log then also has the traceback, and the terminal has
+    Messages go to the rule's log file; warnings and errors also go to the terminal. torch gets the rule's threads. If
+    an error ends the job, its last message says what went wrong. The log then also has the traceback; the terminal has
     it unless the user can correct the error (`InputError`, a full disk, too little GPU memory). SIGINT, SIGTERM and the
     end of Snakemake end the job cleanly.
     """
@@ -76,8 +76,8 @@ def _stop(number: int, _) -> None:
 def _end_with_parent() -> None:
     """Make the kernel send this job SIGTERM when Snakemake ends, however it ends.
 
-    A job that outlived Snakemake would write the same files, on the same GPU, as the job that the next Snakemake starts.
-    The kernel watches the thread that started the job; Snakemake's waits until the job has ended, so it is not gone early.
+    A job that outlived Snakemake would write the same files, on the same GPU, as the job that the next Snakemake
+    starts. The kernel watches the thread that started the job; Snakemake's thread waits until the job has ended.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG

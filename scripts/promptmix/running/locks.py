@@ -1,9 +1,9 @@
 """Clear away Snakemake's stale locks: those of a Snakemake that was killed.
 
-While Snakemake runs, files in .snakemake/locks name what it reads and writes, and a second Snakemake that would write the
-same files is refused. `kill -9` or a power cut leaves these files behind, and then the same command is refused too, until
-someone runs it with `--unlock`. To avoid that, each Snakemake here also holds a lock that the kernel releases when the
-process ends, however it ends. If no process holds this lock, all files in .snakemake/locks are stale.
+While Snakemake runs, files in .snakemake/locks name what it reads and writes, and a second Snakemake that would write
+the same files is refused. `kill -9` or a power cut leaves these files behind, and then the same command is refused too,
+until someone runs it with `--unlock`. To avoid that, each Snakemake here also holds a lock that the kernel releases
+when the process ends, however it ends. If no process holds this lock, all files in .snakemake/locks are stale.
 """
 
 import fcntl
