@@ -89,7 +89,7 @@ def test_captions_are_lower_case_sentences_that_vary(location, size):
 def test_unknown_names_and_impossible_crowds_say_what_is_wrong():
     with pytest.raises(ValueError, match="'moon'.*choose from stadium, concert"):
         render(location="moon")
-    with pytest.raises(ValueError, match="'space'.*choose from stadium"):
+    with pytest.raises(ValueError, match="'moon'.*choose from stadium"):
         describe(np.random.default_rng(0), "moon", "few")
     with pytest.raises(ValueError, match="'vast'.*choose from few, group, large"):
         describe(np.random.default_rng(0), "beach", "vast")

@@ -258,7 +258,7 @@ def test_half_precision_whole_numbers_and_slightly_negative_densities_are_number
         (
             "return torch.zeros(2, 24, 16)",
             "gave maps of 24x16 cells (rows x columns) for 2 images of 24x16 pixels; expected cells of 1, 2, 4 or 8 pixels a "
-            "side, so 16x24, 8x12, 4x6, 2x3, or one less where a side is no multiple",
+            "side, so 16x24, 8x12, 4x6, 2x3, or one less",
         ),
         ("return torch.zeros(2, 1, 1)", "gave maps of 1x1 cells"),
         ("return images[:, 0] / 0.0", "gave numbers that are not finite (NaN or infinity) for 2 images"),

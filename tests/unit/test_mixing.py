@@ -87,7 +87,7 @@ def test_too_few_images_are_an_error(blocks):
 
 def test_a_missing_file_says_how_to_make_it(blocks, tmp_path):
     manifests, annotations = blocks
-    with pytest.raises(InputError, match="no such annotations.*snakemake"):
+    with pytest.raises(InputError, match="no such file of annotations.*snakemake"):
         mix(manifests[:1], [tmp_path / "none.h5"])
     with pytest.raises(InputError, match="no such manifest.*snakemake"):
         mix([tmp_path / "none.csv"], annotations[:1])

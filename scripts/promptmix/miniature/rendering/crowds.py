@@ -213,7 +213,7 @@ def render_crowd(
     if location != "stadium" and rng.random() < 0.35:
         scene.aisles.append((rng.uniform(0.2, 0.8), rng.uniform(0.04, 0.09)))
     scale = crowd_scale(width, height)
-    # More people have smaller heads, as a photographer steps back; the random factor hides the count in the heads' size.
+    # More people have smaller heads, as a photographer steps back; at random, so that heads do not reveal the count.
     head = (
         scale**0.5 * zoom * float(np.clip(7.6 * (max(people, 1) / scale) ** -0.13 * rng.uniform(0.82, 1.18), 3.4, 7.0))
     )

@@ -42,7 +42,7 @@ SIZES = {  # ranges of width and length, in metres
 
 @dataclass
 class Scene:
-    """A room's inner size (x, y, z) and the boxes in it; `paint` starts with six entries for walls, floor and ceiling."""
+    """A room's inner size (x, y, z) and the boxes in it; `paint` begins with the six sides of the room itself."""
 
     size: tuple[float, float, float]
     boxes: list[tuple] = field(default_factory=list)
