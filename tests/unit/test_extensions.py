@@ -432,9 +432,7 @@ def test_weights_are_saved_and_loaded_and_the_cost_is_counted():
 
 
 def test_a_scaled_density_needs_a_last_layer_by_name():
-    with pytest.raises(
-        InputError, match="density_scale is 100; Net has no `output_layer` to divide by it, so it must be 1"
-    ):
+    with pytest.raises(InputError, match="density_scale is 100; it must be 1, as Net has no `output_layer`"):
         load_objective(made_of(COUNTER.format(last="last")), 4, 15, 100)
     write("net2.py", COUNTER.format(last="output_layer"))
     network = build("net2.py:Net", task="counting")

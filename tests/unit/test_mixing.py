@@ -60,9 +60,7 @@ def test_a_written_list_moves_with_the_results(blocks, tmp_path):
 def test_an_image_without_annotation_is_an_error(blocks):
     manifests, annotations = blocks
     write_maps(annotations[1], [Annotation("seed-100", np.zeros((2, 3), np.float32), 16, 24)], 8, "sasnet")
-    with pytest.raises(
-        InputError, match="block-1.h5: no annotation of seed-101, seed-102; the file holds 1 maps.*snake"
-    ):
+    with pytest.raises(InputError, match="block-1.h5: no annotation of seed-101, seed-102; .* 1 maps.*snake"):
         mix(manifests, annotations)
 
 

@@ -35,6 +35,6 @@ def refuse_orphans(folder: str | Path = ".") -> None:
         names = ",".join(runs)
         raise InputError(
             f"Snakemake was killed here, or runs on another machine, and {runs.total()} of its jobs are still in "
-            f"Slurm's queue. Wait until they have ended (`squeue --me --name {names}` shows them; what they make is kept), "
-            f"or cancel them with `scancel --name {names}`. Then run the same command again"
+            f"Slurm's queue. Wait until they have ended (`squeue --me --name {names}` shows them; what they make is "
+            f"kept), or cancel them with `scancel --name {names}`. Then run the same command again"
         )
