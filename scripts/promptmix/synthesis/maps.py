@@ -131,4 +131,4 @@ def read_counts(path: str | Path) -> pd.DataFrame:
 def missing_maps(path: str | Path, stems: list[str], found: int) -> str:
     """Return a message that a file of `found` maps has none of the images with these stems, and what to do."""
     named = ", ".join(stems[:3]) + (f" and {len(stems) - 3} more" if len(stems) > 3 else "")
-    return f"{path}: no annotation of {named}; the file has {found} maps. Delete it and run `{command(path)}`"
+    return f"{path}: no annotation of {named}; the file holds {found} maps. Delete it and run `{command(path)}`"

@@ -186,7 +186,7 @@ def _shade(
     floor = np.flatnonzero(surface == 2)
     x, _, z = points[:, floor]
     for a, b in zip(low[furniture], high[furniture], strict=True):
-        if a[1] < 0.5:  # stands on the floor
+        if a[1] < 0.5:  # it is on the floor
             away = np.maximum(0, np.maximum(a[0] - x, x - b[0])) + np.maximum(0, np.maximum(a[2] - z, z - b[2]))
             open_sky[floor] *= 1 - 0.3 * np.exp(-away / 0.18)
     light = (ambient * open_sky + key)[:, None] * tint
