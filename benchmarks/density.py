@@ -1,4 +1,4 @@
-"""Time the training target against a Gaussian filter per head at full resolution, side by side.
+"""Time our training target and a plain one, which filters each head at full resolution, side by side.
 
     PYTHONPATH=scripts python benchmarks/density.py
 

@@ -1,11 +1,12 @@
-"""Generation: this project's way beside a plain one, diffusers' pipeline called once per image. Side by side.
+"""Time our generation and a plain one, which calls diffusers' pipeline once per image, side by side.
 
     PYTHONPATH=scripts python benchmarks/generation.py                  # on a CPU: the miniature's model
     PYTHONPATH=scripts python benchmarks/generation.py --device cuda    # Stable Diffusion v1's architecture
 
 Both ways use the same network, sampler, steps and precision, and take turns; the medians of the turns are printed. On a
-GPU the weights are random, which makes images of noise at the speed and in the memory of real ones, in half precision,
-at 512x512, 1024x768 and 2560x1440. The peak is that of the tensors on the GPU, to be held against `promptmix.preflight.memory`.
+GPU the weights are random: speed and memory are those of trained ones, though the images are noise. It is run in half
+precision at 512x512, 1024x768 and 2560x1440. The printed peak is that of the tensors on the GPU, to compare with
+`promptmix.preflight.memory`.
 """
 
 import argparse
@@ -125,9 +126,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--model", help="a folder, or 'random' for Stable Diffusion v1 with random weights")
-    parser.add_argument("--precision", help="float16 on a GPU, float32 on a CPU, unless told otherwise")
+    parser.add_argument("--precision", help="float16 on a GPU, float32 on a CPU, by default")
     parser.add_argument("--sizes", nargs="+", help="width x height of the images")
-    parser.add_argument("--images", type=int, help="per turn; two batches unless told otherwise")
+    parser.add_argument("--images", type=int, help="per turn; two batches by default")
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)

@@ -1,12 +1,12 @@
-"""Time loading training images from the prepared index against decoding the authors' files anew, side by side.
+"""Time loading training images from the prepared index and decoding the authors' files each time, side by side.
 
     PYTHONPATH=scripts python benchmarks/loading.py
     PYTHONPATH=scripts python benchmarks/loading.py --panda     # memory for images of 26382x14767 pixels, 3 minutes
 
-Images are smooth noise at the sizes of the datasets. Both ways end with an RGB array at training size, and then again
-with that array copied into a batch, as training does with either.
-PANDA-Crowd stands in at a quarter of its side lengths; with --panda, images of full size, a baseline and a progressive
-JPEG, are prepared by 1, 2 and 4 threads, and the peak of the process is printed. What the target costs is benchmarks/density.py's matter.
+Images are smooth noise at the sizes of the datasets. Both ways are timed until there is an RGB array at training size,
+and again until that array is copied into a batch, as in training. PANDA-Crowd is timed at a quarter of its side
+lengths; with --panda, images of full size, as baseline and as progressive JPEG, are prepared by 1, 2 and 4 threads, and
+the process's peak memory is printed. For the time of the target, see benchmarks/density.py.
 """
 
 import argparse
@@ -107,7 +107,7 @@ def full_size(folder: Path) -> None:
 
 
 def worker(image: Path, workers: int) -> None:
-    """Prepare one image four times over and print what that took."""
+    """Prepare four copies of one image, and print the time and the memory that it took."""
     with Image.open(image) as file:
         size = file.size
     samples = [Sample(str(i), image, "train", *size, np.zeros((0, 2))) for i in range(4)]

@@ -1,9 +1,9 @@
-"""Predict the GPU memory of the paper's stages at the paper's sizes (`promptmix.preflight.memory`), as a table in Markdown.
+"""Print the predicted GPU memory of the paper's stages (`promptmix.preflight.memory`) as a table in Markdown.
 
     PYTHONPATH=scripts python benchmarks/memory.py
 
-Computed and not measured: no GPU is needed, and none is used. `benchmarks/generation.py` and `benchmarks/training.py`
-print the measured peak beside the prediction where there is one.
+The numbers are computed, not measured: no GPU is used. On a GPU, `benchmarks/generation.py` and
+`benchmarks/training.py` print the measured peak beside the prediction.
 """
 
 from promptmix.preflight import memory
@@ -28,7 +28,7 @@ TRAINING = [
 
 
 def row(name: str, predict, *arguments) -> None:
-    """Print the tensors, and what a GPU should have."""
+    """Print the size of the tensors and the memory that a GPU should have, in GB."""
     alone, total = (predict(*arguments, overhead=overhead) / 1e9 for overhead in (False, True))
     print(f"| {name} | {alone:.1f} | {total:.1f} |", flush=True)
 

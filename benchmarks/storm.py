@@ -1,25 +1,24 @@
 """Kill jobs and Snakemake at random, again and again, and see whether anything is lost, doubled or left half-done.
 
     python benchmarks/storm.py                          a few hundred small jobs, some minutes on two cores
-    python benchmarks/storm.py --blocks 40 --seed 7     more of them, other accidents
+    python benchmarks/storm.py --blocks 40 --seed 7     more jobs, other kills
     python benchmarks/storm.py --real tables/table1.md  the workflow itself, with the tests' tiny config
 
-A workflow is run twice in a temporary folder: once in peace, and once in a storm. In the storm, every now and then a
-process is chosen and sent SIGKILL: mostly a job, sometimes Snakemake itself, in which case the same command is given
-again at once, as it is when Snakemake ends because jobs have failed. When the accidents are used up, the command is given
-until it succeeds. What is chosen when follows from the seed; what that process is doing then does not.
+A workflow is run twice in a temporary folder: once in peace, and once in a storm. In the storm, at random intervals, a
+process is chosen and sent SIGKILL: mostly a job, sometimes Snakemake itself. Whenever Snakemake ends, because it was
+killed or because jobs have failed, the same command is run again at once, until all kills are done and it succeeds. The
+seed determines which processes are chosen and when, but not what they are doing then.
 
-By default the workflow is a small one in the manner of the real one, whose jobs take a second: blocks of images with
-manifests, annotations of each block by two annotators, trainings that go on from their state, a table. It writes and reads
-by the modules of the real one (promptmix.running.job, devices, files, images, manifest, maps, locks), with the settings of
-profiles/default, and two GPUs are pretended to be there, so that jobs lease them. `--real` takes a target of the real
-workflow, whose jobs take longer.
+By default the workflow is a small version of the real one, whose jobs take a second: blocks of images with manifests,
+annotations of each block by two annotators, trainings that resume from their state, a table. It uses the modules of the
+real one (job, devices, locks, files, images, manifest, maps) and the settings of profiles/default, and it simulates two
+GPUs, so that jobs lease them. `--real` takes a target of the real workflow, whose jobs take longer.
 
-At the end, and else with an error and exit code 1:
+At the end it checks the following, and exits with an error and code 1 if anything is wrong:
 
 - every manifest names the images of its block, each seed once, and each file's SHA-256 is as it says;
-- there are the same files as after the run in peace, with the same bytes (but for what a history says of seconds), and
-  nothing that was only half written, and no state of an unfinished training;
+- there are the same files as after the run in peace, with the same bytes (except for the seconds in a history), no
+  half-written files, and no state of an unfinished training;
 - no job that had finished was done again;
 - the same command has nothing left to do.
 """
@@ -49,7 +48,7 @@ from promptmix.running.devices import SCHEDULERS  # noqa: E402
 from promptmix.synthesis.manifest import read_manifest  # noqa: E402
 
 LONGEST = 1800
-"""Seconds after which a single run of Snakemake is taken for hanging."""
+"""Seconds after which a single run of Snakemake is assumed to hang."""
 
 # --- The small workflow ---
 
@@ -57,7 +56,7 @@ SNAKEFILE = """
 from promptmix.running import locks
 
 if workflow.is_main_process:
-    LOCK = locks.join()
+    LOCK = locks.hold_and_clear()
 
 POOLS = [f"pool{i}" for i in range(config["pools"])]
 BLOCKS = [f"{i:03d}" for i in range(config["blocks"])]
@@ -243,7 +242,7 @@ def real_workflow(folder: Path, target: str) -> list[str]:
 
 
 class Run:
-    """One workflow in one folder, and what has become of it.
+    """One workflow in one folder, and the state of its run.
 
     Attributes:
         starts: how often Snakemake was started.
@@ -264,7 +263,7 @@ class Run:
             )
 
     def end(self) -> str:
-        """Return what the last start wrote, and count the jobs that it finished."""
+        """Return the output of the last start, and count the jobs that it finished."""
         text = (self.folder / "terminal.txt").read_text()
         names = dict(re.findall(r"^Job (\d+): (.*)$", text, flags=re.M))
         self.finished.update(
@@ -294,12 +293,12 @@ def in_peace(run: Run) -> None:
 
 
 def in_a_storm(run: Run, rng: random.Random, kills: int, share: float, every: float) -> Counter:
-    """Run a workflow until it is done, with so many accidents on the way; return how often what was killed.
+    """Run a workflow until it is done, killing processes meanwhile; return the number of kills of jobs and Snakemake.
 
     Args:
-        kills: processes to kill.
-        share: of the kills that are Snakemake's.
-        every: seconds between two kills, on average.
+        kills: number of processes to kill.
+        share: share of the kills that hit Snakemake.
+        every: mean number of seconds between two kills.
     """
     killed = Counter()
     while True:
@@ -328,7 +327,7 @@ def in_a_storm(run: Run, rng: random.Random, kills: int, share: float, every: fl
 
 
 def results(folder: Path) -> dict[str, str]:
-    """Return the hash of each file that a run has made, by its path; of a history without its times."""
+    """Return the hash of each file that a run has made, by its path; for a history, its contents without times."""
     hashes = {}
     for part in ("results", "tables", "figures"):
         for file in sorted((folder / part).rglob("*")):
@@ -343,7 +342,7 @@ def results(folder: Path) -> dict[str, str]:
 
 
 def check(run: Run, peace: Run, images: int) -> int:
-    """Compare what a storm has left with what was made in peace; return the number of images.
+    """Compare the files of the run in a storm with those of the run in peace; return the number of images.
 
     Raises:
         SystemExit: with all that is wrong.

@@ -1,11 +1,11 @@
-"""Training speed: our loop beside a plain one that decodes and makes targets anew, one image at a time.
+"""Time our training loop and a plain one, which decodes and makes targets image by image, side by side.
 
     PYTHONPATH=scripts python benchmarks/training.py [--network csrnet --width 0.25] [--size 96x64]
     PYTHONPATH=scripts python benchmarks/training.py --full     # on a GPU: the paper's networks at 1024x768, batch 32
 
-Both train the same network on the same images; they take turns, and the median of the turns is printed. On a GPU also
-the peak of the tensors in our loop, to be held against `promptmix.preflight.memory`. The plain loop is in float32.
-The plain loop reads each JPEG, makes its density map (with our fast `density_at_stride`) and updates after each image.
+Both train the same network on the same images; they take turns, and the median of the turns is printed. On a GPU, so is
+the peak of the tensors in our loop, to compare with `promptmix.preflight.memory`. The plain loop reads each JPEG, makes
+its density map (with our fast `density_at_stride`), updates after each image, and is in float32.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from promptmix.training.settings import TrainingSettings
 
 
 def make_images(folder: Path, number: int, width: int, height: int) -> list[Sample]:
-    """Write photograph-like JPEGs with 50 heads each, and as few as possible to validate with."""
+    """Write `number` photograph-like JPEGs with 50 heads each for training, and one for validation."""
     rng, samples = np.random.default_rng(0), []
     for i in range(number + 1):
         coarse = Image.fromarray(rng.integers(0, 255, (height // 8, width // 8, 3)).astype(np.uint8))

@@ -34,7 +34,7 @@ try:
     config.update(checked)
     plan, TARGETS = validation.resolve(config)
     if workflow.is_main_process:
-        LOCK = locks.join(cluster=bool(workflow.resource_settings.nodes), check=slurm.refuse_orphans)
+        LOCK = locks.hold_and_clear(cluster=bool(workflow.resource_settings.nodes), check=slurm.refuse_orphans)
 except InputError as error:
     raise WorkflowError(str(error))
 

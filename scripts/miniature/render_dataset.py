@@ -1,4 +1,4 @@
-"""Render a dataset in the format of the dataset whose part it plays."""
+"""Render a dataset in the format of the real dataset that it replaces."""
 
 from promptmix.running import job
 

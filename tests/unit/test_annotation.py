@@ -12,7 +12,7 @@ from promptmix.errors import InputError
 from promptmix.files import sha256
 from promptmix.networks.build import build
 from promptmix.synthesis.annotation import annotate
-from promptmix.synthesis.maps import Annotation, open_maps, read_counts, read_map, read_stride, reduce_map, write_maps
+from promptmix.synthesis.maps import Annotation, open_maps, read_counts, read_map, reduce_map, write_maps
 from promptmix.tasks.batching import MEAN, STD, by_size, density, network_input, padded_size
 
 
@@ -145,7 +145,8 @@ def test_what_is_written_is_read(tmp_path):
         for annotation in annotations():
             assert (read_map(file, annotation.stem) == annotation.map).all()
     assert (read_map(tmp_path / "a.h5", "seed-00001") == annotations()[1].map).all()
-    assert read_stride(tmp_path / "a.h5") == 8
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert file.attrs["stride"] == 8
     counts = read_counts(tmp_path / "a.h5")
     assert counts["count"].tolist() == [a.map.sum(dtype=np.float64) for a in annotations()]
     assert counts[["height", "width"]].to_numpy().tolist() == [[16, 20]] * 3
@@ -167,14 +168,14 @@ def test_a_file_is_complete_or_absent(tmp_path):
 
 def test_what_is_wrong_with_a_file_is_said(tmp_path):
     write_maps(tmp_path / "a.h5", annotations(), 8, "sasnet")
-    with pytest.raises(InputError, match="a.h5: no annotation of seed-9; the file holds 3 maps"):
+    with pytest.raises(InputError, match="a.h5: no annotation of seed-9; .* 3 maps.*snakemake"):
         read_map(tmp_path / "a.h5", "seed-9")
     (tmp_path / "a.h5").write_bytes((tmp_path / "a.h5").read_bytes()[:500])
-    with pytest.raises(InputError, match="a.h5: not HDF5"):
+    with pytest.raises(InputError, match="a.h5: not HDF5.*snakemake"):
         open_maps(tmp_path / "a.h5")
     with h5py.File(tmp_path / "b.h5", "w") as file:
         file["depth"] = 1
-    with pytest.raises(InputError, match="found depth"):
+    with pytest.raises(InputError, match="`map` and the attribute `stride`, found depth.*snakemake"):
         open_maps(tmp_path / "b.h5")
-    with pytest.raises(InputError, match="no such annotations.*snakemake"):
+    with pytest.raises(InputError, match="no such file of annotations.*snakemake"):
         open_maps(tmp_path / "c.h5")

@@ -1,4 +1,4 @@
-"""The name for the contents of files from elsewhere: it changes with what they hold, and with nothing else."""
+"""The name for the contents of the user's files: it changes with what they hold, and with nothing else."""
 
 import json
 import os
@@ -89,11 +89,11 @@ def test_a_file_is_read_once_and_again_when_it_has_changed(folder, monkeypatch):
     assert name_of("model", "weights.pth") == before and read[3:] == ["weights.pth"]
 
 
-@pytest.mark.parametrize("memory", ["", "[", "{}"])
-def test_a_memory_that_is_lost_or_broken_costs_time_only(folder, memory):
+@pytest.mark.parametrize("text", ["", "[", "{}"])
+def test_a_cache_that_is_lost_or_broken_costs_time_only(folder, text):
     before = name_of("model")
-    assert len(json.loads((folder / module.MEMORY).read_text())) == 2
-    (folder / module.MEMORY).write_text(memory)
+    assert len(json.loads((folder / module.CACHE).read_text())) == 2
+    (folder / module.CACHE).write_text(text)
     assert name_of("model") == before
 
 
@@ -106,6 +106,6 @@ def test_what_was_there_once_is_known_when_it_is_gone(folder):
     assert not is_known("mod") and not is_known("other.pth")
 
 
-def test_where_nothing_can_be_remembered_nothing_is(folder):
+def test_a_cache_that_cannot_be_written_costs_time_only(folder):
     (folder / ".snakemake").write_text("in the way")
     assert name_of("model") == name_of("model") != ""

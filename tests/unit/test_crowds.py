@@ -87,13 +87,11 @@ def test_captions_are_lower_case_sentences_that_vary(location, size):
 
 
 def test_unknown_names_and_impossible_crowds_say_what_is_wrong():
-    with pytest.raises(
-        ValueError, match="'moon' is no location of the miniature's crowds; choose one of stadium, concert"
-    ):
+    with pytest.raises(ValueError, match="'moon'.*choose from stadium, concert"):
         render(location="moon")
-    with pytest.raises(ValueError, match="choose one of stadium"):
+    with pytest.raises(ValueError, match="'moon'.*choose from stadium"):
         describe(np.random.default_rng(0), "moon", "few")
-    with pytest.raises(ValueError, match="'vast' is no size of a crowd; choose one of few, group, large"):
+    with pytest.raises(ValueError, match="'vast'.*choose from few, group, large"):
         describe(np.random.default_rng(0), "beach", "vast")
     with pytest.raises(ValueError, match="2000 people do not fit a 96x64 image of a market"):
         render(location="market", people=2000)

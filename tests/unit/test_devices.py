@@ -1,4 +1,4 @@
-"""Leases of GPUs: each job gets its own, a dead job's is free again, a scheduler's choice stands. And shares of cores.
+"""Leases of GPUs: each job gets one, a dead job's is free again, a scheduler's choice is kept. And shares of cores.
 
 Real processes, no real GPUs. About 5 s.
 """
@@ -115,7 +115,7 @@ def test_more_jobs_than_gpus_are_spread_over_them_with_a_warning(tmp_path, caplo
     assert "more GPU jobs at once than GPUs (2): sharing GPU 0 with 2 others. `--resources gpu=2`" in caplog.text
 
 
-def test_a_gpu_to_oneself_comes_before_a_shared_one(tmp_path):
+def test_a_free_gpu_comes_before_a_shared_one(tmp_path):
     with job(tmp_path), job(tmp_path) as (second, second_lease, _), job(tmp_path) as (_, shared, _):
         assert (second_lease, shared) == ("1", "0")
         second.kill()
@@ -159,7 +159,7 @@ def test_where_a_scheduler_names_no_gpus_its_jobs_lease_the_machines(tmp_path, m
 
 
 @pytest.mark.parametrize("visible", ["", " ", "-1", "NoDevFiles"])
-def test_hidden_gpus_are_no_gpus(visible, tmp_path, monkeypatch):
+def test_hidden_gpus_are_not_used(visible, tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     with lease(tmp_path) as gpu:
         assert gpu is None

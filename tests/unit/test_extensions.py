@@ -258,7 +258,7 @@ def test_half_precision_whole_numbers_and_slightly_negative_densities_are_number
         (
             "return torch.zeros(2, 24, 16)",
             "gave maps of 24x16 cells (rows x columns) for 2 images of 24x16 pixels; expected cells of 1, 2, 4 or 8 pixels a "
-            "side, so 16x24, 8x12, 4x6, 2x3, or one less where a side is no multiple",
+            "side, so 16x24, 8x12, 4x6, 2x3, or one less",
         ),
         ("return torch.zeros(2, 1, 1)", "gave maps of 1x1 cells"),
         ("return images[:, 0] / 0.0", "gave numbers that are not finite (NaN or infinity) for 2 images"),
@@ -432,9 +432,7 @@ def test_weights_are_saved_and_loaded_and_the_cost_is_counted():
 
 
 def test_a_scaled_density_needs_a_last_layer_by_name():
-    with pytest.raises(
-        InputError, match="density_scale is 100; Net has no `output_layer` to divide by it, so it must be 1"
-    ):
+    with pytest.raises(InputError, match="density_scale is 100; it must be 1, as Net has no `output_layer`"):
         load_objective(made_of(COUNTER.format(last="last")), 4, 15, 100)
     write("net2.py", COUNTER.format(last="output_layer"))
     network = build("net2.py:Net", task="counting")

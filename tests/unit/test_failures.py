@@ -43,13 +43,13 @@ def test_a_killed_job_is_named_with_the_last_that_it_said(log, tmp_path):
     log("silent.log")
     text = report(tmp_path / "logs", 1000)
     assert text.startswith("2 jobs failed:\n")
-    assert "train.log\n    killed, after it had said: 3 of 500 epochs, 20 min left" in text
-    assert "silent.log\n    killed, after it had said: nothing" in text
+    assert "train.log\n    killed; its last message: 3 of 500 epochs, 20 min left" in text
+    assert "silent.log\n    killed; its last message: none" in text
 
 
 def test_others_are_not(log, tmp_path):
     log("finished.log", f"{TIME} WARNING a prompt has 90 tokens", f"{TIME} INFO done")
-    log("stopped.log", f"{TIME} ERROR train_network was stopped by SIGINT; the same command goes on")
+    log("stopped.log", f"{TIME} ERROR train_network was stopped by SIGINT; run the same command again to resume")
     log("of/an/earlier/run.log", f"{TIME} ERROR train_network failed. No", age=-1)
     assert report(tmp_path / "logs", 1000) == report(tmp_path / "nowhere", 1000) == ""
 

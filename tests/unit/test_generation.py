@@ -311,9 +311,9 @@ def test_a_missing_model_is_named_with_what_was_expected(name, tmp_path, monkeyp
         load_pipeline(name, SETTINGS, "cpu")
 
 
-def test_a_folder_that_holds_something_else_is_told_from_a_missing_one(tmp_path):
+def test_a_folder_that_holds_something_else_is_distinguished_from_a_missing_one(tmp_path):
     (tmp_path / "unet").mkdir()
-    with pytest.raises(InputError, match="the folder holds no such pipeline.*as in resources/models/stable-diffusion"):
+    with pytest.raises(InputError, match="the folder does not hold one.*such as resources/models/stable-diffusion"):
         load_pipeline(str(tmp_path), SETTINGS, "cpu")
 
 
@@ -346,7 +346,7 @@ def test_a_prompt_that_is_too_long_is_named_with_the_words_that_are_cut_off(toke
     long = "Crowd " * 29 + "Beach, Stadium at night"
     check_prompts(tokenizer, [long, "a crowd", long])
     (message,) = warned()
-    assert f"36 tokens, start and end included, and the text encoder reads 32: '{long}'" in message
+    assert f"36 tokens, including start and end, and the text encoder reads 32: '{long}'" in message
     assert "made without ', Stadium at night'" in message
 
 
@@ -397,7 +397,7 @@ def test_half_precision_is_real_on_a_cpu_and_differs_by_rounding(folder, pipelin
 
 @pytest.mark.parametrize("size", [(8, 8), (40, 56), (72, 8), (1024, 768)])
 def test_the_noise_is_that_of_the_seed_in_every_precision_and_batch(size):
-    """In half precision torch draws other numbers where their number is no multiple of 16, as at 40x56."""
+    """In half precision torch draws other numbers if their number is not a multiple of 16, as at 40x56."""
 
     def of(dtype, *seeds):
         unet = SimpleNamespace(config=SimpleNamespace(in_channels=4), dtype=dtype)
@@ -414,5 +414,7 @@ def test_the_noise_is_that_of_the_seed_in_every_precision_and_batch(size):
 def test_pixels_that_are_no_numbers_are_an_error(pipeline):
     broken = copy.deepcopy(pipeline)
     torch.nn.init.constant_(broken.vae.decoder.conv_out.bias, math.nan)
-    with pytest.raises(InputError, match="images 5, 6: pixels that are no numbers .* in float32. Set its `precision`"):
+    with pytest.raises(
+        InputError, match="images 5, 6: in float32, .*pixels that are not numbers.*`precision` to float32"
+    ):
         list(generate(broken, plan(prompts((16, 16)), 5, 2), SETTINGS))

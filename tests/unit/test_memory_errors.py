@@ -222,7 +222,7 @@ def captioner(most):
 def test_captions_are_the_same_with_less_memory():
     pictures = [image for _, image in images()]
     assert list(captioner(3).caption(pictures, batch_size=8)) == [f"image {i}" for i in range(9)]
-    with pytest.raises(InputError, match=r"^not enough memory for a single image\. Take smaller models \(`clip`"):
+    with pytest.raises(InputError, match=r"^not enough memory for a single image\. Use smaller models \(`clip`"):
         list(captioner(0).caption(pictures))
 
 
@@ -283,4 +283,4 @@ def test_a_training_whose_validation_does_not_fit_goes_on_with_smaller_batches(t
 
 
 def test_an_update_is_named_with_its_images():
-    assert training._told([np.zeros((4, 6, 3))]) == "1 image of 6x4 pixels"
+    assert training._describe([np.zeros((4, 6, 3))]) == "1 image of 6x4 pixels"

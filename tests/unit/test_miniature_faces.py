@@ -8,18 +8,15 @@ import pytest
 import torch
 from torchvision.ops import box_iou
 
-from promptmix.miniature.models import faces
-from promptmix.miniature.models.faces import (
+from promptmix.miniature.models.faces import TRAINERS, WORST, multibox_loss, targets
+from promptmix.miniature.rendering.faces import (
     PART,
     SCENE,
-    TRAINERS,
-    aligned_face,
-    degraded,
-    detection_scene,
-    mirrored,
-    multibox_loss,
+    degrade,
+    mirror,
+    render_aligned_face,
+    render_detection_scene,
     render_faces,
-    targets,
 )
 from promptmix.networks.checkpoints import load_weights, read_metadata, read_tensors
 from promptmix.networks.gfpgan import GFPGAN
@@ -101,10 +98,10 @@ def test_grey_is_grey():
 
 def test_in_a_mirror_left_is_right():
     image = next(image for image in portraits(20) if len(image.landmarks))
-    seen = mirrored(image)
+    seen = mirror(image)
     assert (seen.landmarks[:, 0, 0] < seen.landmarks[:, 1, 0]).all()
     assert np.array_equal(seen.image[:, ::-1], image.image)
-    again = mirrored(seen)
+    again = mirror(seen)
     for name in ("image", "parts", "boxes", "landmarks", "hidden"):
         assert np.allclose(getattr(again, name), getattr(image, name), atol=1e-4)
     left = np.argwhere(seen.parts == PART["left eye"])
@@ -113,17 +110,17 @@ def test_in_a_mirror_left_is_right():
 
 
 def test_degraded_faces_keep_their_size_and_lose_the_more_the_further_they_are_reduced():
-    clear = np.stack([aligned_face(np.random.default_rng(i), 32)[0] for i in range(20)])
+    clear = np.stack([render_aligned_face(np.random.default_rng(i), 32)[0] for i in range(20)])
     errors = []
     for worst in (1, 4, 16):
-        bad = np.stack([degraded(np.random.default_rng(i), face, worst) for i, face in enumerate(clear)])
+        bad = np.stack([degrade(np.random.default_rng(i), face, worst) for i, face in enumerate(clear)])
         assert bad.shape == clear.shape and bad.dtype == np.uint8
         errors.append(np.abs(bad.astype(float) - clear).mean())
     assert 0 < errors[0] < 0.8 * errors[1] < 0.64 * errors[2]
 
 
 def test_aligned_faces_have_their_eyes_where_gfpgan_expects_them():
-    images, parts = zip(*(aligned_face(np.random.default_rng(i), 64) for i in range(20)))
+    images, parts = zip(*(render_aligned_face(np.random.default_rng(i), 64) for i in range(20)))
     eyes = np.argwhere(np.stack(parts) == PART["left eye"])[:, 1:].mean(0)
     assert eyes[::-1] == pytest.approx((193 / 8, 240 / 8), abs=2)
     assert images[0].shape == (64, 64, 3) and parts[0].shape == (64, 64)
@@ -135,7 +132,7 @@ def test_aligned_faces_have_their_eyes_where_gfpgan_expects_them():
 def test_targets_lead_the_anchors_to_the_faces():
     places, checked = anchors(SCENE[1], SCENE[0]), 0
     for seed in range(10):
-        scene = detection_scene(np.random.default_rng(seed))
+        scene = render_detection_scene(np.random.default_rng(seed))
         kinds, boxes, landmarks = targets(scene, places)
         assert kinds.shape == (len(places),) and (kinds == 0).sum() > len(places) / 2
         asked = kinds == 1
@@ -156,7 +153,7 @@ def test_targets_lead_the_anchors_to_the_faces():
 
 
 def test_the_loss_is_nothing_for_the_truth_and_sees_only_the_hardest_negatives():
-    scene = next(s for s in (detection_scene(np.random.default_rng(i)) for i in range(9)) if len(s.boxes))
+    scene = next(s for s in (render_detection_scene(np.random.default_rng(i)) for i in range(9)) if len(s.boxes))
     kinds, boxes, landmarks = wanted = [t[None] for t in targets(scene, anchors(SCENE[1], SCENE[0]))]
     logits = torch.stack([(kinds != 1) * 50.0, (kinds == 1) * 50.0], -1)
     assert multibox_loss((boxes, logits, landmarks), wanted) < 1e-6
@@ -210,7 +207,8 @@ def test_the_detector_finds_rendered_faces_and_their_landmarks(restorer):
 
 def test_the_parser_tells_face_from_the_rest(restorer):
     images, parts = (
-        np.stack(a) for a in zip(*(aligned_face(np.random.default_rng([8, i]), restorer.size) for i in range(20)))
+        np.stack(a)
+        for a in zip(*(render_aligned_face(np.random.default_rng([8, i]), restorer.size) for i in range(20)))
     )
     with torch.inference_mode():
         found = restorer.parser.parse(to_tensor(images)).numpy()
@@ -218,8 +216,8 @@ def test_the_parser_tells_face_from_the_rest(restorer):
 
 
 def test_the_restorer_brings_degraded_faces_nearer_to_clear_ones(restorer):
-    clear = np.stack([aligned_face(np.random.default_rng([9, i]), restorer.size)[0] for i in range(20)])
-    bad = np.stack([degraded(np.random.default_rng([9, i]), face, faces.WORST) for i, face in enumerate(clear)])
+    clear = np.stack([render_aligned_face(np.random.default_rng([9, i]), restorer.size)[0] for i in range(20)])
+    bad = np.stack([degrade(np.random.default_rng([9, i]), face, WORST) for i, face in enumerate(clear)])
     with torch.inference_mode():
         restored = restorer.restorer.restore(to_tensor(bad), [torch.Generator().manual_seed(i) for i in range(20)])
 
@@ -233,7 +231,7 @@ def test_the_pipeline_restores_a_rendered_face(restorer):
     count = 0
     for seed in range(5):
         scene = render_faces(np.random.default_rng([10, seed]), 192, 128, 2, (40, 60))
-        bad = degraded(np.random.default_rng(seed), scene.image, 2)
+        bad = degrade(np.random.default_rng(seed), scene.image, 2)
         restored, found = restorer.restore(bad, seed)
         assert np.array_equal(restored, bad) == (found == 0)
         count += found

@@ -83,7 +83,7 @@ def test_the_annotator_beats_the_student_that_it_teaches(dataset, annotator, tmp
     index = Index.open(tmp_path / "prepared/index.csv")
     training = TrainingSettings("rescsrnet", 1e-3, 20, 4, 0, {"width": 0.25}, sigma=1.5, kernel=7)
     checkpoint = train(training, index, None, tmp_path / "run", "cpu")
-    student = load_network("rescsrnet", checkpoint, width=0.25)
-    teacher = load_network(annotator.split("-")[0], MODELS / f"{annotator}.safetensors", width=0.25)
-    errors = [predict(network, index, "test", "cpu")["error"].abs().mean() for network in (student, teacher)]
+    lightweight = load_network("rescsrnet", checkpoint, width=0.25)
+    heavyweight = load_network(annotator.split("-")[0], MODELS / f"{annotator}.safetensors", width=0.25)
+    errors = [predict(network, index, "test", "cpu")["error"].abs().mean() for network in (lightweight, heavyweight)]
     assert errors[1] < 0.8 * errors[0]

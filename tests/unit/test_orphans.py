@@ -1,4 +1,4 @@
-"""Jobs in Slurm's queue that have outlived their Snakemake; what answers here is no Slurm."""
+"""Jobs in Slurm's queue that have outlived their Snakemake; a script takes the place of squeue."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def test_no_slurm_no_orphans(squeue, tmp_path):
     refuse_orphans(tmp_path)
 
 
-def test_jobs_of_other_folders_are_no_orphans(squeue, tmp_path):
+def test_jobs_of_other_folders_are_not_orphans(squeue, tmp_path):
     squeue(f"echo run-1 {tmp_path}/other", f"echo my own job {tmp_path.parent}")
     refuse_orphans(tmp_path)
 
@@ -36,5 +36,7 @@ def test_orphans_are_counted_and_their_runs_are_named(squeue, tmp_path):
 
 def test_a_slurm_that_does_not_answer(squeue, tmp_path):
     squeue("echo 'Unable to contact slurm controller' >&2", "exit 1")
-    with pytest.raises(InputError, match="cannot be told, as `squeue --me` fails: Unable to contact slurm controller"):
+    with pytest.raises(
+        InputError, match=r"`squeue --me` fails: Unable to contact slurm controller\. Run the same command again"
+    ):
         refuse_orphans(tmp_path)

@@ -1,4 +1,4 @@
-"""Lines of progress: seldom, and with what they promise; and that each long stage has them. About 5 s."""
+"""Lines of progress: how often they come and what they say; and that each long stage logs them. About 5 s."""
 
 import logging
 
@@ -22,7 +22,7 @@ from promptmix.training.settings import TrainingSettings
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that goes on when `clock.now` is raised."""
+    """A clock that shows `clock.now`."""
 
     class Clock:
         now = 1000.0
@@ -142,7 +142,7 @@ def test_training(talkative, lines, index, tmp_path):
     assert first_again == "2 of 2 images predicted" and second.startswith("2 of 2 epochs, loss ")
 
 
-def test_a_training_that_is_taken_up_again(lines, index, tmp_path):
+def test_a_training_that_is_resumed(lines, index, tmp_path):
     settings = TrainingSettings("rescsrnet", 1e-3, epochs=3, batch_size=2, seed=1, network_settings={"width": 0.1})
 
     class Killed(Exception):

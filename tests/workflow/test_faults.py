@@ -172,7 +172,7 @@ def test_a_training_that_is_stopped_goes_on_from_its_last_saved_epoch(undisturbe
     result = changed.run(f"{RUN}/checkpoint.safetensors")
     assert result.returncode == 0, result.stdout
     assert jobs(result.stdout) == {"train_network": 1, "total": 1}
-    assert int(re.search(r"Going on after epoch (\d+)", log.read_text())[1]) > 1
+    assert int(re.search(r"Resuming after epoch (\d+)", log.read_text())[1]) > 1
     assert made(changed) == made(undisturbed[0])
 
 

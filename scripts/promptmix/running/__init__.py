@@ -1,1 +1,1 @@
-"""How a job runs, and never what it computes: devices, locks, progress, fingerprints."""
+"""How a job runs, never what it computes: devices, locks, progress, fingerprints."""

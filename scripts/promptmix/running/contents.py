@@ -1,7 +1,7 @@
-"""A name for the contents of files from elsewhere: one that is replaced is noticed, one that is touched is not.
+"""A name for the contents of the user's files: it changes if a file is replaced, and not if only its time changes.
 
-Snakemake goes by times. But files of a fresh clone are newer than results that were made elsewhere from the same files,
-and a file that takes another's place may be older than what was made from that.
+Snakemake compares times, which mislead for such files: after a fresh clone they are newer than results that were copied
+from elsewhere, and a replacement may be older than the results that were made from the file it replaces.
 """
 
 import hashlib
@@ -11,18 +11,18 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-MEMORY = Path(".snakemake/contents.json")
-"""The SHA-256 of files by path, size, times and inode, so that gigabytes are not read at every start. It belongs to what
-Snakemake remembers of the files that it made, and stands beside it."""
+CACHE = Path(".snakemake/contents.json")
+"""The SHA-256 of each file with its size, times and inode, so that gigabytes are not read at every start. It is kept
+beside Snakemake's own records of past runs, to which it belongs."""
 
 
 @cache
 def contents(*paths: str) -> str:
-    """Return 16 hexadecimal digits for the contents of files and folders, "" if none of them is there.
+    """Return 16 hexadecimal digits for the contents of files and folders, "" if none of them exists.
 
-    Times do not count, nor where files and folders lie, nor hidden files.
+    They do not depend on times, on where the files and folders are, or on hidden files.
     """
-    known = _remembered()
+    known = _read_cache()
     hashes = {}
     digest = hashlib.sha256()
     for number, path in enumerate(paths):
@@ -31,19 +31,19 @@ def contents(*paths: str) -> str:
             hashes[key] = _hash(file, known.get(key))
             digest.update(f"{number} {name} {hashes[key][-1]}\n".encode())
     if any(known.get(key) != found for key, found in hashes.items()):
-        _remember(known | hashes)
+        _write_cache(known | hashes)
     return digest.hexdigest()[:16] if hashes else ""
 
 
 @cache
 def is_known(path: str) -> bool:
-    """Tell whether `contents` has ever found this file, or a file in this folder."""
+    """Return whether `contents` has ever found this file, or a file in this folder."""
     path = str(Path(path))
-    return any(key == path or key.startswith(f"{path}/") for key in _remembered())
+    return any(key == path or key.startswith(f"{path}/") for key in _read_cache())
 
 
 def _files(path: Path) -> Iterator[tuple[str, Path]]:
-    """Yield a file, or the files in a folder, each with its name from there."""
+    """Yield a file, or the files in a folder, each with its path relative to that folder ("" for a single file)."""
     if path.is_file():
         yield "", path
     for folder, folders, names in os.walk(path, followlinks=True):
@@ -54,7 +54,7 @@ def _files(path: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _hash(file: Path, known: list | None) -> list:
-    """Return size, times and inode of a file, and its SHA-256: the known one, if all else is as it was."""
+    """Return the size, times and inode of a file, and its SHA-256: the known one if the others are unchanged."""
     stat = file.stat()
     state = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
     if known and known[:-1] == state:
@@ -63,18 +63,18 @@ def _hash(file: Path, known: list | None) -> list:
         return [*state, hashlib.file_digest(opened, "sha256").hexdigest()]
 
 
-def _remembered() -> dict[str, list]:
+def _read_cache() -> dict[str, list]:
     try:
-        return json.loads(MEMORY.read_text(encoding="utf-8"))
+        return json.loads(CACHE.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
 
 
-def _remember(hashes: dict[str, list]) -> None:
-    temporary = MEMORY.with_name(f"{MEMORY.name}.{os.getpid()}")
+def _write_cache(hashes: dict[str, list]) -> None:
+    temporary = CACHE.with_name(f"{CACHE.name}.{os.getpid()}")
     try:
-        MEMORY.parent.mkdir(exist_ok=True)
+        CACHE.parent.mkdir(exist_ok=True)
         temporary.write_text(json.dumps(hashes), encoding="utf-8")
-        temporary.replace(MEMORY)
+        temporary.replace(CACHE)
     except OSError:
-        pass  # where nothing can be written, files are read at every start
+        pass  # where the cache cannot be written, files are read at every start

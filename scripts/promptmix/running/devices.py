@@ -1,8 +1,8 @@
 """Which device a job computes on, and with how many threads.
 
-Snakemake limits how many GPU jobs run at once (`--resources gpu=N`), but does not tell a job which GPU is its own.
-So a job leases one: it holds a lock on a file for as long as it lives, and the kernel releases the lock when the job
-ends, however it ends. Jobs choose among what CUDA_VISIBLE_DEVICES names, so a scheduler that has set it wins.
+Snakemake limits how many GPU jobs run at once (`--resources gpu=N`), but does not tell a job which GPU to use. So a job
+leases one: it locks a file for as long as it runs, and the kernel releases the lock when the job ends, however it ends.
+Jobs choose among the GPUs that CUDA_VISIBLE_DEVICES names, so a scheduler's choice is respected.
 """
 
 import fcntl
@@ -19,20 +19,20 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 SCHEDULERS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID", "_CONDOR_SLOT")
-"""Variables by which Slurm, PBS, LSF, Grid Engine and HTCondor name a job, or its place on the machine."""
+"""Variables in which Slurm, PBS, LSF, Grid Engine and HTCondor give a job's number, or its slot on the machine."""
 
 DEVICES = Path("/dev")
-"""Where the kernel names the devices of the machine."""
+"""Where the kernel lists the devices of the machine."""
 
 CGROUP, CGROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
-"""Which control groups this process is in, and where the kernel shows them."""
+"""The control groups of this process, and the folder in which the kernel shows all of them."""
 
 
 def gpus() -> list[str]:
     """Return the names of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES spells them.
 
-    Without that variable: the first numbers, as many as there are NVIDIA devices. CUDA counts the devices that it sees
-    from 0, also where the only one is called nvidia5, as in a container with one GPU of several.
+    Without that variable, they are numbered from 0, one number per NVIDIA device. CUDA numbers the devices that it sees
+    from 0 even if the only one is called nvidia5, as in a container that is given one GPU of several.
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
@@ -45,14 +45,15 @@ def gpus() -> list[str]:
 def lease(folder: Path | None = None) -> Iterator[str | None]:
     """Lease a GPU that no other job of this machine holds, and make it the only visible one; yield its name.
 
-    To be called before torch is imported. If all GPUs are taken, as the user has allowed more jobs than there are
-    GPUs, one is shared with as few others as can be. Yields None on a machine without a GPU.
+    Call this before torch is imported. If all GPUs are taken, because the user allows more jobs than there are GPUs,
+    the job shares the GPU that has the fewest jobs. Yields None on a machine without a GPU.
 
-    A scheduler that has given its job several GPUs may number them from 0, as in every other job of the same machine;
-    they are leased among the processes of that job. If it has given one, that is the one.
+    If a scheduler has given the job one GPU, that one is used without a lease. If it has given several, they are leased
+    among the processes of that job only: schedulers may number them from 0 in every job, so equal names in two jobs of
+    one machine can be different GPUs.
 
     Args:
-        folder: where the locks lie; the user's part of the temporary folder by default.
+        folder: where the lock files are; by default a folder of the user's in the temporary folder.
     """
     names = gpus()
     scheduled = [f"{name}-{os.environ[name]}-" for name in SCHEDULERS if name in os.environ][:1]
@@ -66,11 +67,11 @@ def lease(folder: Path | None = None) -> Iterator[str | None]:
         (file, name, others)
         for others in count()
         for name in names
-        if (file := _locked(folder / re.sub(r"[^\w.-]", "-", f"{chosen}{name}-{others}.lock"))) is not None
+        if (file := _try_lock(folder / re.sub(r"[^\w.-]", "-", f"{chosen}{name}-{others}.lock"))) is not None
     )
     if others:
         log.warning(
-            "more GPU jobs at once than GPUs (%d): sharing GPU %s with %d other%s. `--resources gpu=%d` gives each its own",
+            "more GPU jobs at once than GPUs (%d): sharing GPU %s with %d other%s. `--resources gpu=%d` avoids that",
             *(len(names), name, others, "s" if others > 1 else "", len(names)),
         )
     try:
@@ -80,8 +81,8 @@ def lease(folder: Path | None = None) -> Iterator[str | None]:
         os.close(file)
 
 
-def _locked(path: Path) -> int | None:
-    """Return a file that is locked until it is closed, None if another process has locked it."""
+def _try_lock(path: Path) -> int | None:
+    """Lock a file until it is closed and return its descriptor; None if another process has locked it."""
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -92,26 +93,26 @@ def _locked(path: Path) -> int | None:
 
 
 def cores() -> int:
-    """Return how many cores this process can keep busy: those that it may run on, or fewer if its time is limited."""
+    """Return how many cores this process can keep busy: those it may run on, or fewer if its CPU time is limited."""
     return max(1, int(min(len(os.sched_getaffinity(0)), _quota())))
 
 
 def threads(jobs: int, limit: int | None = None) -> int:
-    """Return the threads of each of so many jobs at once, so that together they have no more threads than cores.
+    """Return how many threads each of `jobs` simultaneous jobs gets, so that together they do not exceed the cores.
 
-    Jobs that together start more threads than there are cores run many times slower than one after the other.
+    Jobs that together start more threads than there are cores take many times longer than one after the other.
 
     Args:
-        limit: cores that the jobs may take, where that is less than this process could keep busy.
+        limit: the most cores that the jobs may use together; None for all that this process can keep busy.
     """
     return max(1, min(cores(), limit or math.inf) // max(1, jobs))
 
 
 def _quota() -> float:
-    """Return the cores' worth of time that control groups leave to this process, as `docker run --cpus` sets it."""
+    """Return this process's limit of CPU time, in cores, as `docker run --cpus` sets it; infinite if there is none."""
     quotas = [math.inf]
     for line in CGROUP.read_text().splitlines():
-        _, controllers, path = line.split(":", 2)  # of version 2 without controllers
+        _, controllers, path = line.split(":", 2)  # version 2 names no controllers
         if controllers and "cpu" not in controllers.split(","):
             continue
         inner = CGROUPS / controllers / path.lstrip("/")

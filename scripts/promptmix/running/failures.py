@@ -1,23 +1,24 @@
-"""Which jobs of a run have failed, and why: what their logs end with (`promptmix.running.job`)."""
+"""Which jobs of a run have failed, and why, from the last messages of their logs (see `promptmix.running.job`)."""
 
 import re
 from pathlib import Path
 
 LINE = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ([A-Z]+) ", flags=re.M)
-"""How a message in a log begins."""
+"""The beginning of a message in a log."""
 
 MOST = 20
-"""Jobs to name; the others are counted."""
+"""The most jobs to name; any more are only counted."""
 
 
 def report(logs: str | Path, since: float) -> str:
-    """Return a list of the jobs that have failed since a time (in seconds since 1970), each with its log and the reason.
+    """Return a text that lists the jobs that failed since a time (seconds since 1970), with log and reason; "" if none.
 
-    A job that ends well says "done" at last, and one that was told to stop says so. What ends otherwise was killed, as
-    the kernel does if memory runs out, and the last that it said is shown. "" if there is nothing to tell.
+    The last message of a job that succeeded is "done", that of a failed one is an error, and one that was stopped says
+    so. A log that ends in any other way is that of a killed job (the kernel kills jobs if memory runs out): its last
+    message is shown.
 
     Args:
-        logs: folder of the logs. Jobs that could not even start have none, and are not here.
+        logs: folder of the logs. A job that could not even start has no log and is not listed.
     """
     found = []
     for file in sorted(Path(logs).rglob("*.log")):
@@ -29,7 +30,7 @@ def report(logs: str | Path, since: float) -> str:
         if what == "done" or " was stopped by SIG" in what:
             continue
         if level != "ERROR":
-            what = f"killed, after it had said: {what or 'nothing'}"
+            what = f"killed; its last message: {what or 'none'}"
         found.append(f"  {file}\n    " + what.replace("\n", "\n    "))
     if not found:
         return ""

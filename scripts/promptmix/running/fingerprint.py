@@ -1,8 +1,8 @@
-"""A name for the code that a rule runs, so that changed code reruns what it changed and nothing else.
+"""A name for the code that a rule runs, so that a change of the code reruns the rules that use it and no others.
 
-The name covers the rule's script and every module of this project that it imports, directly or not, and a user's own
-code. It is blind to comments, docstrings and layout. Modules that decide how a job runs but not what it computes are left
-out.
+The name covers the rule's script, every module of this project that it imports, directly or not, and the user's own
+code. It does not depend on comments, docstrings and layout. Modules that decide how a job runs but not what it computes
+are left out.
 """
 
 import ast
@@ -15,7 +15,7 @@ from promptmix import extensions
 SCRIPTS = Path(__file__).resolve().parents[2]
 
 WITHOUT_EFFECT = "promptmix.running"
-"""The package whose modules decide how a job runs and not what it computes: their changes change no result."""
+"""The package whose modules decide how a job runs and not what it computes: changing them changes no result."""
 
 
 @cache
@@ -23,12 +23,12 @@ def fingerprint(script: str, *modules: str) -> str:
     """Return 16 hexadecimal digits for `scripts/{script}.py` and all local modules that it imports.
 
     Args:
-        script: name of the script, without ending.
-        modules: local modules that are imported by a name only known when the script runs, such as a network's, and
-            references to a user's own code (`promptmix.extensions`). Of that, the modules beside it count too.
+        script: name of the script, without its ending.
+        modules: local modules whose names are known only when the script runs, such as a network's, and references to
+            the user's own code (`promptmix.extensions`); the modules in its folder that it imports are covered too.
 
     Raises:
-        InputError: a reference to nothing, or to what is not Python.
+        InputError: a referenced file does not exist or is not Python.
     """
     digest = hashlib.sha256(_code(SCRIPTS / f"{script}.py").encode())
     for text in sorted(f"\n# {module}\n{_code(file)}" for file, module in covered(script, *modules).items()):
@@ -49,10 +49,10 @@ def covered(script: str, *modules: str) -> dict[Path, str]:
 
 
 def _reachable(modules: set[tuple[Path, str]]) -> dict[Path, str]:
-    """Return the files of some modules and of the local modules that these import, with the modules' names.
+    """Return the files of the given modules and of all local modules that they import, with the modules' names.
 
     Args:
-        modules: each with the folder that it is imported from. A user's code finds its own folder's modules first.
+        modules: (folder, module). Imports are looked up in that folder, such as the user's, and then in SCRIPTS.
     """
     found, waiting, seen = {}, list(modules), set()
     while waiting:
@@ -68,14 +68,14 @@ def _reachable(modules: set[tuple[Path, str]]) -> dict[Path, str]:
         found[file] = module
         inside = f"{module}.__init__" if file.name == "__init__.py" else module
         names = _imports(file, inside)
-        if "site-packages" in folder.parts:  # of an installed package, not of all that is installed
+        if "site-packages" in folder.parts:  # follow imports within an installed package, not into all the others
             names = {name for name in names if name.partition(".")[0] == module.partition(".")[0]}
         waiting.extend((folder, name) for name in names)
     return found
 
 
 def _file(folder: Path, module: str) -> Path | None:
-    """Return the file of a local module, None for others and for names inside modules."""
+    """Return the file of a local module; None for modules from elsewhere and for names that a module defines."""
     return next((file for file in extensions.candidates(folder, module) if file.is_file()), None)
 
 
@@ -84,7 +84,7 @@ def _tree(file: Path) -> ast.Module:
     tree = extensions.parse(file)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
-        if isinstance(body, list):  # texts that stand alone: docstrings, of attributes too
+        if isinstance(body, list):  # drop docstrings, also those of attributes
             node.body = [line for line in body if not _is_text(line)] or [ast.Pass()]
     return tree
 
@@ -99,12 +99,12 @@ def _code(file: Path) -> str:
 
 
 def _text(node: ast.AST | list | object) -> str:
-    """Return a syntax tree as a text that is the same in all versions of Python; `ast.unparse` and `ast.dump` are not."""
+    """Return a syntax tree as a text that does not depend on Python's version, as `ast.unparse` and `ast.dump` do."""
     if isinstance(node, list):
         return f"[{', '.join(map(_text, node))}]"
     if not isinstance(node, ast.AST):
         return repr(node)
-    # Which fields there are differs; those that are empty say nothing. `kind` is that of u"text".
+    # Versions differ in which empty fields a node has, so these are left out. `kind` marks u"text".
     fields = [(name, value) for name, value in ast.iter_fields(node) if value is not None and value != []]
     return f"{type(node).__name__}({', '.join(f'{name}={_text(value)}' for name, value in fields if name != 'kind')})"
 

@@ -1,6 +1,6 @@
-"""What every job does first and last: log, device, threads, and one clear line if it fails.
+"""What every job does first and last: open the log, lease a device, set the threads, report a failure in one line.
 
-The only module of the library that is handed Snakemake's object, of which it uses log, threads, resources and output.
+No other module of the library gets Snakemake's object; this one uses its rule, log, threads, resources and output.
 """
 
 import ctypes
@@ -20,29 +20,29 @@ from promptmix.running.devices import lease
 
 
 class Stopped(KeyboardInterrupt):
-    """The job was told to end."""
+    """The job has received a signal to end; the argument is the signal's name."""
 
 
 @contextmanager
 def start(snakemake) -> Iterator[str]:
-    """Run a rule's script inside this; yields "cuda" or "cpu".
+    """Run a rule's script inside this context; yields "cuda" or "cpu".
 
-    Messages go to the rule's log file and, from warnings on, to the terminal. torch gets the rule's threads. An error
-    ends the job with a last line that says what went wrong; what the user can mend (`InputError`, a full disk) comes
-    without a traceback on the terminal, and with it in the log. SIGINT and SIGTERM end it in good order, and so does the
-    end of Snakemake.
+    Messages go to the rule's log file; warnings and errors also go to the terminal. torch gets the rule's threads. If
+    an error ends the job, its last message says what went wrong. The log then also has the traceback; the terminal has
+    it unless the user can correct the error (`InputError`, a full disk, too little GPU memory). SIGINT, SIGTERM and the
+    end of Snakemake end the job cleanly.
     """
     _log_to(snakemake.log[0] if snakemake.log else None)
     log = logging.getLogger(snakemake.rule)
     for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) != signal.SIG_IGN:  # as a shell script sets it for what it starts with &
+        if signal.getsignal(number) != signal.SIG_IGN:  # a shell script ignores SIGINT for what it starts with &
             signal.signal(number, _stop)
     _end_with_parent()
     os.environ["OMP_NUM_THREADS"] = str(snakemake.threads)
     try:
         clear_leftovers(snakemake.output)
         resources = snakemake.resources
-        if resources.get("gpu", 0) or "gpu" in resources.get("gres", ""):  # the latter on some clusters
+        if resources.get("gpu", 0) or "gpu" in resources.get("gres", ""):  # some clusters need gres instead of gpu
             with lease() as gpu:
                 log.info("computing on %s, %d threads", "the CPU" if gpu is None else f"GPU {gpu}", snakemake.threads)
                 yield "cpu" if gpu is None else "cuda"
@@ -50,17 +50,17 @@ def start(snakemake) -> Iterator[str]:
             yield "cpu"
         log.info("done")
     except Stopped as stopped:
-        log.error("%s was stopped by %s; the same command goes on", snakemake.rule, stopped)
+        log.error("%s was stopped by %s; run the same command again to resume", snakemake.rule, stopped)
         sys.exit(128 + signal.Signals[str(stopped)])
     except Exception as error:
         log.info("%s", traceback.format_exc())
         if reason := no_room(error):
             folder = Path(snakemake.output[0]).parent if snakemake.output else Path()
             error = InputError(
-                f"No room for a file in {folder} ({reason}). Make room, and give the same command again: what is "
-                "finished is kept, and nothing half-written is"
+                f"No room for a file in {folder} ({reason}). Make room and run the same command again: finished files "
+                "are kept, half-written ones are not"
             )
-        if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported here
+        if type(error).__name__ == "OutOfMemoryError":  # torch's; torch is not imported here
             said = str(error).split("\n")[0]
             error = InputError(f"If other jobs share the GPU, run fewer at once (`--resources gpu=1`). {said}")
         what = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
@@ -93,10 +93,10 @@ def _stop(number: int, _) -> None:
 
 
 def _end_with_parent() -> None:
-    """Let the kernel send SIGTERM when Snakemake ends, however it ends.
+    """Make the kernel send this job SIGTERM when Snakemake ends, however it ends.
 
-    It starts each job from a thread that waits for it. A job that outlived it would compute, on the same GPU, beside
-    the one that a next Snakemake starts for the same files.
+    A job that outlived Snakemake would write the same files, on the same GPU, as the job that the next Snakemake
+    starts. The kernel watches the thread that started the job; Snakemake's thread waits until the job has ended.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG

@@ -1,9 +1,9 @@
-"""Which of Snakemake's locks are left over from one that was killed.
+"""Clear away Snakemake's stale locks: those of a Snakemake that was killed.
 
-While Snakemake runs, files in .snakemake/locks name what it reads and writes, and a second one that would write the
-same is refused. `kill -9` or a power cut leaves these files behind, and then the same command is refused as well, until
-someone runs it with `--unlock`. So each Snakemake here also holds a lock that the kernel releases, however it ends; when
-nobody holds that, what lies in .snakemake/locks is of the dead.
+While Snakemake runs, files in .snakemake/locks name what it reads and writes, and a second Snakemake that would write
+the same files is refused. `kill -9` or a power cut leaves these files behind, and then the same command is refused too,
+until someone runs it with `--unlock`. To avoid that, each Snakemake here also holds a lock that the kernel releases
+when the process ends, however it ends. If no process holds this lock, all files in .snakemake/locks are stale.
 """
 
 import fcntl
@@ -13,27 +13,29 @@ from pathlib import Path
 from typing import IO
 
 
-def join(
+def hold_and_clear(
     folder: str | Path = ".snakemake", cluster: bool = False, check: Callable[[], None] | None = None
 ) -> IO[str] | None:
-    """Hold a lock shared by all living Snakemakes of a folder, and clear away the locks of dead ones if it is the first.
+    """Hold a lock that all running Snakemakes of a folder share; if no other holds it, delete stale files in `locks/`.
 
-    What could be locks of another machine is kept: not all network file systems show each machine the others' locks.
-    Where a file system has none at all, nothing is done.
+    Files that may be locks of another machine are kept, as some network file systems do not show a machine the locks of
+    the others. On a file system without locks, nothing is done.
 
     Args:
-        folder: Snakemake's own.
+        folder: Snakemake's own folder.
         cluster: whether this Snakemake's jobs run on other machines, and so may outlive it.
-        check: called before locks of dead ones whose jobs did so are cleared away; what it raises is passed on.
+        check: called before stale locks are deleted if the Snakemake that left them ran jobs on other machines. It may
+            raise an exception to keep the locks; the exception is passed on.
 
     Returns:
-        An open file that holds the lock until the process ends; to be kept. None if nothing is locked.
+        An open file: the lock is held until it is closed or the process ends, so keep a reference. None if the folder
+        cannot be written or locked.
     """
     folder = Path(folder)
     try:
         folder.mkdir(exist_ok=True)
         file = open(folder / "running", "a+")  # noqa: SIM115
-    except OSError:  # a folder that may only be read, as for a dry run
+    except OSError:  # the folder is read-only, which suffices for a dry run
         return None
     host = socket.gethostname()
     try:

@@ -1,4 +1,4 @@
-"""How far a long stage has come: a line in the log, now and then."""
+"""How far a long stage has come: a line in the log at intervals."""
 
 import logging
 import time
@@ -8,18 +8,18 @@ from typing import TypeVar
 log = logging.getLogger(__name__)
 
 EVERY = 10
-"""Seconds between two lines. Of what takes less, nothing is said."""
+"""Least seconds between two lines. A stage that takes less time logs none."""
 
 T = TypeVar("T")
 
 
 class Progress:
-    """Counts what is done, and says now and then how much that is, of how much, and how long the rest will take.
+    """Counts finished items, and logs at intervals how many of the total are done and how long the rest will take.
 
     Args:
-        total: what there is to do.
-        what: its name in the plural, such as "images captioned".
-        done: what an earlier run has done.
+        total: number of items.
+        what: what is counted, in the plural, such as "images captioned".
+        done: number of items that an earlier run has finished.
     """
 
     def __init__(self, total: int, what: str, done: int = 0):
@@ -27,11 +27,11 @@ class Progress:
         self._begun = self._said = time.monotonic()
 
     def add(self, number: int = 1, note: str = "", say: bool = False) -> None:
-        """Count `number` more as done.
+        """Count `number` more items as done.
 
         Args:
-            note: what else there is to say, such as the loss.
-            say: whether to say it in any case.
+            note: further text for the line, such as the loss.
+            say: log a line now, even if the last one was less than EVERY seconds ago.
         """
         self.done += number
         now = time.monotonic()
@@ -46,11 +46,11 @@ class Progress:
 
 
 def progress(items: Iterable[T], total: int, what: str, size: Callable[[T], int] = lambda _: 1) -> Iterator[T]:
-    """Yield items, and say now and then how far that is; an item is done when the next one is asked for.
+    """Yield items and log the progress at intervals; an item counts as done when the next one is requested.
 
     Args:
         total, what: see `Progress`.
-        size: what an item counts, such as the number of images in a batch.
+        size: how much an item counts, such as the number of images in a batch.
     """
     watch = Progress(total, what)
     for item in items:
@@ -59,7 +59,7 @@ def progress(items: Iterable[T], total: int, what: str, size: Callable[[T], int]
 
 
 def duration(seconds: float) -> str:
-    """Return a time in words, such as "40 s", "12 min", "3 h 20 min"."""
+    """Return a duration as text, such as "40 s", "12 min", "3 h 20 min"."""
     if seconds < 99.5:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

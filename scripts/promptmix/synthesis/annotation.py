@@ -1,4 +1,4 @@
-"""Annotate images with a heavyweight network, or a user's own function (paper, section III, third stage)."""
+"""Annotate images with a heavyweight network or the user's own function (paper, section III, third stage)."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -20,7 +20,7 @@ CELLS = (1, 2, 4, 8)
 """Pixels per cell of a function's density maps, along a side."""
 
 FARTHEST = 1000.0
-"""Metres: what is farther is taken for another unit."""
+"""Largest depth in metres that a function may return; larger numbers are probably in another unit."""
 
 
 def load_annotator(
@@ -35,7 +35,7 @@ def load_annotator(
         weights: the file of the network's weights.
 
     Raises:
-        InputError: no weights, others than the network's, or a function that cannot be imported.
+        InputError: the weights are missing or do not fit the network, or the function cannot be imported.
     """
     if extensions.is_reference(reference):
         return Function(reference, task)
@@ -43,20 +43,21 @@ def load_annotator(
 
 
 class Function(nn.Module):
-    """A user's own function from images to maps, in the place of a network.
+    """The user's own function from images to maps, used like a network.
 
-    The function is called with images of one size, (N, 3, H, W) uint8 RGB on the job's device, and returns a map of
-    each, (N, h, w) or (N, 1, h, w). For counting it holds the people in each cell, and a cell has 1, 2, 4 or 8 pixels a
-    side; at the right and lower edge cells may be partial or missing. For depth it holds metres in each pixel, 0 where
-    they are unknown. Slightly negative densities are kept, as those of CSRNet are: without them counts would rise.
+    The function is called with images of one size, (N, 3, H, W) uint8 RGB on the job's device, and returns one map per
+    image, (N, h, w) or (N, 1, h, w). A map for counting has the number of people in each cell, where the side of a cell
+    is 1, 2, 4 or 8 pixels; cells at the right and lower edge may be partial or missing. A map for depth has the depth
+    of each pixel in metres, 0 where it is unknown. Slightly negative densities are kept, as those of CSRNet are:
+    without them counts would rise.
 
     Args:
-        reference: to the function, see `promptmix.extensions`.
+        reference: the function's, see `promptmix.extensions`.
         task: "counting" or "depth".
     """
 
     mean, std = (0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255)
-    """Images come as bytes, as far as numbers in floating point can."""
+    """With these the input of `density` and `depth` is in [0, 255], up to rounding of floating-point numbers."""
 
     def __init__(self, reference: str, task: str):
         super().__init__()
@@ -66,14 +67,14 @@ class Function(nn.Module):
             raise InputError(f"{reference} is {type(self._function).__name__}; expected a function")
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
-        """Return the size of the map: every pixel lies in a cell, so no image is padded."""
+        """Return the size of the map: the cells cover every pixel, so no image is padded."""
         return map_shape(height, width, self.stride)
 
     def density(self, image: Tensor) -> Tensor:
         """Return people per cell of 8 pixels a side, (N, 1, ceil(H/8), ceil(W/8)), of RGB in [0, 255], (N, 3, H, W).
 
         Raises:
-            InputError: the function fails, or gives something else than density maps.
+            InputError: the function fails or does not return density maps.
         """
         maps = self._maps(image)
         height, width = image.shape[-2:]
@@ -86,7 +87,7 @@ class Function(nn.Module):
             sizes = ", ".join("x".join(map(str, map_shape(height, width, cell))) for cell in CELLS)
             self._refuse(
                 f"maps of {maps.shape[2]}x{maps.shape[3]} cells (rows x columns)",
-                f"cells of 1, 2, 4 or 8 pixels a side, so {sizes}, or one less where a side is no multiple",
+                f"cells of 1, 2, 4 or 8 pixels a side, so {sizes}, or one less where a side is not a multiple",
                 image,
             )
         lowest, fewest = float(maps.amin()), float(maps.sum((1, 2, 3)).amin())
@@ -101,7 +102,7 @@ class Function(nn.Module):
         """Return metres, (N, 1, H, W), of RGB in [0, 255], (N, 3, H, W).
 
         Raises:
-            InputError: the function fails, or gives something else than depth maps.
+            InputError: the function fails or does not return depth maps.
         """
         maps = self._maps(image)
         if maps.shape[2:] != image.shape[2:]:
@@ -113,9 +114,9 @@ class Function(nn.Module):
         return maps
 
     def _maps(self, image: Tensor) -> Tensor:
-        """Return what the function gives, (N, 1, h, w) float32 on the images' device, all numbers finite."""
+        """Return the function's maps, (N, 1, h, w) float32 on the images' device, all numbers finite."""
         images = image.round().to(torch.uint8).contiguous()
-        with extensions.explained(self.reference, f"failed on {_told(image)}"):
+        with extensions.explained(self.reference, f"failed on {_describe(image)}"):
             maps = self._function(images)
         expected = f"a tensor of ({len(image)}, h, w) or ({len(image)}, 1, h, w), one map per image"
         if not isinstance(maps, Tensor):
@@ -130,10 +131,10 @@ class Function(nn.Module):
         return maps.to(image.device, torch.float32)
 
     def _refuse(self, found: str, expected: str, image: Tensor) -> None:
-        raise InputError(f"{self.reference} gave {found} for {_told(image)}; expected {expected}")
+        raise InputError(f"{self.reference} gave {found} for {_describe(image)}; expected {expected}")
 
 
-def _told(image: Tensor) -> str:
+def _describe(image: Tensor) -> str:
     number, height, width = len(image), *image.shape[-2:]
     return f"{number} image{'s' if number > 1 else ''} of {width}x{height} pixels"
 
@@ -145,20 +146,20 @@ def annotate(
     stride: int = 8,
     batch_pixels: int = BATCH_PIXELS,
 ) -> Iterator[Annotation]:
-    """Yield an annotation of each image, not always in the order of the images.
+    """Yield an annotation for each image, not always in the order of the images.
 
     A density map is summed over blocks to the stride of the network that will be trained on it, which keeps the count
-    (choice 4: the paper does not name a resolution). Depth is as the network gives it, in each pixel. Images of equal
-    size go through the network together, fewer of them where memory does not suffice.
+    (choice 4: the paper does not name a resolution). Depth maps have one value per pixel, unchanged. Images of one size
+    are predicted together, and in smaller batches if memory does not suffice.
 
     Args:
         network: one of `promptmix.networks`, on the device, or a `Function`.
         images: file stem and (H, W, 3) uint8 RGB of each image; read one after the other.
         stride: image pixels per cell of the annotations, along a side; 1 for depth.
-        batch_pixels: image pixels to predict at once; an image that has more goes alone.
+        batch_pixels: most image pixels to predict at once; an image that has more is predicted alone.
 
     Raises:
-        ValueError: the network's own stride does not divide `stride`.
+        ValueError: `stride` is not a multiple of the network's own stride.
         InputError: memory does not suffice for a single image.
     """
     if stride % network.stride:
@@ -179,7 +180,7 @@ def annotate(
 
 
 def _batches(images: Iterable[tuple[str, np.ndarray]], pixels: int) -> Iterator[list[tuple[str, np.ndarray]]]:
-    """Yield lists of images of one size with at most so many pixels together, or of one image."""
+    """Yield lists of images of one size, each with at most `pixels` pixels in total or with a single image."""
     waiting: dict[tuple[int, int], list] = {}
     for stem, image in images:
         size = image.shape[:2]

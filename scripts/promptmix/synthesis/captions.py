@@ -1,8 +1,8 @@
 """Caption images with ClipCap (paper, section III, first stage).
 
-CLIP's image encoder gives the features, ClipCap's mapper turns them into embeddings, and GPT-2 writes on from there.
-Source: github.com/rmokady/CLIP_prefix_caption (MIT). Settings for the published checkpoint: CLIP
-`openai/clip-vit-base-patch32`, tokeniser `openai-community/gpt2`, a prefix of 10, features as they are (MLP mapper).
+CLIP's image encoder computes features, ClipCap's mapper turns them into embeddings, and GPT-2 continues these with a
+text. Source: github.com/rmokady/CLIP_prefix_caption (MIT). Settings for the published checkpoint (MLP mapper): CLIP
+`openai/clip-vit-base-patch32`, tokeniser `openai-community/gpt2`, a prefix of 10, features not normalised.
 """
 
 import os
@@ -20,7 +20,7 @@ from promptmix.networks.checkpoints import load_network
 from promptmix.out_of_memory import in_parts
 
 STOP = "."
-"""The text that ends a caption and stays in it, as with the authors."""
+"""The text that ends a caption; it stays in the caption, as in the authors' code."""
 
 
 class Captioner:
@@ -32,9 +32,12 @@ class Captioner:
         weights: ClipCap's checkpoint.
         settings: of `promptmix.networks.clipcap.ClipCap`.
         decoding: "greedy" or "beam".
-        max_tokens: length of a caption that does not stop by itself (the authors: 67).
-        normalise: scale the features to length 1, as the transformer mapper wants them.
+        max_tokens: most tokens of a caption, for those without a STOP (the authors: 67).
+        normalise: scale the features to length 1, as the transformer mapper needs them.
         device: where to compute.
+
+    Raises:
+        InputError: a folder or file is missing or does not hold what is expected, or an unknown `decoding`.
     """
 
     def __init__(
@@ -59,14 +62,14 @@ class Captioner:
         self.decoding, self.max_tokens, self.normalise = decoding, max_tokens, normalise
 
     def caption(self, images: Iterable[np.ndarray], batch_size: int = 32) -> Iterator[str]:
-        """Yield a caption for each (H, W, 3) uint8 RGB image, in order; empty where the network has nothing to say.
+        """Yield a caption for each (H, W, 3) uint8 RGB image, in order; it can be empty.
 
         Raises:
             InputError: memory does not suffice for a single image.
         """
         images = iter(images)
         batches = iter(lambda: list(islice(images, batch_size)), [])
-        advice = "Take smaller models (`clip` and `weights` of the captioner)"
+        advice = "Use smaller models (`clip` and `weights` of the captioner)"
         for _, captions in in_parts(batches, self._captions_of, advice):
             yield from captions
 
@@ -90,9 +93,12 @@ def clean(text: str) -> str:
 
 
 def _pretrained(kind, source: str):
-    """Load from a folder or the Hub's cache; a folder that is not there is named as such.
+    """Load a transformers object from a folder or the Hub's cache.
 
-    A whole CLIP holds more than its image encoder, and transformers would list every tensor that is left over.
+    transformers' messages are silenced: a CLIP has more than its image encoder, and they would list all other tensors.
+
+    Raises:
+        InputError: the folder does not exist, or does not hold such an object.
     """
     verbosity = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()
@@ -102,8 +108,8 @@ def _pretrained(kind, source: str):
     except (OSError, ValueError) as error:
         where = "The folder exists, but does not hold it" if os.path.isdir(source) else "There is no such folder"
         raise InputError(
-            f"{source}: no {kind.__name__} could be loaded. {where}, and it could not be fetched from the Hub by that "
-            f"name. Give a folder in transformers' format, such as resources/models/clip. ({error})"
+            f"{source}: no {kind.__name__} could be loaded. {where}, and the Hub's cache has no model of that name. "
+            f"Give a folder in transformers' format, such as resources/models/clip. ({error})"
         ) from error
     finally:
         transformers_logging.set_verbosity(verbosity)

@@ -1,11 +1,11 @@
-"""Restore the faces of images (paper, section IV-F: GFPGAN on the images of Stable Diffusion).
+"""Restore the faces of images (paper, section IV-C, Table VI: GFPGAN on the images of Stable Diffusion).
 
-GFPGAN restores aligned faces only; around it stands the pipeline of its authors (github.com/TencentARC/GFPGAN, facexlib).
-RetinaFace finds faces and five landmarks in each; a similarity transform brings the landmarks to their places in a face
-of 512x512 pixels; GFPGAN restores that; ParseNet tells which of its pixels are face, and those are pasted back. The
-paper does not say how it was run, so the settings are its authors' own.
+GFPGAN restores aligned faces only, so it is part of its authors' pipeline (github.com/TencentARC/GFPGAN, facexlib).
+RetinaFace finds faces and five landmarks in each. A similarity transform moves the landmarks to their places in a face
+of 512x512 pixels. GFPGAN restores that face. ParseNet finds which of its pixels are face, and those are pasted back.
+The paper does not say how it ran GFPGAN, so the settings are those of GFPGAN's authors.
 
-GFPGAN draws noise. Here the image's seed draws it, so that a restored image is a function of image and seed.
+GFPGAN uses random noise. Here it is drawn from the image's seed, so a restored image depends on image and seed alone.
 """
 
 import logging
@@ -20,7 +20,7 @@ from torch import Tensor
 from torchvision.ops import nms
 
 from promptmix.datasets.pictures import encode_jpeg
-from promptmix.errors import InputError
+from promptmix.errors import InputError, command
 from promptmix.files import replacing, sha256
 from promptmix.networks.checkpoints import load_network
 from promptmix.networks.gfpgan import GFPGAN
@@ -32,7 +32,7 @@ from promptmix.synthesis.manifest import read_manifest, read_verified, write_man
 
 log = logging.getLogger(__name__)
 
-# OpenCV's part is small, and the job's threads are the networks'.
+# The networks use the job's threads; OpenCV's share of the time is small.
 cv2.setNumThreads(1)
 
 TEMPLATE_SIZE = 512
@@ -45,19 +45,20 @@ TEMPLATE = np.array(
         (313.08905, 371.15118),
     ]
 )
-"""Where the landmarks (left eye, right eye, nose, left and right corner of the mouth) lie in a face of 512x512 pixels."""
+"""Places (x, y) of left eye, right eye, nose, left and right corner of the mouth in a face of 512x512 pixels."""
 
 GREY = (132, 133, 135)
-"""What an aligned face shows where it reaches beyond its image."""
+"""The colour of an aligned face where it extends beyond its image."""
 
 BLUR, BORDER = 11, 10
-"""Of the mask of a face of 512x512 pixels: deviation of the Gaussian, applied twice, and edge that is never pasted."""
+"""For the mask of a face of 512x512 pixels: deviation of the Gaussian, which is applied twice, and width of the border
+that is never pasted, both in pixels."""
 
 SMALLEST = 32
-"""Least side of an image that RetinaFace takes."""
+"""Least side of an image that RetinaFace accepts, in pixels."""
 
 FACE_PIXELS = {"cpu": 2 * 512**2, "cuda": 8 * 512**2}
-"""Pixels of aligned faces to restore at once."""
+"""The most pixels of aligned faces to restore at once."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,10 @@ class FaceSettings:
         score: least probability of a face.
         overlap: largest intersection over union of two faces; of two that overlap more, the likelier one stays.
         eyes: least distance of the eyes in pixels, after the enlargement.
-        enlarge: how many times an image is enlarged before faces are looked for; what is restored is reduced again.
+        enlarge: factor by which an image is enlarged before faces are detected; the result is reduced again.
+
+    Raises:
+        InputError: a setting is out of range.
     """
 
     score: float = 0.97
@@ -79,18 +83,18 @@ class FaceSettings:
     def __post_init__(self):
         for name in ("score", "overlap"):
             if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} is {getattr(self, name)!r}; it is a share, between 0 and 1")
+                raise InputError(f"{name} is {getattr(self, name)!r}; expected a share between 0 and 1")
         if self.eyes <= 0:
-            raise InputError(f"eyes is {self.eyes!r}; it is the least distance of the eyes in pixels, more than 0")
+            raise InputError(f"eyes is {self.eyes!r}; expected the least distance of the eyes in pixels, more than 0")
         if not isinstance(self.enlarge, int) or self.enlarge < 1:
-            raise InputError(f"enlarge is {self.enlarge!r}; it is a whole number, 1 for no enlargement")
+            raise InputError(f"enlarge is {self.enlarge!r}; expected a whole number, 1 for no enlargement")
 
 
 class FaceRestorer:
     """The pipeline: three networks in evaluation mode on a device, and the settings.
 
     Raises:
-        InputError: GFPGAN and ParseNet are for faces of different sizes.
+        InputError: GFPGAN and ParseNet expect faces of different sizes.
     """
 
     def __init__(
@@ -103,8 +107,8 @@ class FaceRestorer:
     ):
         if parser.in_size != restorer.out_size:
             raise InputError(
-                f"the restorer is for faces of {restorer.out_size} pixels and the parser for {parser.in_size}; both get "
-                f"the same faces, so out_size and in_size must be equal"
+                f"the restorer expects faces of {restorer.out_size} pixels and the parser of {parser.in_size}; both "
+                f"get the same faces, so out_size and in_size must be equal"
             )
         self.detector, self.parser, self.restorer = (n.eval().to(device) for n in (detector, parser, restorer))
         self.settings = settings or FaceSettings()
@@ -112,9 +116,9 @@ class FaceRestorer:
         self.size = restorer.out_size
 
     def restore(self, image: np.ndarray, seed: int) -> tuple[np.ndarray, int]:
-        """Return an image with restored faces, (H, W, 3) uint8, and how many there are.
+        """Return an image with restored faces, (H, W, 3) uint8, and the number of faces.
 
-        Where no face is pasted, and so in an image without faces, the pixels stay as they are.
+        Pixels on which no face is pasted do not change.
 
         Args:
             image: (H, W, 3) uint8 RGB.
@@ -133,13 +137,13 @@ class FaceRestorer:
         pasted = large.astype(np.float32)
         for face, mask, matrix in zip(pixels, map(soft_mask, parts), matrices):
             paste(pasted, face, mask, matrix)
-        # Only what has changed is reduced, so that the rest of an enlarged image comes back to the bit.
+        # Only the change is reduced, so that the other pixels of an enlarged image keep their exact values.
         change = cv2.resize(pasted - large, image.shape[1::-1], interpolation=cv2.INTER_AREA)
         return np.clip(np.rint(image + change), 0, 255).astype(np.uint8), len(matrices)
 
     @torch.inference_mode()
     def detect(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the faces of an image, the likeliest first: boxes and score (N, 5), and landmarks (N, 5, 2), in pixels."""
+        """Return an image's faces, the likeliest first: boxes with scores (N, 5) and landmarks (N, 5, 2), in pixels."""
         height, width = image.shape[:2]
         below, right = max(0, SMALLEST - height), max(0, SMALLEST - width)
         padded = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
@@ -155,7 +159,7 @@ class FaceRestorer:
         return np.column_stack([boxes, scores])[near_enough], landmarks[near_enough]
 
     def similarity(self, landmarks: np.ndarray) -> np.ndarray | None:
-        """Return the transform of an image that brings a face's landmarks to their places; see `similarity`."""
+        """Return the transform that moves a face's landmarks to their places; see `similarity` of the module."""
         return similarity(landmarks, self.size)
 
     @torch.inference_mode()
@@ -171,10 +175,10 @@ class FaceRestorer:
 
 
 def similarity(landmarks: np.ndarray, size: int) -> np.ndarray | None:
-    """Return the turn, scale and shift, (2, 3), that brings landmarks to those of the template.
+    """Return the rotation, scaling and shift, (2, 3), that moves landmarks to those of the template.
 
-    Least median of squares, as published: two landmarks that are off do not spoil it. None if the landmarks lie so that
-    there is none, such as all on one spot.
+    It is fitted by least median of squares, as published, so two wrong landmarks do not spoil it. None if there is no
+    such transform, as when all landmarks are at one point.
 
     Args:
         landmarks: (5, 2), in pixels of the image.
@@ -185,14 +189,14 @@ def similarity(landmarks: np.ndarray, size: int) -> np.ndarray | None:
 
 
 def align(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
-    """Return the aligned face, (size, size, 3) uint8; grey where it reaches beyond the image."""
+    """Return the aligned face, (size, size, 3) uint8; grey where it extends beyond the image."""
     return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderValue=GREY)
 
 
 def soft_mask(parts: np.ndarray) -> np.ndarray:
-    """Return how much of each pixel of an aligned face is pasted, (S, S) float32 from 0 to 1, given its parts.
+    """Return the weight with which each pixel of an aligned face is pasted, (S, S) float32 in [0, 1], from its parts.
 
-    Face and hair, with soft edges, and nothing along the border. It also fades towards the border, as a face can be cut.
+    It is 1 on the parts in FACE, with soft edges. It fades towards the border, where a face can be cut, and is 0 there.
     """
     size = len(parts)
     scale = size / TEMPLATE_SIZE
@@ -215,7 +219,7 @@ def paste(image: np.ndarray, face: np.ndarray, mask: np.ndarray, matrix: np.ndar
         image: (H, W, 3) float32.
         face: (S, S, 3) uint8.
         mask: (S, S) float32, from `soft_mask`.
-        matrix: (2, 3), that the face was aligned with.
+        matrix: (2, 3), the one the face was aligned with.
     """
     size = len(face)
     corners = np.array([[(0, 0), (size, 0), (size, size), (0, size)]], np.float64)
@@ -247,10 +251,10 @@ def load_restorer(
     """Return the pipeline with the weights of three files.
 
     Args:
-        detector, parser, restorer: `weights`, a path, and perhaps `settings`, those of RetinaFace, ParseNet and GFPGAN.
+        detector, parser, restorer: `weights`, a path, and optionally `settings` of RetinaFace, ParseNet and GFPGAN.
 
     Raises:
-        InputError: weights are missing or do not fit, or the sizes of the faces are not the same.
+        InputError: weights are missing or do not fit, or the sizes of the faces differ.
     """
     parts = {"retinaface": detector, "parsenet": parser, "gfpgan": restorer}
     loaded = [load_network(name, part["weights"], **part.get("settings", {})) for name, part in parts.items()]
@@ -258,22 +262,24 @@ def load_restorer(
 
 
 def restore_block(restorer: FaceRestorer, manifest: str | Path, files: Sequence[str], out: str | Path) -> None:
-    """Restore the faces of a block of images, write each as JPEG of its quality, and then the manifest.
+    """Restore the faces of a block of images; write each image as JPEG of its quality, and then the manifest.
 
     An image without faces is copied byte by byte. The new manifest says in `faces` how many were restored.
 
     Args:
-        manifest: of the block.
-        files: where the images go, in the manifest's order.
-        out: the new manifest, beside them.
+        manifest: the block's.
+        files: where to write the images, in the manifest's order.
+        out: where to write the new manifest, in the images' folder.
 
     Raises:
-        InputError: an image is missing or not the one that was generated, there are not as many as files, or memory
-            does not suffice.
+        InputError: an image is missing or is not the one that was generated, the number of files is not that of the
+            images, or memory does not suffice.
     """
     rows = read_manifest(manifest)
     if len(rows) != len(files):
-        raise InputError(f"{manifest} has {len(rows)} images, and {len(files)} are to be restored")
+        raise InputError(
+            f"{manifest} has {len(rows)} images, expected {len(files)}. Delete it and run `{command(manifest)}`"
+        )
     counts = []
     for row, file in progress(zip(rows.itertuples(), files), len(rows), "images restored"):
         with explained(f"the faces of an image of {row.width}x{row.height} pixels", SMALLER):

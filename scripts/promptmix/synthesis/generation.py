@@ -1,15 +1,15 @@
 """Generate images from prompts with a latent diffusion model (paper, section III, third stage).
 
-An image is a function of its prompt, its seed and the generator's settings. All randomness is the noise it starts
-from, drawn on the CPU by a generator of its own, and the sampler adds none. So neither the batch nor the block nor the
-device nor the precision changes what an image shows; its pixels can differ by rounding.
+An image is a function of its prompt, its seed and the generator's settings. Its only randomness is the noise it starts
+from, drawn on the CPU by a separate random generator for each image; the sampler adds none. So neither the batch nor
+the block nor the device nor the precision changes what an image shows; its pixels can differ by rounding.
 
-Large images need little more memory than small ones (`promptmix.preflight.memory` says how much): diffusers computes attention
-by torch's `scaled_dot_product_attention`, whose kernels hold no matrix of all positions by all positions, and what the
-autoencoder decodes at once is bounded (`decode_in_parts`).
+Large images need little more memory than small ones (`promptmix.preflight.memory` says how much): diffusers computes
+attention by torch's `scaled_dot_product_attention`, whose kernels do not store the matrix of all pairs of positions,
+and the autoencoder decodes a bounded number of pixels at once (`decode_in_parts`).
 
-A text encoder reads a prompt up to a length. What goes beyond it is cut off: the image is made from what remains, and
-the log says what that was.
+A text encoder reads a limited number of tokens. A longer prompt is cut off there: the image is made from the rest, and
+the log says which words were cut off.
 """
 
 import logging
@@ -36,19 +36,19 @@ from promptmix.synthesis.manifest import write_manifest
 log = logging.getLogger(__name__)
 
 BATCH_PIXELS = {"cpu": 8 * 96 * 64, "cuda": 4 * 1024 * 768}
-"""Image pixels to generate at once; larger batches than these no longer pay."""
+"""The most image pixels to generate at once; larger batches are hardly faster."""
 
 LESS_MEMORY = f"Set the generator's `precision` to float16, or {SMALLER[0].lower()}{SMALLER[1:]}"
 
 MULTIPLE = 8
-"""Sides that the pipeline accepts."""
+"""The pipeline accepts sides that are multiples of this, in pixels."""
 
 ALONE_FROM = 512
-"""Images of so many pixels squared, or more, are decoded one after the other."""
+"""Images with at least the square of this number of pixels are decoded one after the other."""
 
 TILE = 1024
-"""Images of more pixels than this squared are decoded in tiles of this side. Tiles change pixels a little: each is
-normalised by itself, and where two overlap they are blended."""
+"""Images with more than the square of this number of pixels are decoded in tiles of this side. Tiles change pixels a
+little: each tile is normalised separately, and tiles are blended where they overlap."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ class GeneratorSettings:
     """How images are made from a prompt and a seed.
 
     Args:
-        steps: of the sampler.
-        guidance: scale of the classifier-free guidance; 1 is none.
-        negative_prompt: what to be guided away from.
-        precision: of the networks, "float32" or "float16", on a GPU as on a CPU.
+        steps: number of the sampler's steps.
+        guidance: scale of the classifier-free guidance; 1 for no guidance.
+        negative_prompt: text from which images are guided away.
+        precision: of the networks, "float32" or "float16", both on GPUs and on CPUs.
     """
 
     steps: int
@@ -69,10 +69,17 @@ class GeneratorSettings:
 
 
 def load_pipeline(model: str, settings: GeneratorSettings, device: str) -> StableDiffusionPipeline:
-    """Return a Stable Diffusion pipeline on a device, from a folder in diffusers' format or by its name on the Hub."""
+    """Return a Stable Diffusion pipeline on a device.
+
+    Args:
+        model: folder in diffusers' format, or name of a model in the Hub's cache.
+
+    Raises:
+        InputError: there is no such folder or model, or it is not a Stable Diffusion pipeline.
+    """
     diffusers_logging.disable_progress_bar()
     transformers_logging.disable_progress_bar()
-    # They warn of prompts that are too long, batch by batch; `check_prompts` says which they are and what is cut off.
+    # These two warn of prompts that are too long in every batch; `check_prompts` does it once, with what is cut off.
     for name in (StableDiffusionPipeline.__module__, "transformers.tokenization_utils_base"):
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
@@ -80,14 +87,14 @@ def load_pipeline(model: str, settings: GeneratorSettings, device: str) -> Stabl
             model, dtype=getattr(torch, settings.precision), safety_checker=None, local_files_only=True
         )
     except (OSError, ValueError) as error:
-        where = "the folder holds no such pipeline" if Path(model).is_dir() else "there is no such folder"
+        where = "the folder does not hold one" if Path(model).is_dir() else "there is no such folder"
         raise InputError(
             f"{model}: no Stable Diffusion pipeline could be loaded: {where}. Expected a folder in diffusers' format "
-            f"(model_index.json, unet/, vae/, text_encoder/, tokenizer/, scheduler/), as in "
-            f"resources/models/stable-diffusion, or the name of one in the Hub's cache. ({error})"
+            f"(model_index.json, unet/, vae/, text_encoder/, tokenizer/, scheduler/), such as "
+            f"resources/models/stable-diffusion, or the name of a model in the Hub's cache. ({error})"
         ) from error
     pipeline.set_progress_bar_config(disable=True)
-    pipeline.to(device, silence_dtype_warnings=True)  # half precision runs on CPUs, and differs by rounding there too
+    pipeline.to(device, silence_dtype_warnings=True)  # half precision works on CPUs, too, whatever the warning says
     pipeline.unet.to(memory_format=torch.channels_last)
     return pipeline
 
@@ -114,21 +121,21 @@ def generate(
     settings: GeneratorSettings,
     batch_pixels: int | None = None,
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the position and the pixels, (height, width, 3) uint8, of each planned image, grouped by size.
+    """Yield the index label and the pixels, (height, width, 3) uint8, of each planned image, grouped by size.
 
-    The pipeline works at the next multiples of 8; what is too much is cut off evenly around the image. Where memory does
+    Images are generated with sides that are the next multiples of 8, and cropped evenly on all sides. If memory does
     not suffice, fewer images are generated at once.
 
     Args:
         images: columns `prompt`, `seed`, `width`, `height`.
-        batch_pixels: pixels to generate at once, by default what suits the device.
+        batch_pixels: most pixels to generate at once; None for what suits the device.
 
     Raises:
-        InputError: an empty prompt, an image that came out as no numbers, or too little memory for a single image.
+        InputError: an empty prompt, an image with pixels that are not finite, or too little memory for a single image.
     """
     empty = images.loc[images["prompt"].str.strip() == "", "seed"]
     if len(empty):
-        raise InputError(f"the prompt of image {empty.iloc[0]} is empty; write what the image shall show")
+        raise InputError(f"the prompt of image {empty.iloc[0]} is empty; write what the image should show")
     check_prompts(pipeline.tokenizer, [*images["prompt"], settings.negative_prompt])
     batch_pixels = batch_pixels or BATCH_PIXELS[pipeline.device.type]
     batches = []
@@ -160,21 +167,21 @@ def _pixels(pipeline: StableDiffusionPipeline, images: pd.DataFrame, settings: G
     ).images
     if not np.isfinite(found).all():
         raise InputError(
-            f"images {', '.join(map(str, images['seed']))}: pixels that are no numbers came out of the generator "
-            f"in {settings.precision}. Set its `precision` to float32, or take another model"
+            f"images {', '.join(map(str, images['seed']))}: in {settings.precision}, the generator computed pixels "
+            f"that are not numbers. Set its `precision` to float32, or use another model"
         )
     return (found * 255).round().astype(np.uint8)[:, top : top + height, left : left + width]
 
 
 def inner_size(width: int, height: int) -> tuple[int, int]:
-    """Return the width and height at which the pipeline makes an image of `width` x `height`."""
+    """Return the width and height at which the pipeline generates an image of `width` x `height`, before the crop."""
     return math.ceil(width / MULTIPLE) * MULTIPLE, math.ceil(height / MULTIPLE) * MULTIPLE
 
 
 def decode_in_parts(vae: AutoencoderKL, width: int, height: int) -> None:
-    """Bound what the autoencoder decodes at once: one image if images are large, and a tile if they are larger still.
+    """Make the autoencoder decode large images one at a time, and still larger ones in tiles, to bound its memory.
 
-    This goes by the size of an image and not of a batch, so that an image is the same in every batch.
+    This depends on the size of an image and not on that of a batch, so an image is the same in every batch.
     """
     vae.use_slicing = width * height >= ALONE_FROM**2
     vae.use_tiling = width * height > TILE**2
@@ -187,7 +194,7 @@ def noise(
 ) -> torch.Tensor:
     """Return the latents that images start from, (N, channels, height / 8, width / 8) for a published autoencoder.
 
-    They are drawn in float32 and then rounded: in half precision, torch draws other numbers for some sizes.
+    They are drawn in float32 and then rounded: if drawn in half precision, torch's numbers differ for some sizes.
     """
     factor = pipeline.vae_scale_factor
     shape = (1, pipeline.unet.config.in_channels, height // factor, width // factor)
@@ -195,16 +202,16 @@ def noise(
 
 
 def check_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Iterable[str]) -> None:
-    """Log a warning for each different prompt that is too long for the text encoder, with the words that are cut off."""
+    """Log a warning, once per prompt, if it is too long for the text encoder, with the words that are cut off."""
     limit = tokenizer.model_max_length
     for prompt in dict.fromkeys(prompts):
         encoded = tokenizer(prompt, verbose=False)
         if len(encoded.input_ids) <= limit:
             continue
-        # The last token that fits is the end's; a word of which only the beginning fits counts as cut off.
+        # The last token that is read marks the end; a word of which only the beginning is read counts as cut off.
         start = encoded.word_to_chars(encoded.word_ids()[limit - 1]).start
         log.warning(
-            "a prompt has %d tokens, start and end included, and the text encoder reads %d: '%s'. "
+            "a prompt has %d tokens, including start and end, and the text encoder reads %d: '%s'. "
             "The image is made without '%s'; shorten the prompt",
             *(len(encoded.input_ids), limit, prompt, prompt[start:].strip()),
         )

@@ -1,9 +1,9 @@
 """Annotations of generated images: one HDF5 file of maps per block, pool, generator and annotator.
 
-A file holds one dataset per image, `map/<file stem of the image>`, with the attributes `height` and `width` (of the
-image, in pixels) and, of a density map, `count` (its sum). The file has the attributes `task` ("counting" or "depth"),
-`stride` (image pixels per cell, along a side) and `annotator`. Density is float32, in people per cell. Depth is float16,
-in metres: at 10 m its steps are 8 mm, far below any annotator's error, and full-size maps are many bytes.
+A file has one HDF5 dataset per image, `map/<file stem of the image>`, with the attributes `height` and `width` (of the
+image, in pixels) and, for a density map, `count` (its sum). The file has the attributes `task` ("counting" or "depth"),
+`stride` (image pixels per cell, along a side) and `annotator`. Density is float32, in people per cell. Depth is in
+metres, float16 to save space: at 10 m its steps are 8 mm, far below any annotator's error.
 """
 
 import io
@@ -20,7 +20,7 @@ from promptmix.files import replacing
 from promptmix.networks.registry import map_shape
 
 DTYPES = {"counting": np.float32, "depth": np.float16}
-"""How a task's maps are stored."""
+"""The number format of a task's maps in the file."""
 
 
 class Annotation(NamedTuple):
@@ -33,15 +33,15 @@ class Annotation(NamedTuple):
 
 
 def reduce_map(density: np.ndarray, stride: int, shape: tuple[int, int]) -> np.ndarray:
-    """Return a density map summed over blocks of `stride` x `stride`; the total is kept.
+    """Return a density map summed over blocks of `stride` x `stride` cells; the total stays the same.
 
     Args:
         density: (H, W), people per pixel or cell.
         stride: side of a block; blocks at the right and lower edge may be partial.
-        shape: (h, w) of the result: at least the blocks that cover the map. Cells beyond them are 0.
+        shape: (h, w) of the result, at least as large as the number of blocks; cells beyond the blocks are 0.
 
     Raises:
-        ValueError: `shape` does not hold all blocks.
+        ValueError: `shape` is smaller than the number of blocks.
     """
     height, width = density.shape
     if shape[0] * stride < height or shape[1] * stride < width:
@@ -56,8 +56,8 @@ def write_maps(
 ) -> None:
     """Write annotations; the file appears when it is complete.
 
-    Until then it is in memory (100 depth maps of 2560x1440 pixels: 0.7 GB). On a disk that is full HDF5 itself goes on
-    for a while, and ends in a segmentation fault.
+    Until then it is in memory (100 depth maps of 2560x1440 pixels: 0.7 GB). If HDF5 wrote to the disk itself, a full
+    disk would end the job with a segmentation fault.
 
     Raises:
         ValueError: a map's shape does not fit its image's size, or two images have the same stem.
@@ -89,26 +89,29 @@ def open_maps(path: str | Path) -> h5py.File:
     """Open a file of annotations for reading.
 
     Raises:
-        InputError: it is missing, damaged, or holds no maps.
+        InputError: it is missing or damaged, or has no maps.
     """
     try:
         file = h5py.File(path, "r")
     except FileNotFoundError:
-        raise InputError(f"{path}: no such annotations. Make them with `{command(path)}`") from None
+        raise InputError(f"{path}: there is no such file of annotations. Make it with `{command(path)}`") from None
     except OSError as error:
         raise InputError(f"{path}: not HDF5 ({error}). Delete it and run `{command(path)}`") from None
     if "map" not in file or "stride" not in file.attrs:
         keys = ", ".join(file.keys()) or "nothing"
         file.close()
-        raise InputError(f"{path}: holds no annotations: expected the group `map` and a `stride`, found {keys}")
+        raise InputError(
+            f"{path}: expected the group `map` and the attribute `stride`, found {keys}. Delete it and run "
+            f"`{command(path)}`"
+        )
     return file
 
 
 def read_map(file: str | Path | h5py.File, stem: str) -> np.ndarray:
-    """Return the map of one image, (h, w), float32 for density and float16 for depth, from a path or an opened file.
+    """Return the map of one image, (h, w), float32 for density and float16 for depth, from a path or an open file.
 
     Raises:
-        InputError: the file holds no map of this image.
+        InputError: the file has no map of this image.
     """
     if not isinstance(file, h5py.File):
         with open_maps(file) as opened:
@@ -125,12 +128,7 @@ def read_counts(path: str | Path) -> pd.DataFrame:
     return pd.DataFrame.from_dict(attributes, orient="index", columns=["count", "height", "width"]).rename_axis("stem")
 
 
-def read_stride(path: str | Path) -> int:
-    """Return the stride of a file's maps: image pixels per cell, along a side."""
-    with open_maps(path) as file:
-        return int(file.attrs["stride"])
-
-
 def missing_maps(path: str | Path, stems: list[str], found: int) -> str:
+    """Return a message that a file of `found` maps has none of the images with these stems, and what to do."""
     named = ", ".join(stems[:3]) + (f" and {len(stems) - 3} more" if len(stems) > 3 else "")
     return f"{path}: no annotation of {named}; the file holds {found} maps. Delete it and run `{command(path)}`"

@@ -1,4 +1,4 @@
-"""What a network for counting is trained by: CSRNet's loss on density maps."""
+"""The training objective for counting: CSRNet's loss on density maps."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
 
 
 class Objective:
-    """The people in each cell of a network's map.
+    """A network learns the number of people in each cell of its map.
 
     Args:
-        network: gives the stride of the maps.
-        sigma, kernel: of the ground truth's Gaussian, in pixels.
+        network: defines the stride of the maps.
+        sigma, kernel: deviation and side of the ground truth's Gaussian, in pixels.
         density_scale: the network learns density times this number.
 
     Raises:
-        InputError: a scale for a network without `output_layer`.
+        InputError: `density_scale` is not 1 and the network has no convolution `output_layer`.
     """
 
     def __init__(self, network: nn.Module, sigma: float, kernel: int, density_scale: float = 1.0):
         self._stride, self._sigma, self._kernel, self._scale = network.stride, sigma, kernel, density_scale
         if density_scale != 1 and not isinstance(getattr(network, "output_layer", None), nn.Conv2d):
             raise InputError(
-                f"density_scale is {density_scale}; {type(network).__name__} has no `output_layer` to divide by it, so "
-                "it must be 1"
+                f"density_scale is {density_scale}; it must be 1, as {type(network).__name__} has no `output_layer` "
+                "whose weights could be divided by it"
             )
 
     def target(self, images: Split, i: int) -> np.ndarray:
-        """Return the people in each cell, (h, w) float32."""
+        """Return the number of people in each cell, (h, w) float32."""
         heads, size = images.heads(i), images.sizes[i]
-        # A head without a box has sides of 0, and density takes the fixed kernel for it.
+        # A head without a box has sides of 0; then `density_at_stride` uses the fixed kernel.
         return density_at_stride(
             heads[:, :2], *size, self._stride, sigma=self._sigma, kernel=self._kernel, boxes=heads[:, 2:]
         )
@@ -60,6 +60,6 @@ class Objective:
         return float(np.abs(found - images.frame["count"].to_numpy(dtype=np.float64)).mean())
 
     def weights(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return weights that give density, of weights that give density times `density_scale`."""
+        """Return weights that give density, made from weights that give density times `density_scale`."""
         scale = self._scale
         return {n: t / scale if n.startswith("output_layer.") and scale != 1 else t for n, t in weights.items()}

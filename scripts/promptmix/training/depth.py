@@ -1,4 +1,4 @@
-"""What a network for depth is trained by: GuideDepth's loss, or AdaBins' for AdaBins."""
+"""The training objective for depth: GuideDepth's loss, or AdaBins' loss for AdaBins."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
 
 
 class Objective:
-    """The distance of what each pixel shows, in metres; 0 where it is not known, and nothing is learnt there."""
+    """A network learns the depth of each pixel, in metres. It is 0 where it is unknown; such pixels are left out."""
 
     def __init__(self, network: nn.Module, sigma: float, kernel: int, density_scale: float = 1.0):
-        """Take the arguments of every objective; depth needs none of them."""
+        """Accept the arguments of all objectives; depth uses none of them."""
 
     def target(self, images: Split, i: int) -> np.ndarray:
         """Return the depth of each pixel, (H, W) float32 metres."""
         return images.depth(i)
 
     def forward(self, network: nn.Module, images: Sequence[np.ndarray], device: torch.device | str):
-        """Return what the network gives for the images, padded as it needs them: see `loss`."""
+        """Return the network's output for the images, which are padded as it needs; see `loss`."""
         return network(network_input(network, images, device))
 
     def loss(self, predicted: Tensor | tuple[Tensor, Tensor], targets: Tensor) -> Tensor:
-        """Return AdaBins' loss for AdaBins, which gives bin edges and depth, and GuideDepth's for 10/depth.
+        """Return AdaBins' loss for AdaBins, whose output is bin edges and depth, else GuideDepth's for 10/depth.
 
-        What lies outside the image, where the network's input was padded, is unknown and so left out.
+        Depth is unknown where the network's input was padded, so these pixels are left out.
         """
         targets = targets[:, None]
         if isinstance(predicted, tuple):
             edges, metres = predicted
-            return adabins_loss(edges.float(), metres.float(), _padded(targets, metres.shape, 2))
-        return guidedepth_loss(predicted.float(), inverse(_padded(targets, predicted.shape)))
+            return adabins_loss(edges.float(), metres.float(), _pad(targets, metres.shape, 2))
+        return guidedepth_loss(predicted.float(), inverse(_pad(targets, predicted.shape)))
 
     def error(self, network: nn.Module, images: Split, device: torch.device | str) -> float:
         """Return the root mean squared error in metres, of whole images, averaged over the images."""
@@ -53,7 +53,7 @@ class Objective:
         return weights
 
 
-def _padded(targets: Tensor, shape: torch.Size, scale: int = 1) -> Tensor:
-    """Return targets with unknown depth on the right and below, `scale` times as large as a prediction of `shape`."""
+def _pad(targets: Tensor, shape: torch.Size, scale: int = 1) -> Tensor:
+    """Pad targets with unknown depth at the right and below to `scale` times the size of a prediction of `shape`."""
     height, width = scale * shape[-2], scale * shape[-1]
     return F.pad(targets, (0, width - targets.shape[-1], 0, height - targets.shape[-2]))

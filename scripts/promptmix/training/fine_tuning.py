@@ -14,13 +14,13 @@ def fine_tune(
 ) -> None:
     """Train a heavyweight network further on a dataset's training split (paper, section IV: SASNet on PANDA-Crowd).
 
-    The state of an unfinished training lies in the folder named like `out` without its ending, and its history stays.
+    The state of an unfinished training is in the folder named like `out` without its ending; the history stays there.
 
     Args:
         index: the dataset.
-        weights: of the network to start from.
+        weights: file of the weights to start from.
         settings: network, learning rate, epochs and so on.
-        out: the weights of the best epoch by the validation error.
+        out: file for the weights of the epoch with the lowest validation error.
         device, code: as for `train`.
     """
     network = load_network(settings.network, weights, **settings.network_settings)

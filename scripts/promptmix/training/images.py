@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from promptmix.training.objective import Objective
 
 CACHE_BYTES = 4 * 2**30
-"""Targets, generated images and their annotations are each kept in memory up to this size."""
+"""Size up to which each of three caches grows in memory: targets, generated images, and their annotations."""
 
 
 class RealImages(Split):
-    """The images of the training or the validation split with their targets, and of no other split.
+    """The images of the training or the validation split with their targets.
 
     Raises:
         InputError: the split has no images.
-        ValueError: another split.
+        ValueError: any other split is asked for.
     """
 
     def __init__(self, index: Index, name: str, objective: Objective):
@@ -37,12 +37,12 @@ class RealImages(Split):
         self._targets = Cache(lambda i: objective.target(self, i), CACHE_BYTES)
 
     def target(self, i: int) -> np.ndarray:
-        """Return what the network should give, (h, w) float32."""
+        """Return the target of the network's output, (h, w) float32."""
         return self._targets[i]
 
 
 class FakeImages:
-    """The images of D_fake with their annotations; each is read when it is first drawn."""
+    """The images of D_fake with their annotations; each is read from its file when it is first drawn."""
 
     def __init__(self, fake: pd.DataFrame | None, stride: int):
         self.frame = pd.DataFrame(columns=["height", "width"]) if fake is None else fake.reset_index(drop=True)
@@ -68,7 +68,7 @@ class FakeImages:
         if image.shape[:2] != self.sizes[i]:
             height, width = self.sizes[i]
             raise InputError(
-                f"{self.frame['file'][i]}: {image.shape[1]}x{image.shape[0]} pixels, D_fake says {width}x{height}. "
+                f"{self.frame['file'][i]}: {image.shape[1]}x{image.shape[0]} pixels; D_fake says {width}x{height}. "
                 f"Delete the image and generate it again with `{command(self.frame['file'][i])}`"
             )
         return image
@@ -80,18 +80,21 @@ class FakeImages:
             file = self._files[path] = open_maps(path)
             if file.attrs["stride"] != self._stride:
                 raise InputError(
-                    f"{path}: annotated at stride {file.attrs['stride']}, and the network has stride {self._stride}"
+                    f"{path}: annotated at stride {file.attrs['stride']}, but the network has stride {self._stride}"
                 )
-        target = read_map(file, stem)
-        if target.shape != map_shape(*self.sizes[i], self._stride):
-            raise InputError(f"{path}: the map of {stem} is {target.shape}, which does not fit the image's size")
+        target, expected = read_map(file, stem), map_shape(*self.sizes[i], self._stride)
+        if target.shape != expected:
+            raise InputError(
+                f"{path}: the map of {stem} has the shape {target.shape}; expected {expected}, which fits the image. "
+                f"Delete the file and make it again with `{command(path)}`"
+            )
         return target
 
 
 class Cache:
-    """What a function returns for a number, computed once as long as all results together fit in `limit` bytes.
+    """The results of a function of a number; they are kept until they take `limit` bytes, and computed anew after that.
 
-    Nothing is thrown out: each epoch needs every real image once, and a random share of the generated ones.
+    No result is removed for another one, as each epoch needs every real image and random ones of the generated images.
     """
 
     def __init__(self, function, limit: int):

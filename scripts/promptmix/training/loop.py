@@ -1,22 +1,23 @@
-"""Train a lightweight network on real images and, each epoch, some generated ones (paper, section III, fifth stage).
+"""Train a lightweight network on real images and, in each epoch, generated ones (paper, section III, fifth stage).
 
-From the paper: D_epoch = all real training images and r_mix of D_fake, drawn afresh; AdamW with a decay of 1e-4; the
-learning rate times 0.99 after each epoch; whole images without augmentation. Our choices, where the paper is silent:
+From the paper: D_epoch is all real training images and r_mix images of D_fake, drawn anew; AdamW with a decay of 1e-4;
+the learning rate times 0.99 after each epoch; whole images, no augmentation. Our choices, where the paper is silent:
 
 - For counting, the loss is the squared error summed over the cells of the map, averaged over the images of the batch
   (CSRNet's). The map has the network's stride; a cell's target is the number of people in it.
 - For depth, the loss is GuideDepth's, on 10/depth.
-- Images of one size share a batch; sizes that are rare make small batches, odd sizes batches of one. There batch
-  normalisation takes its statistics from one image, as it would in the authors' batches of one. A single image that
-  is left over of a size joins another batch of that size.
-- The best epoch by the error on the validation split is kept; the first of equals.
+- All images of a batch have one size; rare sizes make small batches, unique sizes batches of one image. In these, batch
+  normalisation takes its statistics from one image, as it would in the authors' batches of one. If a single image is
+  left over of a size that fills other batches, it is added to one of them.
+- The epoch with the lowest error on the validation split is kept; the first one of equals.
 - float16 is CUDA's automatic mixed precision with a scaled loss; on a CPU it is not emulated, and float32 is used.
 
-What an epoch sees (its order, its draw of generated images, its flips) is a function of the seed and the epoch alone,
-and so is the state of torch's generator at its start. Real images come in the same order whether or not generated ones
-come between them, so a baseline and its PromptMix twin with the same seed are a pair. The control of such a pair sees
-as many images in each epoch as the twin: real ones take the place of the generated ones (`repeated`). A run that is killed goes on
-from its last saved epoch and, on the same machine with as many threads, ends with the same bits.
+The order of images, the draw of generated images and the flips of an epoch depend on the seed and the epoch alone, as
+does the state of torch's generator at its start. Real images come in the same order whether or not there are generated
+ones between them, so a baseline and its PromptMix run with the same seed are a pair. The control of such a pair sees as
+many images in each epoch as the PromptMix run: real images, seen again, take the place of generated ones (`repeated`).
+A run that was killed resumes from its last saved epoch and, on the same machine with the same number of threads, ends
+with the same bits.
 """
 
 from __future__ import annotations
@@ -81,24 +82,24 @@ def train(
     Only the splits "train" and "val" of the index are read: `RealImages` refuses any other.
 
     Args:
-        settings: what to do.
+        settings: the run's, see `TrainingSettings`.
         index: the dataset.
         fake: D_fake, from `mixing.read_fake`; None without generated images.
         folder: where `checkpoint.safetensors` (weights of the best epoch) and `history.csv` (one row per epoch) appear
-            when the run is complete, and `state.pt` lies until then.
+            when the run is complete; until then it has `state.pt`, from which a killed run resumes.
         device: where to compute. The caller sets the number of threads.
-        weights: to start from, such as ImageNet's or those of a network to fine-tune. Layers that they do not hold
-            start as `networks.build` makes them.
-        code: a name of the code that trains; a run does not go on from a state that other code has left.
-        save_seconds: the state is saved after the first epoch that ends so long after the last saving, or earlier as
-            long as that takes no more than a hundredth of the time.
-        keys: which run this is: `experiment`, `learning_rate` as it is spelled in the config, and `repeat`. They lead
-            each row of the history and stand in the checkpoint's metadata, as text, and have no effect on the weights.
+        weights: initial weights, such as ImageNet's or those of a network to fine-tune. Layers that they lack start as
+            `networks.build` makes them.
+        code: a name for the code that trains; a run does not resume from a state that other code has saved.
+        save_seconds: the state is saved at the end of an epoch once this many seconds have passed since the last
+            saving. It is saved sooner as long as saving takes at most a hundredth of the time.
+        keys: which run this is: `experiment`, `learning_rate` as it is spelled in the config, and `repeat`. They are the
+            first columns of the history, and text in the checkpoint's metadata; the weights do not depend on them.
             None for a training that is not part of an experiment: its history says "", "" and 0, its checkpoint nothing.
 
     Raises:
-        InputError: no training or validation images, r_mix larger than D_fake, D_fake of another stride, or too little
-            memory.
+        InputError: there are no training or validation images, r_mix is larger than D_fake, D_fake has another stride
+            than the network, or memory does not suffice.
     """
     device = torch.device(device)
     folder = Path(folder)
@@ -111,9 +112,9 @@ def train(
     optimiser = AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
     half = settings.precision == "float16" and device.type == "cuda"
     if settings.precision == "float16" and not half:
-        log.info("float16 is for CUDA; training in float32 on the %s", device.type)
+        log.info("float16 is available on CUDA only; training in float32 on the %s", device.type)
     scaler = torch.amp.GradScaler(device.type, enabled=half)
-    if device.type == "cuda":  # the fastest algorithm of each run is not the same in each run
+    if device.type == "cuda":  # benchmarks would choose other algorithms in other runs, and so change the results
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
 
@@ -123,7 +124,7 @@ def train(
     check_ratio(len(generated), settings.r_mix)
     log.info("%d real images, %d of %d generated ones per epoch", len(real), settings.r_mix, len(generated))
 
-    # Where a killed run of the same settings and data has come to.
+    # Resume from the state of a killed run with the same settings and data, if there is one.
     name = _fingerprint(settings, code, weights, real, validation, generated)
     first, history = 1, []
     best = {"epoch": 0, "val_error": math.inf, "weights": _copy(network)}
@@ -133,7 +134,7 @@ def train(
         optimiser.load_state_dict(saved["optimiser"])
         scaler.load_state_dict(saved["scaler"])
         first, history, best = saved["epoch"] + 1, saved["history"], saved["best"]
-        log.info("Going on after epoch %d", saved["epoch"])
+        log.info("Resuming after epoch %d", saved["epoch"])
     pause = min(save_seconds, 1.0)
     last_saved, watch = time.monotonic(), Progress(settings.epochs, "epochs", first - 1)
 
@@ -148,11 +149,11 @@ def train(
         batches = plan_epoch(real.sizes, generated.sizes, settings, epoch)
         total = torch.zeros((), dtype=torch.float64, device=device)
         seen = 0
-        prepared = _prepared(batches, real, generated, ahead=device.type == "cuda")
-        if epoch == first:  # an epoch can take long; then this is the first that is heard of it
+        prepared = _load_batches(batches, real, generated, ahead=device.type == "cuda")
+        if epoch == first:  # an epoch can take long; without this, nothing would be logged before its end
             prepared = progress(prepared, sum(map(len, batches)), f"images of epoch {epoch}", lambda part: len(part[0]))
         for images, targets in prepared:
-            with explained(f"an update on {_told(images)}", LESS_MEMORY):
+            with explained(f"an update on {_describe(images)}", LESS_MEMORY):
                 targets = torch.from_numpy(targets).to(device, non_blocking=True).float()
                 with torch.autocast(device.type, dtype=torch.float16, enabled=half):
                     predicted = objective.forward(network, images, device)
@@ -175,7 +176,7 @@ def train(
         if row["val_error"] < best["val_error"]:
             best = {"epoch": epoch, "val_error": row["val_error"], "weights": _copy(network)}
         if not math.isfinite(loss):
-            log.warning("The loss of epoch %d is %s: the learning rate is too high; stopping here", epoch, loss)
+            log.warning("The loss of epoch %d is %s: the learning rate is too high. Training stops here", epoch, loss)
             break
 
         now = time.monotonic()
@@ -183,9 +184,9 @@ def train(
             state = {"name": name, "epoch": epoch, "history": history, "best": best, "network": network.state_dict()}
             state |= {"optimiser": optimiser.state_dict(), "scaler": scaler.state_dict()}
             with replacing(folder / "state.pt") as temporary, open(temporary, "wb") as file:
-                torch.save(state, file)  # by its path, a full disk would be an error that does not say so
+                torch.save(state, file)  # given a path, torch's error would not say that the disk is full
             last_saved = time.monotonic()
-            pause = min(save_seconds, 100 * (last_saved - now))  # a hundredth of the time is for saving
+            pause = min(save_seconds, 100 * (last_saved - now))  # sooner if a hundredth of the time suffices
         found = f"loss {loss:.4g}, validation error {row['val_error']:.4g}"
         note = f"{found} (best {best['val_error']:.4g}, epoch {best['epoch']})"
         watch.add(1, note, say=epoch in (first, settings.epochs))
@@ -206,7 +207,8 @@ def plan_epoch(
 ) -> list[list[tuple[bool, int, bool]]]:
     """Return the batches of an epoch, given the sizes (height, width) of all real and all generated images.
 
-    Every image draws a number and comes in the order of the numbers. An image is (generated, position, mirrored).
+    An image is (whether it is generated, its position, whether it is mirrored). A random number is drawn for each
+    image, and the images are sorted by these numbers.
     """
 
     def drawn(stream: int, is_generated: bool, positions) -> list[tuple[float, tuple[bool, int, bool]]]:
@@ -229,16 +231,16 @@ def plan_epoch(
     def size_of(item: tuple[bool, int, bool]) -> tuple[int, int]:
         return (generated if item[0] else real)[item[1]]
 
-    batches = _joined(list(group(ordered, settings.batch_size, size_of)), size_of)
-    # Sizes that do not fill a batch are left for the end; here they find a place among the others.
+    batches = _merge_single_images(list(group(ordered, settings.batch_size, size_of)), size_of)
+    # `group` leaves sizes that do not fill a batch for the end; here the batches are shuffled.
     order = np.random.default_rng([settings.seed, epoch, 3]).permutation(len(batches))
     return [batches[i] for i in order]
 
 
-def _joined(batches: list[list], size_of) -> list[list]:
-    """Return the batches with each of a single image put into the fullest other one of its size, if there is one.
+def _merge_single_images(batches: list[list], size_of) -> list[list]:
+    """Return the batches, with each batch of one image added to another one of its size if there is one.
 
-    Batch normalisation has little to learn from one image, and where a network pools over all of it, nothing.
+    Batch normalisation learns little from one image, and nothing where a network pools over the whole image.
     """
     full = {size_of(batch[0]): batch for batch in reversed(batches) if len(batch) > 1}
     kept = []
@@ -251,8 +253,8 @@ def _joined(batches: list[list], size_of) -> list[list]:
     return kept
 
 
-def _prepared(batches, real: RealImages, generated: FakeImages, ahead: bool):
-    """Yield images and targets of each batch; `ahead`, the next one is read by a thread while this one is computed."""
+def _load_batches(batches, real: RealImages, generated: FakeImages, ahead: bool):
+    """Yield the images and targets of each batch; if `ahead`, a thread reads the next batch in the meantime."""
 
     def read(batch):
         images, targets = [], []
@@ -274,7 +276,7 @@ def _prepared(batches, real: RealImages, generated: FakeImages, ahead: bool):
             yield ready
 
 
-def _told(images: list[np.ndarray]) -> str:
+def _describe(images: list[np.ndarray]) -> str:
     height, width = images[0].shape[:2]
     return f"{len(images)} image{'s' if len(images) > 1 else ''} of {width}x{height} pixels"
 
@@ -289,17 +291,17 @@ def _copy(network: nn.Module) -> dict[str, Tensor]:
 
 
 def _start_from(network: nn.Module, weights: dict[str, Tensor]) -> None:
-    """Load those of the network's weights that are given."""
+    """Load the given weights; the network's other weights stay as they are."""
     result = network.load_state_dict(weights, strict=False)
     if result.unexpected_keys:
-        raise InputError(f"the weights to start from have {result.unexpected_keys[0]!r}, which the network does not")
-    log.info("%d of %d tensors start from given weights", len(weights), len(network.state_dict()))
+        raise InputError(f"the weights to start from have {result.unexpected_keys[0]!r}, which the network lacks")
+    log.info("%d of %d tensors start from the given weights", len(weights), len(network.state_dict()))
 
 
 def _fingerprint(settings, code: str, weights, real: RealImages, validation: RealImages, generated: FakeImages) -> str:
-    """Return a name of settings, code and data: a run goes on from a state of the same name only.
+    """Return a name for settings, code and data; a run resumes only from a state of the same name.
 
-    Of each image and each target one row stands for all.
+    Each image is represented by its middle row, and each target by its middle row and its sum.
     """
     name = hashlib.sha256(json.dumps(asdict(settings) | {"code": code}, sort_keys=True, default=str).encode())
     for tensor in (weights or {}).values():
@@ -317,17 +319,17 @@ def _fingerprint(settings, code: str, weights, real: RealImages, validation: Rea
 
 
 def _load_state(path: Path, name: str) -> dict | None:
-    """Return the state of a killed run, or None where none has this name; clear away what it left half-written."""
+    """Return the state of a killed run, or None if there is none of this name; delete half-written files."""
     for leftover in path.parent.glob(f".*.{path.name}"):
         leftover.unlink(missing_ok=True)
     if not path.exists():
         return None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # of any kind, where the machine lost power and what is there was never written
+    except Exception as error:  # of any kind: if the machine lost power, the file can hold anything
         log.warning("%s is damaged and is discarded: %s", path, error)
         return None
     if state["name"] != name:
-        log.info("%s is of other settings, code or data and is discarded", path)
+        log.info("%s is from other settings, code or data and is discarded", path)
         return None
     return state

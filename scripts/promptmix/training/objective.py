@@ -1,4 +1,4 @@
-"""What a network is trained by, a module per task: its targets, its loss and its validation error."""
+"""The training objective of a task, a module per task: targets, loss and validation error."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
 
 class Objective(Protocol):
-    """What the training loop asks of a task."""
+    """The methods of a task's objective that the training loop calls."""
 
     def target(self, images: Split, i: int) -> np.ndarray:
-        """Return what the network should give for a real image, (h, w) float32."""
+        """Return the target of the network's output for a real image, (h, w) float32."""
 
     def forward(self, network: nn.Module, images: Sequence[np.ndarray], device: torch.device | str) -> Any:
-        """Return what the network gives in training, for `loss`."""
+        """Return the network's output for a batch of images, in the form that `loss` takes."""
 
     def loss(self, predicted: Any, targets: Tensor) -> Tensor:
-        """Return the mean over the images of a batch."""
+        """Return the loss of a batch, a mean over its images."""
 
     def error(self, network: nn.Module, images: Split, device: torch.device | str) -> float:
         """Return the validation error, by which the best epoch and the learning rate are chosen."""
 
     def weights(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the weights to keep, of those that were trained."""
+        """Return the weights to save, given the trained ones."""
 
 
 def module_of(task: str) -> str:
@@ -39,11 +39,11 @@ def module_of(task: str) -> str:
 
 
 def load_objective(network: nn.Module, sigma: float, kernel: int, density_scale: float) -> Objective:
-    """Return what a network is trained by.
+    """Return the objective for a network's task.
 
     Args:
         network: has a `task` and a `stride`.
-        sigma, kernel: of the ground truth's Gaussian, in pixels; for counting.
-        density_scale: what density is multiplied with in the loss; for counting.
+        sigma, kernel: deviation and side of the ground truth's Gaussian, in pixels; for counting.
+        density_scale: factor of the density in the loss; for counting.
     """
     return importlib.import_module(module_of(network.task)).Objective(network, sigma, kernel, density_scale)

@@ -1,4 +1,4 @@
-"""AdamW for many short jobs."""
+"""AdamW that starts quickly, for many short jobs."""
 
 from inspect import unwrap
 
@@ -6,10 +6,10 @@ import torch
 
 
 class AdamW(torch.optim.AdamW):
-    """torch's AdamW without what keeps it apart from torch's compiler.
+    """torch's AdamW without the decorators that exempt it from torch's compiler.
 
-    The first step of a process imports that compiler, just to exempt the optimiser from it. Nothing is compiled here,
-    and the import takes longer than many a job of a few epochs. The arithmetic and the state are torch's own.
+    They import the compiler in the first step of a process. Nothing is compiled here, and the import can take longer
+    than a job of a few epochs. Arithmetic and state are torch's own.
     """
 
     add_param_group = unwrap(torch.optim.AdamW.add_param_group)

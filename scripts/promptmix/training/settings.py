@@ -1,4 +1,4 @@
-"""What a run of training depends on besides its data."""
+"""The settings of a training run."""
 
 from dataclasses import dataclass, field
 
@@ -11,21 +11,24 @@ class TrainingSettings:
 
     Args:
         network: a key of `promptmix.networks.registry.NETWORKS`.
-        learning_rate: of the first epoch.
-        epochs: passes over the real training images.
-        batch_size: images per update, where so many have one size.
-        seed: first weights and order of the images.
-        network_settings: such as `{"width": 0.5}`.
-        r_mix: generated images per epoch.
-        repeated: real images per epoch that are seen once more than the others, drawn like the generated ones.
-        real_images: False to train on generated images alone.
-        flip: mirror each image with a chance of one half (the paper names no augmentation).
-        density_scale: the network learns density times this number (C-3-Framework: 100); the weights that are saved
-            give density itself. For networks whose last layer is a convolution named `output_layer`.
-        sigma, kernel: of the ground truth's Gaussian, in pixels.
+        learning_rate: that of the first epoch.
+        epochs: number of passes over the real training images.
+        batch_size: images per update; fewer if not that many have one size.
+        seed: for the initial weights and the order of the images.
+        network_settings: keyword arguments of the network, such as `{"width": 0.5}`.
+        r_mix: number of generated images per epoch.
+        repeated: number of real images per epoch that are seen once more, drawn like the generated ones.
+        real_images: False to train on generated images only.
+        flip: mirror each image with probability 1/2 (the paper names no augmentation).
+        density_scale: the network learns density times this number (C-3-Framework: 100); with the saved weights it
+            gives density itself. For networks whose last layer is a convolution named `output_layer`.
+        sigma, kernel: deviation and side of the ground truth's Gaussian, in pixels.
         precision: "float32", or "float16" for mixed precision on CUDA.
-        validate_every: epochs between validations; the last epoch is validated in any case.
-        weight_decay, decay: AdamW's decay, and what the learning rate is multiplied with after each epoch.
+        validate_every: number of epochs between validations; the last epoch is always validated.
+        weight_decay, decay: AdamW's decay, and the factor of the learning rate after each epoch.
+
+    Raises:
+        InputError: a setting is out of range.
     """
 
     network: str
@@ -53,4 +56,4 @@ class TrainingSettings:
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; expected 1 or more")
         if not (self.real_images or self.r_mix):
-            raise InputError("real_images is false and r_mix is 0: there is nothing to train on. Raise r_mix")
+            raise InputError("real_images is false and r_mix is 0: there are no images to train on. Raise r_mix")

@@ -1,1 +1,1 @@
-"""How the models that ship with the repository were trained."""
+"""The training of the models that ship with the repository (resources/models)."""

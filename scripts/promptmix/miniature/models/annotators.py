@@ -1,7 +1,7 @@
-"""The miniature's annotators: heavyweight networks, narrowed.
+"""The miniature's annotators: heavyweight networks with fewer channels.
 
-As the published ones are trained on a dataset's own training images, these are trained on images rendered like those of
-a dataset, but many more than any student sees, and none of the dataset's own.
+The published annotators were trained on a dataset's own training images. These are trained on images that are rendered
+like those of a dataset and are not in it, and on many more of them than the lightweight networks see.
 """
 
 import io
@@ -25,14 +25,19 @@ from promptmix.training.loop import train
 from promptmix.training.settings import TrainingSettings
 
 STREAM = 11
-"""First number of every seed here, so that no image of a dataset is rendered again."""
+"""First number of every seed here: no seed of a dataset begins with it, so no image of a dataset is rendered again."""
 
 
 def render(settings: Mapping, resize: Mapping | None, seed: int, number: int) -> tuple:
-    """Render an image as of a dataset; a crowd is written and read as JPEG, and brought to training size.
+    """Render an image like those of a dataset. A crowd is encoded as JPEG, decoded, and resized to training size.
 
-    Returns its row, its pixels (H, W, 3), its heads (N, 4): x, y, and no boxes, as most datasets have none, and the
-    depth (H, W) of a room, nothing for a crowd.
+    Args:
+        settings, resize: those of the dataset, see `render_dataset` and `training_size`.
+        seed, number: the image is a function of these and of the settings.
+
+    Returns:
+        Row of the index, pixels (H, W, 3) uint8, heads (N, 4) float32 with x and y in pixels and 0 for the boxes, which
+        most datasets do not have, and depth in metres, (H, W) float32 of a room and empty for a crowd.
     """
     rng = np.random.default_rng([STREAM, seed, number])
     crowd = scene(rng, settings)
@@ -54,7 +59,7 @@ def render(settings: Mapping, resize: Mapping | None, seed: int, number: int) ->
 def render_images(
     folder: Path, settings: Mapping, resize: Mapping | None, images: int, seed: int, processes: int
 ) -> Index:
-    """Render images like those of a dataset into `folder`; the last tenth of them is the validation split."""
+    """Render images like those of a dataset into `folder`, the last tenth of them as the validation split."""
     with ProcessPoolExecutor(processes) as pool:
         made = pool.map(partial(render, settings, resize, seed), range(images), chunksize=32)
         done = list(progress(made, images, "images rendered"))
@@ -66,7 +71,10 @@ def render_images(
 def train_annotator(
     index: Index, settings: TrainingSettings, folder: Path, out: Path, device: str, start: Path | None = None
 ) -> None:
-    """Train an annotator in `folder` (resumable), from weights if given, and write it to `out` in half precision."""
+    """Train an annotator, from the weights in `start` if given, and write it to `out` in half precision.
+
+    The state of an unfinished training is kept in `folder`; the next run resumes from it.
+    """
     weights = None if start is None else {key: tensor.float() for key, tensor in read_tensors(start).items()}
     checkpoint = train(settings, index, None, folder, device, weights=weights)
     save_weights(out, read_tensors(checkpoint), read_metadata(checkpoint), torch.float16)

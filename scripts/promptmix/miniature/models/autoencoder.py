@@ -1,12 +1,11 @@
 """The miniature's variational autoencoder.
 
-Source: "High-resolution image synthesis with latent diffusion models" (the first stage); class of diffusers. It reduces
-4x instead of Stable Diffusion's 8x, as its images are small, and keeps 12 channels instead of 4: it is trained on
-differences of pixels only, without a perceptual or adversarial loss that would invent what the code does not hold, and
-with 6 channels the heads of a dense crowd run into each other.
+Source: "High-resolution image synthesis with latent diffusion models" (the first stage). The class is diffusers'. It
+reduces sides by 4 instead of Stable Diffusion's 8, as the miniature's images are small. It keeps 12 channels instead of
+4: it is trained on differences of pixels only, without a perceptual or adversarial loss that would invent lost detail,
+and with 6 channels the heads of a dense crowd merge.
 """
 
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +16,12 @@ from torch import Tensor
 from promptmix.miniature.models.loop import fit, state_of
 from promptmix.miniature.rendering import corpus
 
-log = logging.getLogger(__name__)
-
 CROP = 32
-"""Side of a training crop, in pixels. The network is convolutional, and more steps of fewer pixels learn faster."""
+"""Side of a training crop, in pixels. The network is convolutional, and learns faster in more steps on fewer pixels."""
 
 
 def build() -> AutoencoderKL:
-    """Return an untrained autoencoder: RGB in [-1, 1], (N, 3, H, W), to 12 x H/4 x W/4."""
+    """Return an untrained autoencoder of RGB in [-1, 1], (N, 3, H, W), with latents (N, 12, H/4, W/4)."""
     return AutoencoderKL(
         latent_channels=12,
         block_out_channels=(16, 32, 64),
@@ -37,7 +34,7 @@ def build() -> AutoencoderKL:
 
 
 def to_tensor(images: np.ndarray, mirrored: np.ndarray | None = None) -> Tensor:
-    """Return (N, H, W, 3) uint8 as (N, 3, H, W) float32 in [-1, 1], some of them mirrored."""
+    """Return (N, H, W, 3) uint8 as (N, 3, H, W) float32 in [-1, 1]; those with true `mirrored` (N) are mirrored."""
     if mirrored is not None:
         images = np.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
     return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
@@ -53,7 +50,7 @@ def train(
     learning_rate: float = 2e-3,
     kl_weight: float = 1e-6,
 ) -> list:
-    """Train on the corpus in `folder` and save the autoencoder, with the scale of its latents, in `out`."""
+    """Train on the corpus in `folder`, save model and scale of its latents in `out`, and return the history."""
     torch.manual_seed(seed)
     rows = corpus.read_rows(folder)
     pixels = np.load(folder / "pixels.npy", mmap_mode="r")
@@ -79,7 +76,7 @@ def train(
 
 @torch.inference_mode()
 def encode(model: AutoencoderKL, pixels: np.ndarray, rows, first: int, count: int = 32) -> tuple[Tensor, Tensor]:
-    """Return mean and deviation of the latents of the images of one size among rows from `first` on."""
+    """Return mean and deviation of the latents of up to `count` images: rows from `first` on, of that row's size."""
     part = rows.iloc[first : first + count]
     part = part[(part["width"] == part["width"].iloc[0]) & (part["height"] == part["height"].iloc[0])]
     device = next(model.parameters()).device

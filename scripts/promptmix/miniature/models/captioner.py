@@ -1,9 +1,8 @@
-"""The miniature's ClipCap: MLP mapper and a small GPT-2, trained together on captions of the corpus.
+"""The miniature's ClipCap: an MLP mapper and a small GPT-2, trained together on captions of the corpus.
 
 Source: "ClipCap: CLIP prefix for image captioning"; the network is `promptmix.networks.clipcap`.
 """
 
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +16,6 @@ from promptmix.miniature.rendering import corpus
 from promptmix.networks.build import build
 from promptmix.networks.checkpoints import save_weights
 from promptmix.running.progress import Progress
-
-log = logging.getLogger(__name__)
 
 
 def settings(vocabulary: int) -> dict:
@@ -37,7 +34,7 @@ def train(
     batch: int = 128,
     learning_rate: float = 2e-3,
 ) -> list:
-    """Train on the corpus in `folder` with the frozen CLIP in `clip_folder`; write the weights to `out`."""
+    """Train on the corpus in `folder` with the frozen CLIP of `clip_folder`, save to `out`, and return the history."""
     rows = corpus.read_rows(folder)
     pixels = np.load(folder / "pixels.npy", mmap_mode="r")
     tokenizer = CLIPTokenizer.from_pretrained(clip_folder)

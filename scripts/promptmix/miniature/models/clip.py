@@ -1,12 +1,11 @@
-"""The miniature's CLIP: the tokeniser and the text encoding that captioner and diffusion model share.
+"""The miniature's CLIP, whose tokeniser and encoders the captioner and the diffusion model use.
 
-Source: "Learning transferable visual models from natural language supervision" (CLIP); classes and file formats of
-transformers. Captions that describe an image equally well are no negatives of it here: with few locations a batch holds
-many of them.
+Source: "Learning transferable visual models from natural language supervision" (CLIP). Classes and file formats are
+transformers'. Unlike there, captions of other images that describe an image equally well are not its negatives: as
+there are few locations, a batch holds many of them.
 """
 
 import json
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +19,14 @@ from promptmix.miniature.models.loop import fit, state_of
 from promptmix.miniature.rendering import corpus
 from promptmix.running.progress import Progress
 
-log = logging.getLogger(__name__)
-
 LENGTH = 32
-"""Tokens of a text, the two ends included."""
+"""Tokens of a text, including those for its start and end."""
 
 IMAGE_SIZE = 64
 
 
 def train_tokenizer(rows: pd.DataFrame, seed: int, texts: int = 20_000, vocabulary: int = 1200) -> CLIPTokenizer:
-    """Learn byte pairs on texts of the corpus, in CLIP's conventions (lower case, "</w>" ends a word)."""
+    """Train a byte-pair tokeniser on texts of the corpus, with CLIP's conventions (lower case, "</w>" ends a word)."""
     rng = np.random.default_rng(seed)
     drawn = rows.iloc[rng.integers(len(rows), size=texts)]
     lines = [corpus.prompt(rng, r.place, r.size, r.grey) + "." for r in drawn.itertuples()]
@@ -45,7 +42,7 @@ def train_tokenizer(rows: pd.DataFrame, seed: int, texts: int = 20_000, vocabula
     )
     learner.train_from_iterator(lines, trainer)
     merges = [tuple(merge) for merge in json.loads(learner.to_str())["model"]["merges"]]
-    # CLIP's vocabulary: every byte, every byte that ends a word, the merges in their order, the two ends
+    # CLIP's vocabulary: every byte, every byte that ends a word, the merges in their order, the start and the end
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokens = alphabet + [a + "</w>" for a in alphabet] + [a + b for a, b in merges]
     tokens = list(dict.fromkeys(tokens)) + ["<|startoftext|>", "<|endoftext|>"]
@@ -98,7 +95,7 @@ def build(tokenizer: CLIPTokenizer, width: int = 128) -> CLIPModel:
 def train(
     folder: Path, steps: int, seed: int, out: Path, device: str, batch: int = 64, learning_rate: float = 1e-3
 ) -> list:
-    """Train tokeniser and CLIP on the corpus in `folder`; save both, with the image processor, in `out`."""
+    """Train on the corpus in `folder`, save CLIP, tokeniser and image processor in `out`, and return the history."""
     torch.manual_seed(seed)
     rows = corpus.read_rows(folder)
     pixels = np.load(folder / "pixels.npy", mmap_mode="r")

@@ -1,11 +1,10 @@
 """The miniature's latent diffusion model, saved as a Stable Diffusion pipeline.
 
-Source: "High-resolution image synthesis with latent diffusion models"; classes of diffusers. As in Stable Diffusion v1
-the text encoder is CLIP's and stays frozen, and one text in ten is empty, for classifier-free guidance. Other than
-there, the UNet predicts the velocity, which small models learn in fewer steps.
+Source: "High-resolution image synthesis with latent diffusion models". The classes are diffusers'. As in Stable
+Diffusion v1, the text encoder is CLIP's and is frozen, and one text in ten is empty, for classifier-free guidance.
+Unlike there, the UNet predicts the velocity, which small models learn in fewer steps.
 """
 
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +23,6 @@ from promptmix.miniature.models import autoencoder, clip
 from promptmix.miniature.models.loop import fit, state_of
 from promptmix.miniature.rendering import corpus
 from promptmix.running.progress import Progress
-
-log = logging.getLogger(__name__)
 
 SCHEDULE = {
     "num_train_timesteps": 1000,
@@ -53,7 +50,7 @@ def build(channels: int, text_width: int) -> UNet2DConditionModel:
 
 
 def latents_of(vae: AutoencoderKL, pixels: np.ndarray, rows, device) -> dict[int, tuple[Tensor, Tensor]]:
-    """Return mean and deviation of the latents, (channels, H/4, W/4) in half precision, by the row's position."""
+    """Return mean and deviation of each image's latents, (channels, H/4, W/4) in half precision, by the row's label."""
     found, watch = {}, Progress(len(rows), "images encoded")
     for _, group in rows.groupby(["width", "height"]):
         for first in range(0, len(group), 32):
@@ -78,11 +75,12 @@ def train(
     rooms_share: float | None = None,
     loose: bool = False,
 ) -> list:
-    """Train the UNet on the corpus in `folder`, and save the whole pipeline in `out`.
+    """Train the UNet on the corpus in `folder`, save the whole pipeline in `out`, and return the history.
 
     Args:
-        start: a pipeline whose UNet is trained further, with other images and noise than it has seen.
-        rooms_share: share of the batches that are of rooms; None for their share of the corpus.
+        vae_folder, clip_folder: the autoencoder and CLIP, which are not trained.
+        start: a pipeline whose UNet is trained further, with other draws of images and noise than it has seen.
+        rooms_share: share of the batches that show rooms; None for their share of the corpus.
         loose: see `corpus.prompt`.
     """
     rows = corpus.read_rows(folder)
@@ -137,5 +135,5 @@ def save(unet, vae, encoder, tokenizer, out: Path) -> None:
         feature_extractor=None,
         requires_safety_checker=False,
     )
-    vae.register_to_config(_name_or_path="")  # else where it was trained is told to whoever loads it
+    vae.register_to_config(_name_or_path="")  # the path on the machine that trained it would be saved otherwise
     pipeline.to(torch.float16).save_pretrained(out)

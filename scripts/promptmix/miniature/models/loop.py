@@ -1,4 +1,4 @@
-"""The training loop of the miniature's generative and captioning models: one page, resumable."""
+"""The training loop of the miniature's models other than the annotators; a killed run resumes."""
 
 import logging
 import math
@@ -27,18 +27,20 @@ def fit(
     ema: float = 0.999,
     save_seconds: float = 120,
 ) -> list[tuple[int, float]]:
-    """Train `module` by AdamW for a number of steps and leave the average of its weights in it.
+    """Train `module` by AdamW for a number of steps and leave the moving average of its weights in it.
 
-    The rate rises linearly over the first 3 % of the steps (100 at most) and falls to zero as half a cosine. A state is
-    saved every `save_seconds`; a run that finds one of the same steps and rates goes on from it. In the end it is gone.
+    The learning rate rises linearly over the first 3 % of the steps (100 at most) and falls to zero as half a cosine.
+    The state is saved every `save_seconds`; the next run with the same number of steps, rates and averaging resumes
+    from it. It is deleted when the run is complete.
 
     Args:
-        loss: the loss of a step, given the step's number; all randomness must come from that number.
-        state: where the state of an unfinished run is kept.
-        ema: share of the old average kept in each step, lower in early steps.
+        loss: returns the loss of a step, given the step's number, on which all its randomness must depend.
+        state: file for the state of an unfinished run.
+        decay: AdamW's weight decay.
+        ema: share of the old average that is kept in each step; lower in early steps.
 
     Returns:
-        (step, mean loss since the last entry), every fiftieth of the run.
+        (step, mean loss since the last entry), an entry per fiftieth of the run.
     """
     parameters = [p for p in module.parameters() if p.requires_grad]
     optimiser = AdamW(parameters, learning_rate, weight_decay=decay, betas=(0.9, 0.99))
@@ -47,12 +49,12 @@ def fit(
     settings = [steps, learning_rate, decay, ema]
     saved = torch.load(state, weights_only=True, map_location=parameters[0].device) if state.exists() else None
     if saved and saved.get("settings", settings) != settings:
-        log.info("%s is of a run with other steps or rates; starting anew", state)
+        log.info("%s is from a run with other steps, rates or averaging; starting anew", state)
     elif saved:
         module.load_state_dict(saved["module"])
         optimiser.load_state_dict(saved["optimiser"])
         average, step, history = saved["average"], saved["step"], saved["history"]
-        log.info("going on from step %d of %s", step, state)
+        log.info("resuming from step %d of %s", step, state)
     warmup = min(100, max(1, steps * 3 // 100))
     saved_at, watch = time.monotonic(), Progress(steps, "steps", step)
     module.train()
@@ -86,7 +88,7 @@ def fit(
 
 
 def state_of(out: Path) -> Path:
-    """Return where the state of an unfinished model lies: beside the model, as Snakemake clears a folder it remakes."""
+    """Return the file for the state of an unfinished model: beside the model, as Snakemake empties an output folder."""
     return out.with_name(f"{out.name}.state")
 
 

@@ -1,8 +1,8 @@
 """The corpus of rendered, captioned images on which the miniature's models are trained.
 
-It plays the part of the web-scale data behind the published models. It is kept in the prepared form of a dataset
+It takes the place of the web-scale data behind the published models. It has the form of a prepared dataset
 (`promptmix.datasets.index`) with two more columns, `place` and `size`, from which `prompt` writes texts. Image i is a
-function of (seed, i) alone, and the seeds of the rendered datasets are others, so no dataset's image is in it.
+function of (seed, i) alone, and the rendered datasets have other seeds, so no image of a dataset is in the corpus.
 """
 
 from concurrent.futures import ProcessPoolExecutor
@@ -16,7 +16,7 @@ from promptmix.files import write_csv
 from promptmix.miniature.rendering import crowds, rooms
 from promptmix.running.progress import progress
 
-SHAPES = {  # (width, height): share of the images; the sizes at which the miniature's datasets train
+SHAPES = {  # (width, height): share of the images; these are the training sizes of the miniature's datasets
     "crowd": {(96, 64): 0.50, (80, 64): 0.15, (112, 80): 0.22, (128, 72): 0.13},
     "room": {(96, 72): 1.0},
 }
@@ -25,7 +25,7 @@ COLOUR_WORDS = {False: "colour photo", True: "grey photo"}
 
 
 def render(seed: int, number: int, share_of_rooms: float) -> tuple[dict, np.ndarray, np.ndarray]:
-    """Render image `number` of the corpus; return its row, its pixels (H, W, 3) and its heads (N, 4)."""
+    """Render image `number` of the corpus; return its row, pixels (H, W, 3) and heads (N, 4): x, y, width, height."""
     rng = np.random.default_rng([seed, number])
     kind = "room" if rng.random() < share_of_rooms else "crowd"
     shapes = SHAPES[kind]
@@ -45,7 +45,7 @@ def render(seed: int, number: int, share_of_rooms: float) -> tuple[dict, np.ndar
 
 
 def render_corpus(folder: Path, images: int, seed: int, share_of_rooms: float, processes: int) -> None:
-    """Render a corpus into `folder`: index.csv, pixels.npy and heads.npy as of a prepared dataset."""
+    """Render a corpus into `folder`, as the files of a prepared dataset (index.csv, pixels.npy, heads.npy, ...)."""
     job = partial(render, seed, share_of_rooms=share_of_rooms)
     with ProcessPoolExecutor(processes) as pool:
         done = list(progress(pool.map(job, range(images), chunksize=64), images, "images rendered"))
@@ -56,8 +56,8 @@ def save(folder: Path, done: list[tuple[dict, np.ndarray, np.ndarray]], split, d
     """Save rendered images (row, pixels, heads) in the form of a prepared dataset.
 
     Args:
-        split: of all images, or of each.
-        depths: (H, W) metres of each image, if they are rooms to learn depth from.
+        split: one for all images, or one for each.
+        depths: (H, W) of each image, in metres, if they are rooms for training on depth.
     """
     folder.mkdir(parents=True, exist_ok=True)
     frame = pd.DataFrame([row for row, _, _ in done]).assign(split=split, quality=95)
@@ -78,13 +78,14 @@ def caption(rng: np.random.Generator, place: str, size: str) -> str:
 
 
 def prompt(rng: np.random.Generator, place: str, size: str, grey: bool, loose: bool = False) -> str:
-    """Return a text for a rendered image, with any of the parts that a prompt of PromptMix can have.
+    """Return a text for a rendered image, made of parts that a prompt of PromptMix can have.
 
-    A part for the crowd's size (the prefix), a caption, and a part for grey or colour (the suffix); one part at least.
+    The parts are the crowd's size (the prefix), a caption, and grey or colour (the suffix). Each is drawn by chance; at
+    least one is there.
 
     Args:
-        loose: before a caption, half of the crowds of any size are called large, as PromptMix's prefix calls them all:
-            so it is the caption that tells the size.
+        loose: of the prefixes before a caption, make half "large crowd" whatever the size, as PromptMix's prefix says
+            that of every crowd. So the model learns the size from the caption.
     """
     parts = []
     if size and rng.random() < 0.6:
@@ -99,19 +100,19 @@ def prompt(rng: np.random.Generator, place: str, size: str, grey: bool, loose: b
 
 
 def read_rows(folder: Path) -> pd.DataFrame:
-    """Return the corpus' rows: image, width, height, place, size ("" for rooms), grey (bool), count, offset, ..."""
+    """Return the corpus's rows: image, width, height, place, size ("" for rooms), grey (bool), count, offset, ..."""
     return pd.read_csv(folder / "index.csv", dtype={"image": str}).fillna({"size": ""}).astype({"grey": bool})
 
 
 def stack(pixels: np.ndarray, rows: pd.DataFrame) -> np.ndarray:
-    """Return the images of rows of one size, (N, H, W, 3) uint8, from the memory-mapped pixels."""
+    """Return the images of the given rows, all of one size, as (N, H, W, 3) uint8 from the memory-mapped pixels."""
     height, width = int(rows["height"].iloc[0]), int(rows["width"].iloc[0])
     size = height * width * 3
     return np.stack([pixels[o : o + size] for o in rows["offset"]]).reshape(-1, height, width, 3)
 
 
 def batches_of_one_size(rows: pd.DataFrame, batch: int, seed: int, step: int) -> pd.DataFrame:
-    """Return the rows of batch `step`: one size, drawn by its share; a function of (seed, step) alone."""
+    """Return the rows of batch `step`: all of one size, drawn by its share; they depend on (seed, step) alone."""
     rng = np.random.default_rng([seed, step])
     first = rows.iloc[rng.integers(len(rows))]
     same = np.flatnonzero((rows["width"] == first["width"]) & (rows["height"] == first["height"]))

@@ -1,8 +1,8 @@
 """Rendered crowds with known heads: the miniature's photographs.
 
-A scene (see `scenery`) is a background, props, and people on a piece of ground seen in perspective.
-Props and people are painted from back to front. A person is only placed where enough of the head, and of every
-head already placed, stays in sight, so the labels are exact: who is drawn is seen, and who is seen is labelled.
+A scene (see `scenery`) has a background, props, and people on a piece of ground seen in perspective. Props and people
+are painted from back to front. A person is placed only where enough of the head, and of every head already placed,
+remains visible. So the labels are exact: every person that is drawn can be seen and is labelled.
 """
 
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ from promptmix.miniature.rendering.scenery import (
     Prop,
     Scene,
     mix,
-    near,
     pick,
+    vary,
 )
 
 LOCATIONS = tuple(SCENES)
 
 SIZES = {"few": (2, 12), "group": (15, 45), "large": (60, 180)}
-"""Range of people to draw per crowd size, for 96x64 pixels; multiply by `crowd_scale` for other image sizes."""
+"""Least and most people to draw per crowd size, at 96x64 pixels; multiply by `crowd_scale` for other image sizes."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Crowd:
     Attributes:
         image: (H, W, 3) uint8 RGB.
         points: (N, 2) float32 head centres (x, y) in pixels; the centre of the first pixel is (0.5, 0.5).
-        boxes: (N, 4) float32 head boxes (x0, y0, x1, y1) in pixels, cut at the image's border.
+        boxes: (N, 4) float32 head boxes (x0, y0, x1, y1) in pixels, clipped to the image.
         location: one of LOCATIONS.
         size: `crowd_size` of the number of people.
         grey: whether the three channels are equal.
@@ -50,15 +50,15 @@ class Crowd:
 
 
 def crowd_scale(width: int, height: int) -> float:
-    """Return how many times the people of a 96x64 image an image of this size holds: the root of the ratio of areas.
+    """Return how many times as many people an image of this size holds as one of 96x64: the root of the areas' ratio.
 
-    Heads grow with the fourth root, so a larger image holds both more people and more pixels per person.
+    A head's width grows with the fourth root, so a larger image has both more people and more pixels per person.
     """
     return (width * height / (96 * 64)) ** 0.5
 
 
 def crowd_size(people: int, width: int, height: int) -> str:
-    """Return "few" up to 13 people, "group" up to 52, else "large", counted per 96x64 image (see `crowd_scale`)."""
+    """Return "few" for up to 13 people at 96x64 pixels (see `crowd_scale`), "group" for up to 52, else "large"."""
     people = people / crowd_scale(width, height)
     return "few" if people <= 13 else "group" if people <= 52 else "large"
 
@@ -66,12 +66,12 @@ def crowd_size(people: int, width: int, height: int) -> str:
 # --- People ---
 
 _SPOTS = np.array([(0, 0)] + [(0.36 * np.cos(a), 0.4 * np.sin(a)) for a in np.arange(8) * np.pi / 4])
-"""Where a head is asked whether it is in sight: its centre and a ring, in head widths."""
-_IN_SIGHT = 5  # of the nine spots; poles, too thin to be asked about, may cost some of them
+"""The points of a head that are tested for visibility: its centre and a ring around it, in head widths."""
+_IN_SIGHT = 5  # the least of the nine points that must be visible; poles are too thin to be tested and may hide more
 
 
-def _places(rng, people: int):
-    """Yield places on the ground (across, depth) without end: partly in clusters, denser far away as perspective has it."""
+def _draw_places(rng, people: int):
+    """Yield places on the ground (across, depth) without end: some in clusters, and denser far away, by perspective."""
     centres, share = rng.random((rng.integers(1, 5), 2)), rng.uniform(0, 0.6)
     spread = rng.uniform(0.06, 0.16)
     while True:
@@ -84,14 +84,14 @@ def _places(rng, people: int):
         yield from batch[((batch >= 0) & (batch <= 1)).all(1)].tolist()
 
 
-def _inside(spots: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Return which spots (..., 2) lie in which boxes (M, 4): (..., M)."""
+def _are_inside(spots: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Return whether each of the spots (..., 2) is inside each of the boxes (M, 4), as (..., M) bool."""
     x, y = spots[..., :1], spots[..., 1:]
     return (x > boxes[:, 0]) & (x < boxes[:, 2]) & (y > boxes[:, 1]) & (y < boxes[:, 3])
 
 
 class _Ground:
-    """The scene's perspective: from places (across, depth) to canvas pixels and head widths."""
+    """The scene's perspective: maps places (across, depth) to canvas pixels and head widths."""
 
     def __init__(self, scene: Scene, pen: Pen, head: float):
         self.scene, self.pen, self.head = scene, pen, head
@@ -104,7 +104,7 @@ class _Ground:
 
 
 def _place(rng, ground: _Ground, people: int) -> list[tuple] | None:
-    """Find people as (x, y of the foot, head width, y of the head, hat, seated, raised arms), or None where they do not fit."""
+    """Return people as (x, y of the foot, head width, y of the head, hat, seated, arms up); None if they do not fit."""
     scene, pen, found, n = ground.scene, ground.pen, [], 0
     boxes, feet = [], []
     for prop in scene.props:
@@ -116,7 +116,7 @@ def _place(rng, ground: _Ground, people: int) -> list[tuple] | None:
     m = len(boxes)
     boxes, feet = np.array(boxes + [(0.0,) * 4] * (2 * people)).reshape(-1, 4), np.array(feet + [0.0] * (2 * people))
     spots, seen, heads = np.zeros((people, 9, 2)), np.zeros((people, 9), bool), np.zeros((people, 4))
-    for tries, (u, t) in enumerate(_places(rng, people)):
+    for tries, (u, t) in enumerate(_draw_places(rng, people)):
         if n == people or tries > 25 * people + 200:
             break
         if any(abs(u - middle) < half for middle, half in scene.aisles):
@@ -131,7 +131,7 @@ def _place(rng, ground: _Ground, people: int) -> list[tuple] | None:
         if n and (np.hypot(heads[:n, 0] - x, heads[:n, 1] - y) < 0.35 * (heads[:n, 2] + d)).any():
             continue
         own, nearer = (x, y) + _SPOTS * d, feet[:m] >= foot
-        visible = ~_inside(own, boxes[:m][nearer]).any(1)
+        visible = ~_are_inside(own, boxes[:m][nearer]).any(1)
         if visible.sum() < _IN_SIGHT:
             continue
         wide = 0.85 if hat and scene.hat in ("board", "straw") else 0.5
@@ -141,7 +141,7 @@ def _place(rng, ground: _Ground, people: int) -> list[tuple] | None:
         )
         if n:
             farther = heads[:n, 3] <= foot
-            left = seen[:n] & ~(_inside(spots[:n], mine).any(-1) & farther[:, None])
+            left = seen[:n] & ~(_are_inside(spots[:n], mine).any(-1) & farther[:, None])
             if (left.sum(1) < _IN_SIGHT).any():
                 continue
             seen[:n] = left
@@ -171,7 +171,7 @@ def _draw_person(pen, rng, scene: Scene, x, foot, d, y, hat, seated, arms) -> No
         (x - 0.78 * d, y + 0.42 * d, x + 0.78 * d, max(hip, y + 0.9 * d)), 0.35 * d, shirt, mix(shirt, (0, 0, 0), 0.35)
     )
     pen.d.ellipse((x - 0.5 * d, y - 0.58 * d, x + 0.5 * d, y + 0.52 * d), hair)
-    if rng.random() < 0.6:  # faces us
+    if rng.random() < 0.6:  # faces the camera
         turn = rng.uniform(-0.12, 0.12)
         pen.d.ellipse((x + (turn - 0.36) * d, y - 0.28 * d, x + (turn + 0.36) * d, y + 0.52 * d), skin)
     if hat and scene.hat == "board":
@@ -181,8 +181,8 @@ def _draw_person(pen, rng, scene: Scene, x, foot, d, y, hat, seated, arms) -> No
         )
         pen.d.line((x + 0.1 * d, y - 0.4 * d, x + 0.6 * d, y + 0.05 * d), lit((236, 190, 60)), max(1, round(0.14 * d)))
     elif hat and scene.hat == "straw":
-        pen.d.ellipse((x - 0.85 * d, y - 0.45 * d, x + 0.85 * d, y - 0.05 * d), lit(near(rng, 226, 196, 130)))
-        pen.d.ellipse((x - 0.42 * d, y - 0.7 * d, x + 0.42 * d, y - 0.15 * d), lit(near(rng, 210, 178, 110)))
+        pen.d.ellipse((x - 0.85 * d, y - 0.45 * d, x + 0.85 * d, y - 0.05 * d), lit(vary(rng, 226, 196, 130)))
+        pen.d.ellipse((x - 0.42 * d, y - 0.7 * d, x + 0.42 * d, y - 0.15 * d), lit(vary(rng, 210, 178, 110)))
     elif hat:
         pen.d.pieslice((x - 0.52 * d, y - 0.65 * d, x + 0.52 * d, y + 0.45 * d), 180, 360, lit(pick(rng, scene.caps)))
 
@@ -203,17 +203,17 @@ def render_crowd(
         grey: render in shades of grey.
 
     Raises:
-        ValueError: an unknown location, or more people than can be seen at once in an image of this size.
+        ValueError: an unknown location, or more people than fit in an image of this size with every head visible.
     """
     if location not in SCENES:
-        raise ValueError(f"{location!r} is no location of the miniature's crowds; choose one of {', '.join(LOCATIONS)}")
+        raise ValueError(f"{location!r} is not a location of rendered crowds; choose from {', '.join(LOCATIONS)}")
     zoom = 3 if width * height <= 20_000 else 2 if width * height <= 200_000 else 1
     pen = Pen(width, height, zoom)
     scene = SCENES[location](pen, rng)
     if location != "stadium" and rng.random() < 0.35:
         scene.aisles.append((rng.uniform(0.2, 0.8), rng.uniform(0.04, 0.09)))
     scale = crowd_scale(width, height)
-    # Smaller heads for more people, as a photographer steps back, but loosely: the size of a head must not tell the count.
+    # More people have smaller heads, as a photographer steps back; at random, so that heads do not reveal the count.
     head = (
         scale**0.5 * zoom * float(np.clip(7.6 * (max(people, 1) / scale) ** -0.13 * rng.uniform(0.82, 1.18), 3.4, 7.0))
     )
@@ -225,7 +225,7 @@ def render_crowd(
         head *= 0.85
     else:
         raise ValueError(
-            f"{people} people do not fit a {width}x{height} image of a {location} with every head in sight; "
+            f"{people} people do not fit a {width}x{height} image of a {location} with every head visible; "
             f"ask for fewer people or a larger image"
         )
     if scene.shadow:
@@ -251,7 +251,7 @@ def render_crowd(
 
 
 def _photograph(rng, image: Image.Image, grey: bool, scale: float) -> np.ndarray:
-    """Exposure, contrast, warmth, uneven light, a little blur and noise."""
+    """Return the image with random exposure, contrast, warmth, uneven light, blur and noise, (H, W, 3) uint8."""
     if rng.random() < 0.5:
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 0.55) * scale))
     pixels = np.asarray(image, np.float32)
@@ -329,12 +329,15 @@ _WHERE = {
 def describe(rng: np.random.Generator, location: str, size: str) -> str:
     """Return a caption as a captioner would write it, such as "a large crowd of people at a concert."
 
-    One caption in five leaves the crowd's size open ("people walking down a street."), whatever the size.
+    One caption in five does not depend on the crowd's size ("people walking down a street.").
+
+    Raises:
+        ValueError: an unknown location or size.
     """
     if location not in _WHERE:
-        raise ValueError(f"{location!r} is no location of the miniature's crowds; choose one of {', '.join(LOCATIONS)}")
+        raise ValueError(f"{location!r} is not a location of rendered crowds; choose from {', '.join(LOCATIONS)}")
     if size not in SIZES:
-        raise ValueError(f"{size!r} is no size of a crowd; choose one of {', '.join(SIZES)}")
+        raise ValueError(f"{size!r} is not a size of a crowd; choose from {', '.join(SIZES)}")
     who = _PEOPLE[None if rng.random() < 0.2 else size]
     who = who[rng.integers(len(who))]
     be = "is" if who.startswith("a ") and not who.startswith("a few") else "are"

@@ -12,19 +12,20 @@ from promptmix.miniature.rendering.rooms import Room, render_room
 from promptmix.running.progress import progress
 
 STREAM = 7
-"""First number of every seed here; the corpus has other seeds, so that no image is in both."""
+"""First number of every seed here: no seed of the corpus begins with it, so no image is in both."""
 
 
 def render_dataset(folder: Path, settings: Mapping, images: Mapping[str, int], seed: int) -> None:
     """Render a dataset into a folder.
 
     Args:
-        folder: gets the authors' top folder or file: part_A_final or part_B_final, UCF-QNRF_ECCV18, PANDA_Crowd,
-            nyu_depth_v2_labeled.mat.
-        settings: `format`, and what images are drawn from: `sizes` ([width, height] each), and for crowds `locations`,
-            `people` (least and most per 96x64 pixels, drawn evenly on a logarithmic scale; larger images hold more),
-            `grey` (share), `quality` (least and most JPEG quality); for NYU one size only, and `rooms` (their kinds).
-        images: number of images of each split; of "all" for PANDA and NYU, which have none.
+        folder: where the authors' top folder or file is written: part_A_final or part_B_final, UCF-QNRF_ECCV18,
+            PANDA_Crowd, nyu_depth_v2_labeled.mat.
+        settings: `format`, and `sizes` to draw from ([width, height] each; only one for NYU). For crowds also
+            `locations`, `people` (least and most at 96x64 pixels, drawn uniformly on a logarithmic scale; larger images
+            have more, see `crowd_scale`), `grey` (share) and `quality` (least and most JPEG quality); for ShanghaiTech
+            `part`; for NYU `rooms` (their kinds).
+        images: number of images of each split; of "all" for PANDA and NYU, which have no splits.
         seed: image i of split s is a function of (seed, s, i) and of the settings.
     """
     for number, (split, count) in enumerate(images.items()):

@@ -1,6 +1,6 @@
-"""Rendered crowds in the file formats of ShanghaiTech, UCF-QNRF and PANDA-Crowd, rendered rooms in that of NYU Depth V2.
+"""Writers of rendered crowds as ShanghaiTech, UCF-QNRF and PANDA-Crowd, and of rendered rooms as NYU Depth V2.
 
-The miniature's datasets are read by the same readers as the real ones. A crowd has `image` (H, W, 3) uint8 RGB,
+So the miniature's datasets are read by the same readers as the real ones. A crowd has `image` (H, W, 3) uint8 RGB,
 `points` (N, 2) 0-based x and y, `boxes` (N, 4) left, top, right and bottom, `location` and `grey`; a room has `image`,
 `depth` (H, W) float32 in metres and `kind`. Equal scenes give equal bytes.
 """
@@ -22,7 +22,7 @@ from promptmix.files import replacing
 
 
 class Scene(Protocol):
-    """What the writers need of a rendered crowd."""
+    """The attributes of a rendered crowd that the writers use."""
 
     image: np.ndarray
     points: np.ndarray
@@ -32,7 +32,7 @@ class Scene(Protocol):
 
 
 class Interior(Protocol):
-    """What the writer needs of a rendered room."""
+    """The attributes of a rendered room that the writer uses."""
 
     image: np.ndarray
     depth: np.ndarray
@@ -100,23 +100,25 @@ def write_panda(folder: str | Path, scenes: Iterable[Scene], quality: int = 95) 
 
 
 def write_nyu(path: str | Path, rooms: Sequence[Interior]) -> None:
-    """Write NYU Depth V2's `nyu_depth_v2_labeled.mat`, without labels and accelerometer, and without the white frame.
+    """Write NYU Depth V2's `nyu_depth_v2_labeled.mat`, without labels, accelerometer data and white frame.
 
-    The file is as MATLAB 7.3 writes it: HDF5 behind a header of 512 bytes, all axes reversed, texts as UTF-16 in
-    `#refs#` with references to them. `depths` is exact; `rawDepths` has holes (0) where a Kinect has them.
+    The file is as MATLAB 7.3 writes it: HDF5 after a header of 512 bytes, all axes reversed, texts as UTF-16 in
+    `#refs#` with references to them. `depths` is exact; `rawDepths` has holes (0) where a Kinect would have them.
 
     Raises:
-        InputError: rooms of different sizes, as the file holds one array of all, or no room.
+        InputError: there is no room, or the rooms have different sizes: the file has one array for all images.
     """
     if len(sizes := {room.image.shape[1::-1] for room in rooms}) != 1:
-        listed = ", ".join(f"{width}x{height}" for width, height in sorted(sizes)) or "there are none"
-        raise InputError(f"{path}: all images of this format have one size, but: {listed}. Give one entry in 'sizes'")
+        listed = ", ".join(f"{width}x{height}" for width, height in sorted(sizes)) or "no images"
+        raise InputError(
+            f"{path}: all images of this format must have the same size, found {listed}. Give one entry in 'sizes'"
+        )
     scenes = [f"{'_'.join(room.kind.split())}_{number:04d}" for number, room in enumerate(rooms, start=1)]
     with replacing(path) as temporary:
         with h5py.File(temporary, "w", userblock_size=512) as file:
             _write_array(file, "images", [room.image for room in rooms], "uint8")
             _write_array(file, "depths", [room.depth for room in rooms], "single")
-            _write_array(file, "rawDepths", [_with_holes(room.depth) for room in rooms], "single")
+            _write_array(file, "rawDepths", [_cut_holes(room.depth) for room in rooms], "single")
             _write_cells(file, "sceneTypes", ["_".join(room.kind.split()) for room in rooms])
             _write_cells(file, "scenes", scenes)
             _write_cells(file, "rawRgbFilenames", [f"{scene}/r-0.ppm" for scene in scenes])
@@ -134,7 +136,7 @@ def _write_array(file: h5py.File, key: str, arrays: Sequence[np.ndarray], kind: 
 
 
 def _write_cells(file: h5py.File, key: str, texts: Sequence[str]) -> None:
-    """Write a column of texts: MATLAB's Nx1 cell array."""
+    """Write texts as an Nx1 cell array of MATLAB."""
     references = np.empty((1, len(texts)), dtype=h5py.ref_dtype)
     for i, text in enumerate(texts):
         codes = np.frombuffer(text.encode("utf-16-le"), dtype=np.uint16)[:, None]
@@ -145,8 +147,8 @@ def _write_cells(file: h5py.File, key: str, texts: Sequence[str]) -> None:
     file.create_dataset(key, data=references).attrs["MATLAB_class"] = np.bytes_("cell")
 
 
-def _with_holes(depth: np.ndarray) -> np.ndarray:
-    """Return depths with 0 where the sensor sees none: beside edges, in the shadow of what is in front, and at the rim."""
+def _cut_holes(depth: np.ndarray) -> np.ndarray:
+    """Return depths with 0 where a sensor measures none: at the image's rim, and beside edges, on the farther side."""
     far = np.zeros(depth.shape, bool)
     far[:, 1:] |= depth[:, 1:] > 1.1 * depth[:, :-1]
     far[:, :-1] |= depth[:, :-1] > 1.1 * depth[:, 1:]
@@ -157,7 +159,7 @@ def _with_holes(depth: np.ndarray) -> np.ndarray:
 
 
 def _matlab_points(scene: Scene) -> np.ndarray:
-    """Return 1-based points, (N, 2) float64; a head in the last pixel lies at most on it (width, height)."""
+    """Return 1-based points, (N, 2) float64, clipped to the image: from 1 to its width and height."""
     height, width = scene.image.shape[:2]
     points = np.asarray(scene.points, dtype=np.float64).reshape(-1, 2)
     return np.clip(points + 1, 1, [width, height])

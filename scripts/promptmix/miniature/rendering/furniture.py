@@ -1,9 +1,8 @@
-"""
-The furniture of rendered rooms: what stands where, and how it is painted.
+"""The furniture of rendered rooms: what each kind of room contains, where it is, and how it is painted.
 
-A room is the inside of a box; all that stands in it or hangs on its walls is a list of smaller boxes. Lengths are in metres,
-with x to the right, y up and z away from the front wall, at which the camera stands. Each kind of room has one function that
-furnishes the back and the sides and returns the point to look at. Colours are RGB in 0..1.
+A room is the inside of a box; its furniture, and what hangs on its walls, is a list of smaller boxes. Lengths are in
+metres, with x to the right, y up and z away from the front wall, where the camera is. Each kind of room has a function
+that furnishes the back and the sides and returns the point to look at. Colours are RGB in 0..1.
 """
 
 from collections.abc import Callable
@@ -32,7 +31,7 @@ WALLS = {
     "office": ((0.84, 0.85, 0.86), (0.76, 0.79, 0.82), (0.9, 0.89, 0.86), (0.7, 0.74, 0.76)),
 }
 FLOORS = {"bathroom": ("tiles", "checker"), "kitchen": ("tiles", "checker", "planks"), "office": ("carpet", "planks")}
-SIZES = {  # the ranges of width and length
+SIZES = {  # ranges of width and length, in metres
     "bedroom": ((3.4, 4.4), (3.9, 5.2)),
     "bathroom": ((2.5, 3.2), (3.2, 4.2)),
     "kitchen": ((3.4, 4.6), (4.0, 5.2)),
@@ -43,14 +42,14 @@ SIZES = {  # the ranges of width and length
 
 @dataclass
 class Scene:
-    """A room's inner size and the boxes in it; the first six surfaces are its own walls, floor and ceiling."""
+    """A room's inner size (x, y, z) and the boxes in it; `paint` begins with the six sides of the room itself."""
 
     size: tuple[float, float, float]
     boxes: list[tuple] = field(default_factory=list)
     paint: list[tuple] = field(default_factory=list)  # colour, pattern, second colour, scale, glow
 
     def box(self, x, y, z, colour, pattern="plain", second=BLACK, scale=0.3, glow=0.0):
-        """Add a box that spans the pairs x, y and z."""
+        """Add a box; x, y and z are pairs of its lower and upper bound."""
         self.boxes.append((x, y, z))
         self.paint.append((colour, pattern, second, scale, glow))
 
@@ -63,19 +62,19 @@ class Scene:
             self.box((0, thick) if wall == "left" else (width - thick, width), y, along, colour, **paint)
 
     def legs(self, x, z, height, colour, thick=0.06):
-        """Stand four legs at the corners of a rectangle."""
+        """Add four legs at the corners of a rectangle; x and z are pairs of bounds."""
         for a in (x[0], x[1] - thick):
             for b in (z[0], z[1] - thick):
                 self.box((a, a + thick), (0, height), (b, b + thick), colour)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """The boxes' lower and upper corners, each of shape (boxes, 3)."""
+        """Return the boxes' lower and upper corners, each of shape (boxes, 3)."""
         boxes = np.array(self.boxes, np.float32).reshape(-1, 3, 2)
         return boxes[..., 0], boxes[..., 1]
 
 
 def pick(rng: np.random.Generator, choices):
-    """One of the choices, all equally likely."""
+    """Draw one of the choices, all equally likely."""
     return choices[rng.integers(len(choices))]
 
 
@@ -247,7 +246,7 @@ def _living_room(scene, rng):
     middle = rng.uniform(0.5, 0.6) * width
     rug = {"pattern": pick(rng, ("carpet", "checker", "stripes")), "second": pick(rng, FABRICS + (CREAM,))}
     scene.box((middle - 1.1, middle + 0.9), (0, 0.02), (length - 2.6, length - 1.1), pick(rng, FABRICS), **rug)
-    if facing := rng.random() < 0.5:  # the sofa stands at the back wall, the television at the left one
+    if facing := rng.random() < 0.5:  # the sofa is at the back wall, the television at the left one
         x, back = middle - long / 2, length - 0.05
         scene.box((x, x + long), (0.08, 0.42), (back - 0.9, back), cloth)
         scene.box((x, x + long), (0.42, 0.88), (back - 0.25, back), dark)
@@ -343,7 +342,7 @@ FURNISH: dict[str, Callable] = dict(zip(ROOMS, (_bedroom, _bathroom, _kitchen, _
 
 
 def furnish(rng: np.random.Generator, kind: str) -> tuple[Scene, tuple[float, float, float]]:
-    """A furnished room of a kind, and the point to look at. All furniture stands beyond z = 1.2."""
+    """Return a furnished room of a kind, and the point to look at. All furniture is beyond z = 1.2."""
     width, length = (rng.uniform(*span) for span in SIZES[kind])
     scene = Scene((width, rng.uniform(2.4, 2.8), length))
     wall, ceiling = pick(rng, WALLS[kind]), ((0.93, 0.93, 0.92), "plain", BLACK, 0.3, 0.0)
@@ -372,7 +371,7 @@ def furnish(rng: np.random.Generator, kind: str) -> tuple[Scene, tuple[float, fl
     focus = FURNISH[kind](scene, rng)
     if rng.random() < 0.5:
         _door(scene, rng, "right", 1.3)
-    for _ in range(rng.integers(0, 3)):  # clutter of any size, so that size alone does not tell depth
+    for _ in range(rng.integers(0, 3)):  # clutter of random size, so that depth does not follow from size alone
         side, x, z = rng.uniform(0.15, 0.4), rng.uniform(0.1, width - 0.5), rng.uniform(1.6, length - 1.2)
         scene.box((x, x + side), (0, rng.uniform(0.1, 0.45)), (z, z + side), pick(rng, FABRICS + WOODS + (CREAM,)))
     if rng.random() < 0.5:

@@ -1,8 +1,7 @@
-"""
-Render indoor rooms with exact depth: the miniature's stand-in for NYU Depth V2.
+"""Rendered rooms with exact depth: the miniature's stand-in for NYU Depth V2.
 
-A room and its furniture are boxes (see furniture.py). One ray is cast for each pixel's centre to get the depth, and four to
-get the colour. Lengths are in metres.
+A room and its furniture are boxes (see `furniture`). Per pixel, one ray through the centre gives the depth, and four
+rays give the colour. Lengths are in metres.
 """
 
 from dataclasses import dataclass
@@ -33,7 +32,13 @@ FEATURES = {
 
 @dataclass(frozen=True)
 class Room:
-    """A rendered room: RGB image (uint8), depth along the optical axis in metres (float32, 0.5 to 10), and its kind."""
+    """A rendered room.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        depth: (H, W) float32, metres along the optical axis, 0.5 to 10.
+        kind: one of ROOMS.
+    """
 
     image: np.ndarray
     depth: np.ndarray
@@ -42,7 +47,7 @@ class Room:
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera; `view` is the horizontal angle of view (the vertical one if the image is upright), in radians."""
+    """A pinhole camera; angles are in radians, and `view` is the angle of view along the image's longer side."""
 
     position: tuple[float, float, float]
     yaw: float = 0.0
@@ -50,16 +55,16 @@ class Camera:
     view: float = 1.0
 
     def rotation(self) -> np.ndarray:
-        """The matrix that turns camera directions (right, up, forward) into the room's."""
+        """Return the (3, 3) matrix that turns directions of the camera (right, up, forward) into those of the room."""
         (cy, sy), (cp, sp) = (np.cos(self.yaw), np.sin(self.yaw)), (np.cos(self.pitch), np.sin(self.pitch))
         return np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]]) @ np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]])
 
     def focal(self, width: int, height: int) -> float:
-        """The focal length in pixels."""
+        """Return the focal length in pixels."""
         return max(width, height) / 2 / np.tan(self.view / 2)
 
     def rays(self, width: int, height: int) -> np.ndarray:
-        """Directions (3, height, width) through the pixels' centres, of forward length 1: distance along them is z-depth."""
+        """Return directions through the pixels' centres, (3, height, width), scaled so that distances are depths."""
         x = (np.arange(width) + 0.5 - width / 2) / self.focal(width, height)
         y = (height / 2 - np.arange(height) - 0.5) / self.focal(width, height)
         rays = np.stack([*np.broadcast_arrays(x[None], y[:, None]), np.ones((height, width))])
@@ -67,7 +72,10 @@ class Camera:
 
 
 def cast(scene: Scene, camera: Camera, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Depth, index of the surface hit (0..5: x, y and z walls, low before high; then boxes) and the axis it is normal to."""
+    """Return what each ray hits first: its depth, the number of the surface, and the axis to which that is normal.
+
+    Surfaces 0 to 5 are the room's sides (x, y, z, the lower one first); the boxes follow.
+    """
     _, height, width = rays.shape
     origin = np.array(camera.position, np.float32)[:, None, None]
     inverse = 1 / np.where(np.abs(rays) < 1e-6, np.float32(1e-6), rays)
@@ -90,10 +98,10 @@ def cast(scene: Scene, camera: Camera, rays: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _window(camera: Camera, low: np.ndarray, high: np.ndarray, width: int, height: int) -> tuple[slice, slice]:
-    """The rows and columns a box can touch: testing only these makes rendering several times faster."""
+    """Return the rows and columns that a box can touch: testing only these makes rendering several times faster."""
     corners = np.stack(np.meshgrid(*zip(low, high, strict=True)), -1).reshape(-1, 3) - camera.position
     right, up, forward = (corners @ camera.rotation()).T
-    if forward.min() < 0.05:  # partly behind the camera, where projection means nothing
+    if forward.min() < 0.05:  # partly behind the camera, where points cannot be projected
         return slice(None), slice(None)
     columns = width / 2 + camera.focal(width, height) * right / forward
     rows = height / 2 - camera.focal(width, height) * up / forward
@@ -104,12 +112,12 @@ def _window(camera: Camera, low: np.ndarray, high: np.ndarray, width: int, heigh
 
 
 def _noise(a: np.ndarray, b: np.ndarray | float = 0.0) -> np.ndarray:
-    """A fixed pseudo-random number in 0..1 for each cell of a grid."""
+    """Return a fixed pseudo-random number in 0..1 for each cell of a grid."""
     return np.abs(np.sin(a * 12.9898 + b * 78.233) * 437.585) % 1
 
 
 def _texture(pattern: str, u: np.ndarray, v: np.ndarray, colour, second, scale: float) -> np.ndarray:
-    """Colours (points, 3) of a pattern at surface coordinates u and v."""
+    """Return the colours (points, 3) of a pattern at surface coordinates u and v."""
     column, row = np.floor(u / scale), np.floor(v / scale)
     a, b = u / scale - column, v / scale - row
     colour, second = np.array(colour, np.float32), np.array(second, np.float32)
@@ -128,7 +136,7 @@ def _texture(pattern: str, u: np.ndarray, v: np.ndarray, colour, second, scale: 
         mix = 0.4 * _noise(np.floor(u / 0.04), np.floor(v / 0.04))
     elif pattern == "stripes":
         mix = a < 0.5
-    elif pattern == "panels":  # cupboard doors or drawers, with a gap between and a handle each
+    elif pattern == "panels":  # cupboard doors or drawers, with gaps between them and a handle each
         mix = 0.6 * ((a < 0.05) | (v < 0.05)) + 0.8 * ((np.abs(a - 0.85) < 0.04) & (np.abs(v - 0.45) < 0.12))
     elif pattern == "window":  # sky over a hazy horizon, with a cross of bars
         sky = np.where((v / v.max() > 0.3 + 0.1 * _noise(np.floor(u / 0.2)))[:, None], colour, second)
@@ -142,7 +150,7 @@ def _texture(pattern: str, u: np.ndarray, v: np.ndarray, colour, second, scale: 
 def _shade(
     scene: Scene, camera: Camera, rays: np.ndarray, lamp: np.ndarray, tint: np.ndarray, ambient: float
 ) -> np.ndarray:
-    """Colours (height, width, 3) of what the rays hit: painted, lit by one lamp and dimmed near corners and under furniture."""
+    """Return the colours of what rays hit, (height * width, 3), lit by one lamp, darker near corners and furniture."""
     depth, surface, axis = cast(scene, camera, rays)
     depth, surface, axis, rays = depth.ravel(), surface.ravel(), axis.ravel(), rays.reshape(3, -1)
     points = np.array(camera.position, np.float32)[:, None] + depth * rays
@@ -160,7 +168,7 @@ def _shade(
     towards = lamp[:, None] - points
     distance = np.sqrt((towards**2).sum(0))
     facing = np.maximum(0, -np.sign(rays[axis, every]) * towards[axis, every] / distance)
-    furniture = np.flatnonzero((high - low).min(1) > 0.1)  # what is thinner throws no shadow worth its time
+    furniture = np.flatnonzero((high - low).min(1) > 0.1)  # shadows of thinner boxes are not worth the time
     start = points + 0.02 * towards
     with np.errstate(divide="ignore", invalid="ignore"):
         inverse = 1 / towards
@@ -178,7 +186,7 @@ def _shade(
     floor = np.flatnonzero(surface == 2)
     x, _, z = points[:, floor]
     for a, b in zip(low[furniture], high[furniture], strict=True):
-        if a[1] < 0.5:  # stands on the floor
+        if a[1] < 0.5:  # it is on the floor
             away = np.maximum(0, np.maximum(a[0] - x, x - b[0])) + np.maximum(0, np.maximum(a[2] - z, z - b[2]))
             open_sky[floor] *= 1 - 0.3 * np.exp(-away / 0.18)
     light = (ambient * open_sky + key)[:, None] * tint
@@ -187,7 +195,7 @@ def _shade(
 
 
 def _look(rng: np.random.Generator, scene: Scene, focus: tuple[float, float, float]) -> Camera:
-    """A camera near the front wall that looks roughly at a point."""
+    """Return a camera near the front wall that looks roughly at a point."""
     # 0.8 m from the side walls and all furniture beyond z = 1.2 keep everything visible farther than 0.5 m
     position = (rng.uniform(0.85, scene.size[0] - 0.85), rng.uniform(1.2, 1.6), rng.uniform(0.1, 0.5))
     right, up, forward = np.array(focus) - position + rng.normal(0, (0.2, 0.08, 0))
@@ -207,13 +215,13 @@ def render_room(rng: np.random.Generator, width: int, height: int, kind: str) ->
         scene, camera, camera.rays(2 * width, 2 * height), lamp, tint.astype(np.float32), rng.uniform(0.4, 0.6)
     )
     colour = colour.reshape(height, 2, width, 2, 3).mean((1, 3)) + rng.normal(0, 0.012, (height, width, 3))
-    # depth has its own rays through the pixels' centres: averaged over an edge it would be the depth of nothing
+    # Depth has its own rays, through the pixels' centres: an average over an edge would be the depth of no surface.
     depth, _, _ = cast(scene, camera, camera.rays(width, height))
     return Room((np.clip(colour, 0, 1) * 255).astype(np.uint8), depth, kind)
 
 
 def describe(rng: np.random.Generator, kind: str) -> str:
-    """A caption as a captioner would write it for a room of a kind."""
+    """Return a caption as a captioner would write it for a room of a kind."""
     _check(kind)
     article, feature = ("an" if kind[0] in "aeiou" else "a"), pick(rng, FEATURES[kind])
     return pick(
@@ -230,4 +238,4 @@ def describe(rng: np.random.Generator, kind: str) -> str:
 
 def _check(kind: str) -> None:
     if kind not in ROOMS:
-        raise ValueError(f"unknown kind of room {kind!r}; known are {', '.join(ROOMS)}")
+        raise ValueError(f"{kind!r} is not a kind of room; choose from {', '.join(ROOMS)}")

@@ -1,4 +1,4 @@
-"""The ten locations of the rendered crowds: background, ground, light, clothes and props, one function per location."""
+"""The ten locations of the rendered crowds: a function per location draws the background and returns the `Scene`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,18 +26,21 @@ Colour = tuple[int, int, int]
 
 @dataclass
 class Prop:
-    """A thing among the people, in head widths from its foot: what it hides (boxes x0, y0, x1, y1) and how it is drawn."""
+    """An object among the people. `hides`: the boxes (x0, y0, x1, y1) that it covers, in head widths from its foot."""
 
     u: float  # place across the ground, 0 to 1 (outside: beside the ground)
     t: float  # depth: 0 far, 1 near
     hides: list[tuple[float, float, float, float]]
     draw: Callable  # (pen, x, y, head width) in the pen's pixels
-    fixed: bool = False  # what it hides is given in shares of the image instead
+    fixed: bool = False  # `hides` is in shares of the image's width and height instead
 
 
 @dataclass
 class Scene:
-    """Where people stand and how they look. Ground: y of its far and near edge, and x left and right at either, as shares."""
+    """Where people are and how they look.
+
+    The ground is given in shares of the image: y of its far and near edge, and x of either edge's left and right end.
+    """
 
     far: float
     near: float
@@ -53,7 +56,7 @@ class Scene:
     seated: float = 0.0
     shadow: int = 70  # opacity
     props: list[Prop] = field(default_factory=list)
-    aisles: list[tuple[float, float]] = field(default_factory=list)  # kept free: middle, half width
+    aisles: list[tuple[float, float]] = field(default_factory=list)  # kept free of people: middle, half width
 
 
 class Pen:
@@ -86,18 +89,18 @@ def mix(a: Colour, b: Colour, share: float) -> Colour:
     return tuple(int(p + (q - p) * share) for p, q in zip(a, b))
 
 
-def near(rng, *colour: int, by: float = 14) -> Colour:
-    """A colour like the given one, so that no two images share a palette."""
+def vary(rng, *colour: int, by: float = 14) -> Colour:
+    """Draw a colour like the given one, so that no two images have the same palette."""
     common, *own = rng.standard_normal(4).tolist()  # plain floats: five times faster than an array of three
     return tuple(int(min(max(c + by * (0.4 * common + 0.6 * o), 0), 255)) for c, o in zip(colour, own))
 
 
 def pick(rng, colours) -> Colour:
-    return near(rng, *colours[rng.integers(len(colours))])
+    return vary(rng, *colours[rng.integers(len(colours))])
 
 
 def _box(x0, y0, x1, y1, fill, ball=False, hides=False):
-    """A rectangle or ellipse in head widths around a prop's foot."""
+    """Return a function that draws a rectangle or ellipse around a prop's foot, and what it hides, in head widths."""
 
     def draw(pen, x, y, s):
         (pen.d.ellipse if ball else pen.d.rectangle)((x + x0 * s, y + y0 * s, x + x1 * s, y + y1 * s), fill)
@@ -110,7 +113,7 @@ def _prop(u, t, *parts) -> Prop:
 
 
 def _ball(rng, u, t, colours=VIVID, height=0.0) -> Prop:
-    """Clutter as round and as large as a head: balls, stones, lamps; balloons where the height is given."""
+    """Return clutter as round and as large as a head: a ball, stone or lamp; a balloon if a height is given."""
     r, colour = rng.uniform(0.4, 0.65), pick(rng, colours)
     string = [_box(-0.06, -height, 0.06, 0, (90, 90, 90))] if height else []
     return _prop(u, t, *string, _box(-r, -height - 2 * r, r, -height, colour, True, True))
@@ -127,7 +130,7 @@ def _placard(rng, u, t) -> Prop:
 
 
 def _tree(rng, u, t, height=5.0, round_=1.8, green=(50, 110, 50)) -> Prop:
-    leaves = near(rng, *green, by=22)
+    leaves = vary(rng, *green, by=22)
     return _prop(
         u,
         t,
@@ -145,14 +148,14 @@ def _tree(rng, u, t, height=5.0, round_=1.8, green=(50, 110, 50)) -> Prop:
 
 
 def _sky(rng, pen, horizon):
-    pen.fade(0, horizon, near(rng, 110, 165, 225), near(rng, 208, 222, 236), 8)
+    pen.fade(0, horizon, vary(rng, 110, 165, 225), vary(rng, 208, 222, 236), 8)
 
 
 def _stadium(pen, rng) -> Scene:
     roof, pitch = rng.uniform(0.1, 0.2), rng.uniform(0.66, 0.8)
     seat = pick(rng, [(60, 80, 150), (170, 60, 60), (120, 124, 132), (200, 150, 60)])
     _sky(rng, pen, roof)
-    pen.poly([(0, roof - 0.07), (1, roof - 0.07), (1, roof + 0.02), (0, roof + 0.02)], near(rng, 70, 74, 84))
+    pen.poly([(0, roof - 0.07), (1, roof - 0.07), (1, roof + 0.02), (0, roof + 0.02)], vary(rng, 70, 74, 84))
     for x in np.linspace(0.05, 0.95, 8):
         pen.oval(x, roof - 0.015, 0.018, 0.018, (255, 255, 225))
     rows = np.linspace(roof + 0.02, pitch, rng.integers(8, 12))
@@ -162,8 +165,8 @@ def _stadium(pen, rng) -> Scene:
             pen.rect(x, a + (b - a) * 0.45, x + (b - a) * 0.38, b, seat)
     aisles = [(x, 0.025) for x in rng.uniform(0.2, 0.45) + np.array([0, 0.4])]
     for x, half in aisles:
-        pen.rect(x - half * 0.7, rows[0], x + half * 0.7, pitch, near(rng, 205, 203, 196))
-    grass = near(rng, 62, 150, 62)
+        pen.rect(x - half * 0.7, rows[0], x + half * 0.7, pitch, vary(rng, 205, 203, 196))
+    grass = vary(rng, 62, 150, 62)
     for i in range(8):  # mown stripes
         pen.poly(
             [
@@ -201,7 +204,7 @@ def _concert(pen, rng) -> Scene:
     edge = rng.uniform(0.36, 0.46)
     glow = pick(rng, [(190, 40, 200), (40, 90, 240), (240, 60, 90), (30, 190, 190), (240, 150, 40)])
     other = pick(rng, [(250, 200, 60), (80, 220, 255), (255, 90, 200), (120, 255, 140)])
-    pen.fade(0, edge, near(rng, 14, 10, 26, by=8), mix((20, 12, 30), glow, 0.55))
+    pen.fade(0, edge, vary(rng, 14, 10, 26, by=8), mix((20, 12, 30), glow, 0.55))
     pen.fade(edge, 1, mix((26, 18, 40), glow, 0.4), (18, 14, 28))
     pen.rect(0.2, 0.1, 0.8, edge - 0.06, mix((10, 8, 20), glow, 0.75))  # the screen
     pen.rect(0.27, 0.15, 0.73, edge - 0.1, mix(glow, (255, 255, 255), 0.35))
@@ -217,7 +220,7 @@ def _concert(pen, rng) -> Scene:
         pen.rect(x, 0.14, x + 0.12, edge, (12, 12, 14))
         for y in (0.2, 0.3):
             pen.oval(x + 0.06, y, 0.035, 0.045, (52, 52, 58))
-    pen.rect(0, edge - 0.05, 1, edge + 0.02, near(rng, 34, 30, 40))
+    pen.rect(0, edge - 0.05, 1, edge + 0.02, vary(rng, 34, 30, 40))
     light = tuple(0.42 + 0.45 * c / 255 for c in glow)
     phones = [
         _prop(rng.random(), rng.random(), _box(-0.25, -5.2, 0.3, -4.6, (225, 240, 255), hides=True))
@@ -229,7 +232,7 @@ def _concert(pen, rng) -> Scene:
 def _mecca(pen, rng) -> Scene:
     wall, edge, x = rng.uniform(0.06, 0.12), rng.uniform(0.3, 0.38), rng.uniform(0.35, 0.65)
     _sky(rng, pen, wall + 0.1)
-    stone, marble = near(rng, 214, 198, 170), near(rng, 236, 234, 228, by=8)
+    stone, marble = vary(rng, 214, 198, 170), vary(rng, 236, 234, 228, by=8)
     for m in rng.uniform(0.04, 0.16) + np.array([0, 0.8]):
         pen.rect(m - 0.018, 0, m + 0.018, edge, mix(stone, (255, 255, 255), 0.5))
         pen.rect(m - 0.03, 0.08, m + 0.03, 0.11, stone)
@@ -247,7 +250,7 @@ def _mecca(pen, rng) -> Scene:
             (170, 168, 165),
             max(1, pen.w // 130),
         )
-    gold = near(rng, 216, 176, 62)
+    gold = vary(rng, 216, 176, 62)
 
     def kaaba(pen, *_):
         pen.poly(
@@ -294,15 +297,15 @@ def _mecca(pen, rng) -> Scene:
 
 def _airport(pen, rng) -> Scene:
     edge, roof = rng.uniform(0.38, 0.48), rng.uniform(0.1, 0.16)
-    pen.fade(0, roof, near(rng, 150, 154, 162), near(rng, 190, 193, 198))
+    pen.fade(0, roof, vary(rng, 150, 154, 162), vary(rng, 190, 193, 198))
     for i in range(3):
         for x in np.linspace(0.08, 0.92, 6):
             pen.oval(
                 0.5 + (x - 0.5) * (1.25 - 0.12 * i), roof * (0.2 + 0.3 * i), 0.032 - 0.007 * i, 0.012, (255, 255, 244)
             )
-    pen.fade(roof, edge, near(rng, 138, 188, 232), near(rng, 206, 226, 240))
+    pen.fade(roof, edge, vary(rng, 138, 188, 232), vary(rng, 206, 226, 240))
     pen.rect(0, edge - 0.06, 1, edge, (150, 158, 150))  # apron
-    x, white = rng.uniform(0.2, 0.7), near(rng, 246, 248, 250)
+    x, white = rng.uniform(0.2, 0.7), vary(rng, 246, 248, 250)
     pen.oval(x, edge - 0.1, 0.2, 0.045, white)
     pen.poly(
         [(x - 0.2, edge - 0.11), (x - 0.22, edge - 0.24), (x - 0.17, edge - 0.24), (x - 0.1, edge - 0.12)],
@@ -312,7 +315,7 @@ def _airport(pen, rng) -> Scene:
     for m in np.linspace(0, 1, rng.integers(6, 9)):
         pen.line(m, roof, m, edge, (78, 84, 94), 0.014)
     pen.line(0, (roof + edge) / 2 - 0.04, 1, (roof + edge) / 2 - 0.04, (78, 84, 94), 0.008)
-    floor = near(rng, 152, 156, 162)
+    floor = vary(rng, 152, 156, 162)
     pen.fade(edge, 1, mix(floor, (230, 236, 242), 0.5), floor)
     for m in np.linspace(-1.5, 2.5, 13):
         pen.line(0.5 + (m - 0.5) * 0.45, edge, m, 1, mix(floor, (90, 95, 100), 0.3), 0.005)
@@ -339,10 +342,10 @@ def _marathon(pen, rng) -> Scene:
     edge = rng.uniform(0.24, 0.34)
     _sky(rng, pen, edge)
     for x in np.arange(-0.05, 1.05, 0.11):  # houses far away
-        pen.rect(x, edge - rng.uniform(0.05, 0.2), x + rng.uniform(0.06, 0.11), edge, near(rng, 176, 168, 172))
-    pen.fade(edge, 1, near(rng, 104, 158, 74), near(rng, 86, 146, 62))
+        pen.rect(x, edge - rng.uniform(0.05, 0.2), x + rng.uniform(0.06, 0.11), edge, vary(rng, 176, 168, 172))
+    pen.fade(edge, 1, vary(rng, 104, 158, 74), vary(rng, 86, 146, 62))
     mid, a, b = rng.uniform(0.4, 0.6), rng.uniform(0.24, 0.32), rng.uniform(0.5, 0.62)
-    road = near(rng, 98, 98, 106)
+    road = vary(rng, 98, 98, 106)
     pen.poly([(mid - a, edge), (mid + a, edge), (0.5 + b, 1), (0.5 - b, 1)], road)
     for side in (-1, 1):
         pen.poly(
@@ -397,7 +400,7 @@ def _marathon(pen, rng) -> Scene:
 def _ceremony(pen, rng) -> Scene:
     edge, roof = rng.uniform(0.4, 0.46), rng.uniform(0.12, 0.18)
     _sky(rng, pen, edge)
-    stone = near(rng, 222, 206, 178)
+    stone = vary(rng, 222, 206, 178)
     pen.rect(0.06, roof, 0.94, edge, mix(stone, (110, 84, 66), 0.5))
     pen.poly([(0.04, roof + 0.01), (0.5, roof - 0.15), (0.96, roof + 0.01)], stone)
     pen.rect(0.04, roof, 0.96, roof + 0.055, mix(stone, (255, 255, 255), 0.25))
@@ -408,9 +411,9 @@ def _ceremony(pen, rng) -> Scene:
         pen.rect(
             0, edge - 0.02 + 0.04 * i, 1, edge + 0.02 + 0.04 * i, mix(stone, (150, 140, 130), 0.15 + 0.3 * (i % 2))
         )
-    lawn = near(rng, 128, 164, 96)
+    lawn = vary(rng, 128, 164, 96)
     pen.fade(edge + 0.12, 1, lawn, mix(lawn, (60, 110, 50), 0.3))
-    mid, red = rng.uniform(0.42, 0.58), near(rng, 188, 28, 42)
+    mid, red = rng.uniform(0.42, 0.58), vary(rng, 188, 28, 42)
     pen.poly([(mid - 0.05, edge - 0.02), (mid + 0.05, edge - 0.02), (mid + 0.16, 1), (mid - 0.16, 1)], red)
     flowers = [
         _ball(rng, mid + s * rng.uniform(0.12, 0.16), rng.random(), [(250, 250, 250), (240, 120, 160), (250, 210, 60)])
@@ -435,8 +438,8 @@ def _ceremony(pen, rng) -> Scene:
 def _beach(pen, rng) -> Scene:
     edge, shore = rng.uniform(0.16, 0.24), rng.uniform(0.36, 0.44)
     _sky(rng, pen, edge)
-    sand = near(rng, 236, 212, 156)
-    pen.fade(edge, shore, near(rng, 26, 98, 172), near(rng, 70, 190, 200))
+    sand = vary(rng, 236, 212, 156)
+    pen.fade(edge, shore, vary(rng, 26, 98, 172), vary(rng, 70, 190, 200))
     pen.rect(0, shore - 0.01, 1, 1, sand)
     wave = rng.uniform(0, 6)
     xs = np.linspace(0, 1, 24)
@@ -498,8 +501,8 @@ def _street(pen, rng) -> Scene:
                         glass,
                     )
             pen.poly([(xa, ya - 0.1 * (1 - p)), (xb, yb - 0.1 * (1 - q)), (xb, yb), (xa, ya)], pick(rng, STREETWEAR))
-    road = near(rng, 92, 94, 100)
-    pen.poly([(0, 0.62), (mid - 0.08, edge), (mid + 0.08, edge), (1, 0.62), (1, 1), (0, 1)], near(rng, 172, 168, 164))
+    road = vary(rng, 92, 94, 100)
+    pen.poly([(0, 0.62), (mid - 0.08, edge), (mid + 0.08, edge), (1, 0.62), (1, 1), (0, 1)], vary(rng, 172, 168, 164))
     pen.poly([(mid - 0.055, edge), (mid + 0.055, edge), (1.02, 1), (-0.02, 1)], road)
     y = rng.uniform(0.62, 0.72)
     for x in np.linspace(-0.05, 1.05, 10)[:-1]:  # zebra crossing
@@ -531,8 +534,8 @@ def _street(pen, rng) -> Scene:
 def _market(pen, rng) -> Scene:
     edge, mid = rng.uniform(0.28, 0.36), rng.uniform(0.44, 0.56)
     _sky(rng, pen, edge)
-    pen.rect(0, edge - 0.14, 1, edge, near(rng, 190, 160, 130))
-    ground = near(rng, 178, 150, 118)
+    pen.rect(0, edge - 0.14, 1, edge, vary(rng, 190, 160, 130))
+    ground = vary(rng, 178, 150, 118)
     pen.fade(edge, 1, mix(ground, (225, 205, 180), 0.4), ground)
     for _ in range(40):
         pen.oval(rng.random(), rng.uniform(edge, 1), 0.012, 0.008, mix(ground, (90, 70, 50), 0.3))
@@ -579,14 +582,14 @@ def _market(pen, rng) -> Scene:
 
 def _protest(pen, rng) -> Scene:
     edge = rng.uniform(0.3, 0.4)
-    pen.fade(0, edge, near(rng, 186, 192, 200), near(rng, 214, 216, 218))
+    pen.fade(0, edge, vary(rng, 186, 192, 200), vary(rng, 214, 216, 218))
     for x in np.arange(-0.02, 1, 0.2):
-        wall, top = near(rng, 168, 158, 152), rng.uniform(0.04, 0.14)
+        wall, top = vary(rng, 168, 158, 152), rng.uniform(0.04, 0.14)
         pen.rect(x, top, x + 0.19, edge, wall)
         for i in np.arange(x + 0.025, x + 0.17, 0.05):
             for j in np.arange(top + 0.04, edge - 0.04, 0.09):
                 pen.rect(i, j, i + 0.02, j + 0.045, mix(wall, (50, 54, 64), 0.7))
-    paving = near(rng, 158, 152, 148)
+    paving = vary(rng, 158, 152, 148)
     pen.fade(edge, 1, mix(paving, (200, 198, 196), 0.4), paving)
     x, y, cloth = rng.uniform(0.1, 0.35), edge - 0.02, pick(rng, [(210, 30, 40), (250, 248, 240), (250, 210, 50)])
     pen.rect(x, y - 0.11, x + 0.5, y + 0.03, cloth)  # a banner across the square
