@@ -341,11 +341,11 @@ def test_a_function_is_evaluated_like_a_network():
 def test_a_network_is_an_annotator_as_before(tmp_path):
     made = build("csrnet", width=0.05)
     save_weights("csrnet.safetensors", made)
-    chosen = {"network": "csrnet", "settings": {"width": 0.05}, "weights": "elsewhere.safetensors", "task": "counting"}
-    found = load_annotator(chosen, ["csrnet.safetensors"], "cpu")
+    chosen = {"reference": "csrnet", "settings": {"width": 0.05}, "task": "counting", "device": "cpu"}
+    found = load_annotator(**chosen, weights="csrnet.safetensors")
     assert torch.equal(found.output_layer.weight, made.output_layer.weight)
     with pytest.raises(InputError, match="No weights at elsewhere.safetensors"):
-        load_annotator(chosen, [], "cpu")
+        load_annotator(**chosen, weights="elsewhere.safetensors")
 
 
 # --- A network of a user's own ---

@@ -1,17 +1,15 @@
 """The miniature's datasets: rendered in each format, and read back by the reader of the real ones."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-import yaml
+from support.workflow import shipped
 
 from promptmix.datasets.pictures import is_grey, jpeg_quality
 from promptmix.datasets.registry import read_dataset
 from promptmix.files import sha256
 from promptmix.miniature.rendering.datasets import STREAM, render_dataset, scene
 
-CONFIG = yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text())
+CONFIG = shipped()
 FOLDERS = {"shta": "part_A_final", "shtb": "part_B_final", "qnrf": "UCF-QNRF_ECCV18", "panda": "PANDA_Crowd"}
 
 
