@@ -15,7 +15,7 @@ with job.start(snakemake):
     images = Split(Index.open(source.index), "train")
     shown = range(min(columns, len(images)))
     generated = list(islice(read_images(source.manifest), columns))
-    counts = read_counts(source.annotations[0])["count"]
+    counts = read_counts(source.annotations)["count"]
     people = [f"{count} people" if images.index.frame["count"].any() else "" for count in images.frame["count"]]
     found = [
         f"{snakemake.params.annotator}: {counts[stem]:.0f}" if counts.notna().all() else "" for stem, _ in generated

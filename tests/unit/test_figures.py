@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib import colormaps
 from PIL import Image
 from snakemake.iocontainers import OutputFiles
 from torch import nn
@@ -18,22 +19,18 @@ from promptmix.errors import InputError
 from promptmix.files import sha256
 from promptmix.networks.build import build
 from promptmix.networks.checkpoints import save_weights
+from promptmix.report import figures as module
 from promptmix.report.figures import (
     COLOURS,
-    GAP,
-    SIDE,
+    SMALL,
     Comparison,
-    Panel,
-    Row,
     at_percentiles,
-    coloured,
     contact_sheet,
     draw_grey_and_colour,
     draw_predictions,
-    fitted,
-    map_picture,
     mean_chroma,
-    write_figure,
+    save,
+    wrap,
 )
 from promptmix.synthesis.manifest import write_manifest
 from promptmix.tasks.density import density_at_stride
@@ -83,9 +80,22 @@ def index(tmp_path):
     return Index.open(folder / "index.csv")
 
 
-def pixels_of(path):
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
+@pytest.fixture
+def figures(monkeypatch):
+    """The figures that are saved, as matplotlib has them, by the name of their file."""
+    saved = {}
+
+    def remember(figure, path):
+        saved[Path(path).stem] = figure
+        save(figure, path)
+
+    monkeypatch.setattr(module, "save", remember)
+    return saved
+
+
+def images_of(figure) -> list:
+    """Return the images and maps in a figure, row by row, without the scales of colours."""
+    return [ax.images[0] for ax in figure.axes if ax.images and ax.get_label() != "<colorbar>"]
 
 
 def test_percentiles_are_met_by_the_nearest_value_and_of_equals_by_the_first():
@@ -95,32 +105,21 @@ def test_percentiles_are_met_by_the_nearest_value_and_of_equals_by_the_first():
     assert at_percentiles(np.array([np.nan, 40, 10, np.nan, 30, 20, 50])) == [5, 4, 1]
 
 
-def test_colours_grow_lighter_from_low_to_high_and_end_there():
-    scale = coloured(np.linspace(2, 5, 64), 2, 5)
-    assert scale[0].tolist() == COLOURS[0].tolist() and scale[-1].tolist() == COLOURS[-1].tolist()
+def test_colours_grow_lighter_from_low_to_high():
+    scale = colormaps[COLOURS](np.linspace(0, 1, 64))[:, :3]
     assert (np.diff(scale @ [0.2126, 0.7152, 0.0722]) > 0).all()
-    assert (coloured(np.array([-9.0, 9.0]), 2, 5) == COLOURS[[0, -1]]).all()
-    assert (coloured(np.zeros(3), 0, 0) == COLOURS[0]).all()
 
 
-def test_a_cell_covers_its_pixels_of_the_image():
-    values = np.arange(18, dtype=np.float32).reshape(3, 6)
-    picture = np.asarray(map_picture(values, 0, 17, (HEIGHT, WIDTH), 8))
-    rows = ((np.arange(picture.shape[0]) + 0.5) / picture.shape[0] * HEIGHT).astype(int) // 8
-    columns = ((np.arange(picture.shape[1]) + 0.5) / picture.shape[1] * WIDTH).astype(int) // 8
-    assert (picture == coloured(values, 0, 17)[rows[:, None], columns]).mean() > 0.99  # but for rounding at edges
-    assert picture.shape == np.asarray(fitted(np.zeros((HEIGHT, WIDTH, 3), np.uint8))).shape
-    assert picture.shape[1] == SIDE
+def test_a_cell_covers_its_pixels_of_the_image(index, tmp_path, figures):
+    comparison = Comparison("Part B", index, Constant("counting", 8, 0.25), Constant("counting", 8, 8.0))
+    draw_predictions(tmp_path / "figure3.png", tmp_path / "figure3.csv", [comparison], "cpu")
+    drawn = images_of(figures["figure3"])[1]
+    assert drawn.get_array().shape == (3, 6)
+    assert tuple(drawn.get_extent()) == (0, 48, 24, 0)  # the cells at the right and below stick out of the image
+    assert drawn.axes.get_xlim() == (0, WIDTH) and drawn.axes.get_ylim() == (HEIGHT, 0)
 
 
-def test_large_images_are_averaged_and_small_ones_enlarged_as_they_are():
-    board = np.indices((600, 600)).sum(0)[..., None].repeat(3, axis=2) % 2 * np.uint8(254)
-    assert (np.asarray(fitted(board.astype(np.uint8), 150)) == 127).all()
-    enlarged = np.asarray(fitted(board[:4, :6].astype(np.uint8), 150))
-    assert enlarged.shape == (100, 150, 3) and set(enlarged.ravel().tolist()) == {0, 254}
-
-
-def test_counts_beside_the_maps(index, tmp_path):
+def test_counts_beside_the_maps(index, tmp_path, figures):
     comparison = Comparison("Part B", index, Constant("counting", 8, 0.25), Constant("counting", 8, 8.0), 1.5, 7)
     draw_predictions(tmp_path / "figure3.png", tmp_path / "figure3.csv", [comparison], "cpu")
     table = pd.read_csv(tmp_path / "figure3.csv")
@@ -131,17 +130,20 @@ def test_counts_beside_the_maps(index, tmp_path):
     assert (table["baseline_count"] == 0.25 * 18).all() and (table["promptmix_count"] == 8 * 18).all()
     assert (table["scale_low"] == 0).all() and (table["scale_high"] == 8).all()
 
-    figure, height = pixels_of(tmp_path / "figure3.png"), round(SIDE * HEIGHT / WIDTH)
-    columns = [figure[:, GAP + i * (SIDE + GAP) :][:, :SIDE] for i in range(4)]
-    for column, value in zip(columns[1:3], (0.25, 8.0)):  # constant maps, on the scale that all maps of a row share
-        assert (column == coloured(np.array(value), 0, 8)).all(axis=(1, 2)).sum() == 3 * height
-    for i in (4, 3, 6):
+    shown = images_of(figures["figure3"])
+    assert len(shown) == 3 * 4
+    for row, i in enumerate((4, 3, 6)):
+        image, *maps = shown[4 * row : 4 * row + 4]
+        assert (image.get_array() == index.image(i)).all()
         true = density_at_stride(index.heads(i)[:, :2], HEIGHT, WIDTH, 8, sigma=1.5, kernel=7)
-        drawn = np.asarray(map_picture(true, 0, 8, (HEIGHT, WIDTH), 8))
-        assert any((columns[3][top : top + height] == drawn).all() for top in range(len(figure) - height))
+        for found, expected in zip(maps, (np.full((3, 6), 0.25), np.full((3, 6), 8.0), true)):
+            np.testing.assert_allclose(found.get_array(), expected)
+            assert found.get_clim() == (0, 8)  # the scale that all maps of a row share
+    captions = [image.axes.get_xlabel() for image in shown[:4]]
+    assert captions == ["IMG_4, 25th percentile", "4.5 people", "144.0 people", "3 people"]
 
 
-def test_errors_of_depth_are_taken_where_it_is_known(index, tmp_path):
+def test_errors_of_depth_are_taken_where_it_is_known(index, tmp_path, figures):
     comparison = Comparison("NYU", index, Constant("depth", 1, 4.0), Constant("depth", 1, 6.0))
     draw_predictions(tmp_path / "figure4.png", tmp_path / "figure4.csv", [comparison], "cpu")
     table = pd.read_csv(tmp_path / "figure4.csv")
@@ -151,18 +153,19 @@ def test_errors_of_depth_are_taken_where_it_is_known(index, tmp_path):
         assert table[columns].to_numpy() == pytest.approx(np.sqrt((near**2 + (near + 1) ** 2) / 2))
     assert (table["scale_low"].tolist(), table["scale_high"].tolist()) == ([3, 5, 8], [4, 6, 9])
 
-    black = (pixels_of(tmp_path / "figure4.png") == 0).all(axis=-1)
-    panels = [black[:, GAP + i * (SIDE + GAP) :][:, :SIDE].all(axis=1).sum() for i in range(4)]
-    assert panels == [0, 0, 0, 3 * round(SIDE * 5 / WIDTH)]  # only the ground truth, where it is not known
+    unknown = [np.ma.getmaskarray(shown.get_array()).sum() for shown in images_of(figures["figure4"])]
+    assert unknown == [0, 0, 0, 5 * WIDTH] * 3  # only in the ground truth
+    assert colormaps[COLOURS].with_extremes(bad="black").get_bad().tolist() == [0, 0, 0, 1]
 
 
-def test_datasets_stand_one_below_the_other(index, tmp_path):
+def test_datasets_are_one_below_the_other(index, tmp_path, figures):
     part = Comparison("A", index, Constant("counting", 8, 0.1), Constant("counting", 8, 0.1))
     for name, comparisons in (("one", [part]), ("two", [part, part])):
         draw_predictions(tmp_path / f"{name}.png", tmp_path / f"{name}.csv", iter(comparisons), "cpu")
     assert len(pd.read_csv(tmp_path / "two.csv")) == 6
-    one, two = pixels_of(tmp_path / "one.png"), pixels_of(tmp_path / "two.png")
-    assert one.shape[1] == two.shape[1] and two.shape[0] > 1.7 * one.shape[0]
+    one, two = figures["one"], figures["two"]
+    assert [image.axes.get_ylabel() for image in images_of(two)[::4]] == ["A", "", "", "A", "", ""]
+    assert one.get_figwidth() == two.get_figwidth() == 7 and two.get_figheight() > 1.7 * one.get_figheight()
 
 
 def test_nothing_to_draw_is_an_error(index, tmp_path):
@@ -178,27 +181,28 @@ def test_nothing_to_draw_is_an_error(index, tmp_path):
 
 def test_the_chosen_learning_rate_s_first_repeat_is_drawn(index, tmp_path):
     """Of two experiments with two and three learning rates, all checkpoints in one list."""
-    checkpoints, selections, pair = [], [], {"title": "B", "sigma": 1.5, "kernel": 7}
+    checkpoints, selections = [], []
+    pair = {"title": "B", "sigma": 1.5, "kernel": 7, "index": str(index.path)}
     for name, rates, choice in (("baseline", ["2e-3", "1e-3"], "1e-3"), ("promptmix", ["a", "b", "c"], "b")):
-        selections.append(tmp_path / f"{name}.json")
+        selections.append(tmp_path / f"runs/{name}/selection.json")
+        selections[-1].parent.mkdir(parents=True)
         selections[-1].write_text(json.dumps({"learning_rate": choice}))
         for rate in rates:
             for repeat in range(2):
                 network = build("csrnet", width=0.05)
                 nn.init.zeros_(network.output_layer.weight)
                 nn.init.constant_(network.output_layer.bias, len(checkpoints))
-                checkpoints.append(tmp_path / f"{name}-{rate}-{repeat}.safetensors")
-                save_weights(checkpoints[-1], network)
-        settings = {"network": "csrnet", "settings": {"width": 0.05}, "learning_rates": rates, "repeats": 2}
-        pair[name] = settings
+                checkpoints.append(tmp_path / f"runs/{name}/lr-{rate}/repeat-{repeat}/checkpoint.safetensors")
+                save_weights(checkpoints[-1], network, {"learning_rate": rate, "repeat": str(repeat)})
+        pair[name] = {"experiment": name, "reference": "csrnet", "settings": {"width": 0.05}}
     job = SimpleNamespace(
         rule="draw_predictions",
         log=[],
         threads=1,
         resources={},
-        input=SimpleNamespace(indexes=[index.path], selections=selections, checkpoints=checkpoints),
+        input=SimpleNamespace(selections=selections, checkpoints=checkpoints[::-1]),
         output=OutputFiles(fromdict={"png": tmp_path / "figure3.png", "csv": tmp_path / "figure3.csv"}),
-        params=SimpleNamespace(comparisons=json.dumps([pair])),
+        params=SimpleNamespace(comparisons=[pair]),
     )
     runpy.run_path(str(SCRIPTS / "draw_predictions.py"), {"snakemake": job})
     table = pd.read_csv(tmp_path / "figure3.csv")
@@ -228,7 +232,7 @@ def pools(tmp_path):
     return write
 
 
-def test_grey_stands_above_colour_with_the_chroma_of_both(pools, tmp_path):
+def test_grey_is_above_colour_with_the_chroma_of_both(pools, tmp_path, figures):
     manifests = pools("grey", "grey photo", 0), pools("colour", "colour photo, bright", 60)
     draw_grey_and_colour(tmp_path / "figure2.png", tmp_path / "figure2.csv", *manifests, 3)
     table = pd.read_csv(tmp_path / "figure2.csv")
@@ -237,11 +241,10 @@ def test_grey_stands_above_colour_with_the_chroma_of_both(pools, tmp_path):
     assert table["chroma_grey"].tolist() == [0, 1, 2]
     assert table["chroma_colour"].tolist() == [60, 61, 62]
 
-    figure = pixels_of(tmp_path / "figure2.png").astype(int)
-    shown = {red: np.argwhere((figure == [100 + red, 100, 100]).all(axis=-1)) for red in (1, 2, 61, 62, 63)}
-    assert not len(shown.pop(63))  # the fourth prompt's
-    (top, left), (_, right), (bottom, _), _ = places = [found.min(axis=0).tolist() for found in shown.values()]
-    assert places == [[top, left], [top, right], [bottom, left], [bottom, right]] and top < bottom and left < right
+    shown = images_of(figures["figure2"])
+    assert [image.get_array()[0, 0, 0] - 100 for image in shown] == [0, 1, 2, 60, 61, 62]
+    assert [image.axes.get_ylabel() for image in shown[::3]] == ["grey photo", "colour photo, bright"]
+    assert [image.axes.get_xlabel() for image in shown[3:]] == table["prompt"].tolist()
 
 
 @pytest.mark.parametrize(
@@ -271,21 +274,24 @@ def test_chroma():
     assert mean_chroma(np.array([[[255, 0, 10], [1, 2, 3]]], np.uint8)) == (255 + 2) / 2
 
 
-def test_text_stays_within_its_column(tmp_path):
-    picture = Image.new("RGB", (120, 30), "red")
-    captions = ["a caption that is much longer than its picture is wide", "x" * 60]
-    rows = [Row([Panel(picture, caption), Panel(picture, caption)]) for caption in captions]
-    write_figure(tmp_path / "figure.png", rows, note="below")
-    figure = pixels_of(tmp_path / "figure.png")
-    assert figure.shape[1] == 2 * 120 + 3 * GAP
-    for margin in (slice(0, GAP), slice(GAP + 120, 2 * GAP + 120), slice(-GAP, None)):
-        assert (figure[:, margin] == 255).all()
+def test_text_stays_within_its_column():
+    text = "a caption that is much longer than its picture is wide"
+    lines = wrap(text, 1).splitlines()
+    assert " ".join(lines) == text and all(len(line) * 0.55 * SMALL <= 72 for line in lines)
 
 
-def test_a_contact_sheet_has_rows_of_one_size(tmp_path):
+def test_a_contact_sheet_has_a_row_of_its_csv_per_image(tmp_path, figures):
     rows = [[np.full((40, 60, 3), grey, np.uint8) for grey in greys] for greys in ((1, 2, 3), (4, 5, 6))]
-    contact_sheet(tmp_path / "sheet.png", rows, [["one", "two", "three"], ["four", "five", "six"]], side=90)
-    sheet = pixels_of(tmp_path / "sheet.png")
-    assert sheet.shape[1] == 3 * 90 + 4 * GAP
-    for grey in range(1, 7):
-        assert (sheet == grey).all(axis=-1).sum() >= 90 * 60
+    captions = [["one", "two", "three"], ["four", "five", "six"]]
+    contact_sheet(tmp_path / "sheet.png", tmp_path / "sheet.csv", rows, captions)
+    table = pd.read_csv(tmp_path / "sheet.csv")
+    assert table["caption"].tolist() == [*captions[0], *captions[1]]
+    assert list(zip(table["row"], table["column"])) == [(r, c) for r in range(2) for c in range(3)]
+    assert [image.get_array()[0, 0, 0] for image in images_of(figures["sheet"])] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_figure_has_the_same_bytes_each_time(tmp_path):
+    rows, captions = [[np.full((40, 60, 3), 9, np.uint8)]], [["nine"]]
+    for name in ("one", "two"):
+        contact_sheet(tmp_path / f"{name}.png", tmp_path / f"{name}.csv", rows, captions)
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()

@@ -1,7 +1,7 @@
-"""Figures: contact sheets, generated images of grey against colour prompts, predictions beside the ground truth.
+"""Figures: training images above generated ones, grey against colour prompts, predictions beside the ground truth.
 
-Which images a figure of the paper shows is a rule and not a choice: the figure says which. It is a PNG, and a CSV beside
-it holds its numbers.
+Which images a figure of the paper shows is a rule and not a choice: the figure says which. It is a PNG, as wide as a page,
+and a CSV beside it holds its numbers.
 """
 
 import textwrap
@@ -9,12 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from torch import nn
 
 from promptmix.datasets.index import Index
@@ -25,43 +26,66 @@ from promptmix.tasks import batching
 from promptmix.tasks.density import density_at_stride
 from promptmix.tasks.depth_metrics import image_sums, metrics
 
-SIDE = 300
-"""The longer side of a picture in Figures 3 and 4, in pixels."""
+WIDTH, DPI = 7.0, 200
+"""A figure's width in inches, that of a page's text, and its pixels per inch."""
 
-SMALL_SIDE = 220
-"""The same in Figure 2, which has more columns."""
+SMALL, LARGE = 7, 8
+"""Sizes of letters in points: below pictures, and of titles."""
 
-GAP = 10
-TEXT, TITLE = 16, 20
-"""Sizes of letters, in pixels."""
+LINE = 0.16
+"""Height of a line of text and its margins, in inches."""
 
-COLOURS = np.array(
-    [(43, 30, 102), (97, 36, 146), (174, 40, 129), (229, 75, 87), (249, 137, 66), (255, 194, 73), (251, 246, 166)]
-)
-"""Of a map, from its least to its largest value: equal steps of lightness (0.30 to 0.96 in Oklab), so also in grey."""
+COLOURS = "inferno"
+"""Of a map, from its least to its largest value: lightness rises steadily, so it can be read in grey too."""
 
 PERCENTILES = (25, 50, 75)
 
 
 def contact_sheet(
-    path: str | Path, rows: Sequence[Sequence[np.ndarray]], labels: Sequence[Sequence[str]], side: int = 160
+    path: str | Path, csv: str | Path, rows: Sequence[Sequence[np.ndarray]], captions: Sequence[Sequence[str]]
 ) -> None:
-    """Write rows of images as a PNG, each with its label below it.
+    """Write rows of images as a PNG, each with its caption below it.
 
     Args:
+        path, csv: the files to write; the CSV has a row per image, with its `row` and `column` from 0, and `caption`.
         rows: (H, W, 3) uint8 images; as many in each row.
-        labels: a text for each image.
-        side: length of an image's longer side, in pixels.
+        captions: a text for each image.
     """
-    cells = [list(zip(*row, strict=True)) for row in zip(rows, labels, strict=True)]
-    write_figure(path, [Row([Panel(fitted(image, side), label) for image, label in row]) for row in cells])
+    save(draw_sheet(rows, captions), path)
+    cells = [(r, c, text) for r, texts in enumerate(captions) for c, text in enumerate(texts)]
+    write_csv(csv, pd.DataFrame(cells, columns=["row", "column", "caption"]))
 
 
-# --- Figure 2 ---
+def draw_sheet(
+    rows: Sequence[Sequence[np.ndarray]],
+    captions: Sequence[Sequence[str]],
+    titles: Sequence[str] = (),
+    note: str = "",
+) -> Figure:
+    """Return rows of images with a caption below each, a title to the left of each row, and a note below all."""
+    columns = len(rows[0])
+    shape = np.max([image.shape[:2] for row in rows for image in row], axis=0)
+    wrapped = [[wrap(text, WIDTH / columns) for text in texts] for texts in captions]
+    lines = sum(1 + max(text.count("\n") + bool(text) for text in texts) for texts in wrapped)
+    height = len(rows) * WIDTH / columns * shape[0] / shape[1] + (lines + (2 if note else 0)) * LINE
+    figure = Figure((WIDTH, height), dpi=DPI, layout="constrained")
+    axes = figure.subplots(len(rows), columns, squeeze=False)
+    for r, (row, texts) in enumerate(zip(rows, wrapped, strict=True)):
+        for ax, image, text in zip(axes[r], row, texts, strict=True):
+            show_image(ax, image)
+            ax.set_xlabel(text, fontsize=SMALL)
+        if titles:
+            axes[r, 0].set_ylabel(titles[r], fontsize=LARGE)
+    if note:
+        figure.supxlabel(wrap(note, WIDTH), fontsize=SMALL)
+    return figure
+
+
+# --- Grey and colour prompts (Figure 2) ---
 
 
 def draw_grey_and_colour(path: str | Path, csv: str | Path, grey: str | Path, colour: str | Path, number: int) -> None:
-    """Write Figure 2: the first image of each of the first prompts, above that of the same prompt with another suffix.
+    """Write the first image of each of the first prompts, above that of the same prompt with another suffix (Figure 2).
 
     The CSV holds, per pair, the prompt, the seed, and the mean chroma of both images (`mean_chroma`).
 
@@ -80,7 +104,7 @@ def draw_grey_and_colour(path: str | Path, csv: str | Path, grey: str | Path, co
                 f"{file}: {number} prompts are to be shown, and its first {len(frame)} images have "
                 f"{frame['prompt'].nunique()}. Give the pool more prompts, or show fewer"
             )
-    parts = [_parted(*pair) for pair in zip(*(frame["prompt"] for frame in frames), strict=True)]
+    parts = [split_alike(*pair) for pair in zip(*(frame["prompt"] for frame in frames), strict=True)]
     prompts, *suffixes = zip(*parts, strict=True)
     alike = all(prompts) and frames[0]["seed"].equals(frames[1]["seed"])
     if not alike or suffixes[0] == suffixes[1] or any(len(set(suffix)) > 1 for suffix in suffixes):
@@ -88,19 +112,19 @@ def draw_grey_and_colour(path: str | Path, csv: str | Path, grey: str | Path, co
             f"{grey} and {colour}: their images are not pairs; expected the same seeds, and the same prompts up to a "
             f"suffix, but found '{frames[0]['prompt'].iloc[0]}' and '{frames[1]['prompt'].iloc[0]}'"
         )
-    rows, chroma = [], []
-    for frame, (suffix, *_), captions in zip(frames, suffixes, ([""] * number, prompts), strict=True):
-        images = [read_verified(file, digest) for file, digest in zip(frame["file"], frame["sha256"], strict=True)]
-        panels = [Panel(fitted(image, SMALL_SIDE), text) for image, text in zip(images, captions, strict=True)]
-        rows.append(Row(panels, f"..., {suffix}"))
-        chroma.append([mean_chroma(image) for image in images])
+    rows = [
+        [read_verified(file, digest) for file, digest in zip(frame["file"], frame["sha256"], strict=True)]
+        for frame in frames
+    ]
+    chroma = [[mean_chroma(image) for image in row] for row in rows]
     columns = {"prompt": prompts, "seed": frames[0]["seed"], "chroma_grey": chroma[0], "chroma_colour": chroma[1]}
-    write_csv(csv, pd.DataFrame(columns))
     note = "The first image of each prompt. Both images of a column have one seed and, but for the suffix, one prompt."
-    write_figure(path, rows, note=note)
+    figure = draw_sheet(rows, [[""] * number, prompts], [suffix[0] for suffix in suffixes], note)
+    write_csv(csv, pd.DataFrame(columns))
+    save(figure, path)
 
 
-def _parted(one: str, other: str) -> tuple[str, ...]:
+def split_alike(one: str, other: str) -> tuple[str, ...]:
     """Return the parts, between commas, with which two prompts begin alike, and what follows in the one and the other."""
     parts, others = one.split(", "), other.split(", ")
     alike = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(parts, others)))
@@ -112,7 +136,7 @@ def mean_chroma(image: np.ndarray) -> float:
     return float(np.ptp(image.astype(np.int16), axis=-1).mean())
 
 
-# --- Figures 3 and 4 ---
+# --- Predictions (Figures 3 and 4) ---
 
 
 @dataclass(frozen=True)
@@ -137,7 +161,7 @@ class Comparison:
 def draw_predictions(
     path: str | Path, csv: str | Path, comparisons: Iterable[Comparison], device: torch.device | str
 ) -> None:
-    """Write Figure 3 or 4: test image, the baseline's map, PromptMix's and the ground truth, each with its number.
+    """Write test images, the baseline's map, PromptMix's and the ground truth, each with its number (Figures 3 and 4).
 
     Of each dataset, the test images at the 25th, 50th and 75th percentile (`at_percentiles`) of the true count, or of the
     true mean depth. The three maps of a row share one scale of colours.
@@ -149,39 +173,85 @@ def draw_predictions(
     Raises:
         InputError: nothing to compare, or a dataset without test images, or without depth if that is what is compared.
     """
-    rows, numbers = [], []
-    for comparison in comparisons:
-        networks = {"baseline": comparison.baseline.eval(), "promptmix": comparison.promptmix.eval()}
-        task, stride = TASKS[comparison.baseline.task], comparison.baseline.stride
-        index, title = comparison.index, comparison.title
-        if not len(test := index.split("test")):
-            raise InputError(f"{index.path}: no test image to draw; see `split` in the dataset's configuration")
-        values = task.values(index, test)
-        for percentile, position in zip(PERCENTILES, at_percentiles(values), strict=True):
-            i = test[position]
-            image, name, true = index.image(i), index.frame["image"].iloc[i], task.true(comparison, i)
-            with torch.inference_mode():
-                maps = [
-                    task.predict(network, [image], device)[0].float().cpu().numpy() for network in networks.values()
-                ]
-            results = [task.result(found, true) for found in maps]
-            low, high = task.scale(true, maps)
-
-            drawn = [map_picture(m, low, high, image.shape[:2], stride, task.unknown) for m in (*maps, true)]
-            pictures = [fitted(image), *drawn, colour_bar(low, high, drawn[0].height)]
-            captions = [f"{Path(name).stem}, {percentile}th percentile", *map(task.predicted.format, results)]
-            captions += [task.truth.format(values[position]), task.unit]
-            rows.append(Row([Panel(*panel) for panel in zip(pictures, captions, strict=True)], title))
-            title = ""  # once per dataset
-
-            row = {"dataset": comparison.title, "percentile": percentile, "image": name, task.value: values[position]}
-            row |= {f"{method}_{task.measure}": result for method, result in zip(networks, results, strict=True)}
-            numbers.append(row | {"scale_low": low, "scale_high": high})
-    if not rows:
+    panels = [panel for comparison in comparisons for panel in compare(comparison, device)]
+    if not panels:
         raise InputError(f"{path}: nothing to draw; expected one pair of experiments or more")
-    write_csv(csv, numbers)
-    headings = ["test image", "baseline", "PromptMix", "ground truth"]
-    write_figure(path, rows, headings, f"{task.note} The three maps of a row share one scale of colours.")
+    figure = draw_panels(panels)
+    write_csv(csv, [panel.numbers for panel in panels])
+    save(figure, path)
+
+
+@dataclass(frozen=True)
+class Panels:
+    """A row of the figure: a test image and three maps of it.
+
+    Args:
+        title: the dataset's, in its first row; else "".
+        task: `Counts` or `Depths`.
+        image: (H, W, 3) uint8.
+        maps: the baseline's, PromptMix's and the true one, (h, w) each; 0 in a true depth map is unknown.
+        captions: below the image and the maps.
+        low, high: the values at the ends of the scale of colours.
+        stride: side of a map's cell in pixels of the image.
+        numbers: the row of the CSV.
+    """
+
+    title: str
+    task: type
+    image: np.ndarray
+    maps: Sequence[np.ndarray]
+    captions: Sequence[str]
+    low: float
+    high: float
+    stride: int
+    numbers: dict
+
+
+def compare(comparison: Comparison, device: torch.device | str) -> list[Panels]:
+    """Return the rows of a dataset, one for each of the `PERCENTILES`."""
+    networks = {"baseline": comparison.baseline.eval(), "promptmix": comparison.promptmix.eval()}
+    task, index, rows = TASKS[comparison.baseline.task], comparison.index, []
+    if not len(test := index.split("test")):
+        raise InputError(f"{index.path}: no test image to draw; see `split` in the dataset's configuration")
+    values = task.values(index, test)
+    for percentile, position in zip(PERCENTILES, at_percentiles(values), strict=True):
+        i = test[position]
+        image, name, true = index.image(i), index.frame["image"].iloc[i], task.true(comparison, i)
+        with torch.inference_mode():
+            maps = [task.predict(network, [image], device)[0].float().cpu().numpy() for network in networks.values()]
+        results = [task.result(found, true) for found in maps]
+        low, high = task.scale(true, maps)
+        captions = [f"{Path(name).stem}, {percentile}th percentile", *map(task.predicted.format, results)]
+        captions.append(task.truth.format(values[position]))
+        numbers = {"dataset": comparison.title, "percentile": percentile, "image": name, task.value: values[position]}
+        numbers |= {f"{method}_{task.measure}": result for method, result in zip(networks, results, strict=True)}
+        numbers |= {"scale_low": low, "scale_high": high}
+        title = "" if rows else comparison.title
+        stride = comparison.baseline.stride
+        rows.append(Panels(title, task, image, [*maps, true], captions, low, high, stride, numbers))
+    return rows
+
+
+def draw_panels(rows: Sequence[Panels]) -> Figure:
+    """Return the figure of some rows: four pictures each, and the scale of the three maps' colours."""
+    heights = [WIDTH / 4.6 * row.image.shape[0] / row.image.shape[1] + 2 * LINE for row in rows]
+    figure = Figure((WIDTH, sum(heights) + 3 * LINE), dpi=DPI, layout="constrained")
+    axes = figure.subplots(len(rows), 4, squeeze=False, height_ratios=heights)
+    for ax, heading in zip(axes[0], ("test image", "baseline", "PromptMix", "ground truth")):
+        ax.set_title(heading, fontsize=LARGE)
+    for row_axes, row in zip(axes, rows):
+        show_image(row_axes[0], row.image)
+        row_axes[0].set_ylabel(row.title, fontsize=LARGE)
+        for ax, values in zip(row_axes[1:], row.maps):
+            drawn = show_map(ax, values, row)
+        bar = figure.colorbar(drawn, ax=list(row_axes), pad=0.01, aspect=15)
+        bar.set_label(row.task.unit, fontsize=SMALL)
+        bar.ax.tick_params(labelsize=SMALL)
+        for ax, caption in zip(row_axes, row.captions, strict=True):
+            ax.set_xlabel(caption, fontsize=SMALL)
+    note = f"{rows[0].task.note} The three maps of a row share one scale of colours."
+    figure.supxlabel(wrap(note, WIDTH), fontsize=SMALL)
+    return figure
 
 
 def at_percentiles(values: np.ndarray) -> list[int]:
@@ -196,7 +266,6 @@ class Counts:
     """How counting is drawn: people per cell of the network's output."""
 
     predict = staticmethod(batching.density)
-    unknown = None
     value, measure = "count", "count"
     predicted, truth, unit = "{:.1f} people", "{:.0f} people", "people per cell"
     note = (
@@ -231,7 +300,6 @@ class Depths:
     """How depth is drawn: metres per pixel, black where it is not known."""
 
     predict = staticmethod(batching.depth)
-    unknown = 0.0
     value, measure = "mean_depth", "rmse"
     predicted, truth, unit = "RMSE {:.2f} m", "mean {:.2f} m", "metres"
     note = (
@@ -269,130 +337,32 @@ TASKS = {"counting": Counts, "depth": Depths}
 # --- Pictures ---
 
 
-def fitted(image: np.ndarray, side: int = SIDE) -> Image.Image:
-    """Return (H, W, 3) uint8 as a picture whose longer side is `side`: pixels enlarged as they are, or averaged."""
-    filtering = Image.Resampling.NEAREST if max(image.shape) <= side else Image.Resampling.BOX
-    return Image.fromarray(image).resize(_fitted_size(*image.shape[:2], side), filtering)
+def show_image(ax: Axes, image: np.ndarray) -> None:
+    """Show (H, W, 3) uint8 as it is, without ticks."""
+    ax.imshow(image, interpolation="nearest" if max(image.shape) < 300 else "antialiased")
+    ax.set(xticks=[], yticks=[])
 
 
-def map_picture(
-    values: np.ndarray, low: float, high: float, size: tuple[int, int], stride: int, unknown: float | None = None
-) -> Image.Image:
-    """Return a map as a picture that covers what `fitted` makes of its image; cells are not smoothed.
+def show_map(ax: Axes, values: np.ndarray, row: Panels):
+    """Show a map over the pixels of its image, cell by cell; cells that stick out of the image are cut off.
 
-    Args:
-        values: (h, w), a value per cell; cells at the right and lower edge may stick out of the image.
-        low, high: the values at the ends of the scale of colours.
-        size: height and width of the image in pixels.
-        stride: side of a cell in pixels.
-        unknown: a value that is drawn black.
+    Depth of 0 is unknown, and black.
     """
-    height, width = size
-    colours = coloured(values, low, high)
-    if unknown is not None:
-        colours[values == unknown] = 0
-    within = (0, 0, width / stride, height / stride)
-    return Image.fromarray(colours).resize(_fitted_size(height, width, SIDE), Image.Resampling.NEAREST, box=within)
+    height, width = row.image.shape[:2]
+    colours = colormaps[COLOURS].with_extremes(bad="black")
+    values = np.ma.masked_equal(values, 0) if row.task is Depths else values
+    extent = (0, values.shape[1] * row.stride, values.shape[0] * row.stride, 0)
+    drawn = ax.imshow(values, colours, vmin=row.low, vmax=row.high, extent=extent, interpolation="nearest")
+    ax.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
+    return drawn
 
 
-def coloured(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Return a colour for each value, (..., 3) uint8: `COLOURS` from `low` to `high`, and their ends beyond."""
-    share = (values - low) / (high - low) if high > low else np.zeros_like(values)
-    knots = np.linspace(0, 1, len(COLOURS))
-    return np.stack([np.interp(share, knots, channel) for channel in COLOURS.T], axis=-1).round().astype(np.uint8)
+def wrap(text: str, width: float) -> str:
+    """Return a text in small letters, broken into lines that are not wider than a width in inches."""
+    return textwrap.fill(text, int(width * 72 / (0.55 * SMALL)))
 
 
-def colour_bar(low: float, high: float, height: int) -> Image.Image:
-    """Return the scale of colours as an upright bar with the values at its ends, the largest on top."""
-    bar = Image.fromarray(np.repeat(coloured(np.linspace(1, 0, height)[:, None], 0, 1), TEXT, axis=1))
-    top, bottom = _text(f"{high:.3g}", 4 * TEXT), _text(f"{low:.3g}", 4 * TEXT)
-    picture = Image.new("RGB", (bar.width + 4 + top.width, height), "white")
-    for part, corner in ((bar, (0, 0)), (top, (TEXT + 4, 0)), (bottom, (TEXT + 4, height - bottom.height))):
-        picture.paste(part, corner)
-    return picture
-
-
-def _fitted_size(height: int, width: int, side: int) -> tuple[int, int]:
-    """Return the width and height at which the longer one is `side`."""
-    scale = side / max(height, width)
-    return max(1, round(width * scale)), max(1, round(height * scale))
-
-
-# --- Layout ---
-
-
-class Panel(NamedTuple):
-    """A picture and the text below it."""
-
-    picture: Image.Image
-    caption: str
-
-
-class Row(NamedTuple):
-    """Panels side by side, and the title above them ("" for none)."""
-
-    panels: Sequence[Panel]
-    title: str = ""
-
-
-def write_figure(path: str | Path, rows: Sequence[Row], headings: Sequence[str] = (), note: str = "") -> None:
-    """Write rows of panels on white as a PNG.
-
-    A column is as wide as its widest picture, and texts are wrapped to that.
-
-    Args:
-        rows: with as many panels each.
-        headings: above the columns; there may be fewer than columns.
-        note: below everything.
-    """
-    widths = [
-        max(panel.picture.width for panel in column) for column in zip(*(row.panels for row in rows), strict=True)
-    ]
-    total = sum(widths) + GAP * (len(widths) - 1)
-    strips = [_beside([_text(text, width, TITLE) for text, width in zip(headings, widths)], widths)] if headings else []
-    for row in rows:
-        strips += [_text(row.title, total, TITLE)] if row.title else []
-        cells = [
-            _above([p.picture, _text(p.caption, w)] if p.caption else [p.picture])
-            for p, w in zip(row.panels, widths, strict=True)
-        ]
-        strips.append(_beside(cells, widths))
-    figure = _above(strips + ([_text(note, total)] if note else []), GAP)
-    framed = Image.new("RGB", (figure.width + 2 * GAP, figure.height + 2 * GAP), "white")
-    framed.paste(figure, (GAP, GAP))
+def save(figure: Figure, path: str | Path) -> None:
+    """Write a figure as a PNG, the same bytes each time; the file appears when it is complete."""
     with replacing(path) as temporary:
-        framed.save(temporary)
-
-
-def _text(text: str, width: int, size: int = TEXT) -> Image.Image:
-    """Return text on white, wrapped to a width in pixels; words that are too long are broken."""
-    font = ImageFont.load_default(size=size)
-    lines, columns = [text], len(text)
-    while columns > 1 and max(map(font.getlength, lines)) > width:
-        columns -= 1
-        lines = textwrap.wrap(text, columns)
-    line_height = sum(font.getmetrics()) + 2
-    picture = Image.new("RGB", (width, line_height * len(lines)), "white")
-    for i, line in enumerate(lines):
-        ImageDraw.Draw(picture).text((0, i * line_height), line, "black", font)
-    return picture
-
-
-def _beside(pictures: Sequence[Image.Image], widths: Sequence[int]) -> Image.Image:
-    """Return pictures side by side, aligned at the top, in columns of the widths given."""
-    size = (sum(widths) + GAP * (len(widths) - 1), max(picture.height for picture in pictures))
-    whole, left = Image.new("RGB", size, "white"), 0
-    for picture, width in zip(pictures, widths):
-        whole.paste(picture, (left, 0))
-        left += width + GAP
-    return whole
-
-
-def _above(pictures: Sequence[Image.Image], gap: int = 2) -> Image.Image:
-    """Return pictures one above the other, aligned on the left."""
-    height = sum(picture.height for picture in pictures) + gap * (len(pictures) - 1)
-    whole, top = Image.new("RGB", (max(picture.width for picture in pictures), height), "white"), 0
-    for picture in pictures:
-        whole.paste(picture, (0, top))
-        top += picture.height + gap
-    return whole
+        figure.savefig(temporary, format="png", metadata={"Software": None})
