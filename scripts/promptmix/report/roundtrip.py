@@ -15,7 +15,7 @@ import pandas as pd
 from promptmix.errors import InputError, command
 from promptmix.records.captions import GENERATED_CAPTIONS
 from promptmix.records.roundtrips import ROUNDTRIP
-from promptmix.report.tables import write_markdown, write_tex
+from promptmix.report.layout import write_markdown, write_tex
 from promptmix.synthesis.manifest import read_manifest
 from promptmix.synthesis.prompts import caption_of
 

@@ -8,17 +8,17 @@ Two sources of chance are kept apart. The repeats differ in first weights and or
 they were trained.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
+from scipy.stats import t, ttest_1samp
 
 from promptmix.errors import InputError
-from promptmix.tasks.depth_metrics import AVERAGES, CROPS
+from promptmix.tasks.depth_metrics import AVERAGES, CROPS, is_root, terms
 
 LEVEL = 0.95
 POWER = 0.8
@@ -27,7 +27,7 @@ DRAWS = 2000
 
 @dataclass(frozen=True)
 class Metric:
-    """A number for a test split: the sum of the images' `numerator`s by that of their `denominator`s.
+    """A number for a test split: the sum of the images' `numerator`s divided by that of their `denominator`s.
 
     Args:
         name: as the paper's numbers are named in the config: "mae", "rmse", "delta1", "delta2", "delta3".
@@ -83,20 +83,12 @@ def _one(predictions: pd.DataFrame) -> np.ndarray:
 
 
 def _depth(name: str, title: str, crop: str, average: str) -> Metric:
-    """Return one of the metrics of `promptmix.tasks.depth_metrics.metrics`."""
-    root = name == "rmse"
-    sums, pixels = f"squared_{crop}" if root else f"d{name[-1]}_{crop}", f"pixels_{crop}"
-
-    def of_image(predictions: pd.DataFrame) -> np.ndarray:
-        known = predictions[pixels] > 0
-        mean = predictions[sums] / predictions[pixels].where(known, 1)
-        return np.where(known, np.sqrt(mean) if root else mean, 0)
-
-    terms = {
-        "images": {"numerator": of_image, "denominator": lambda predictions: predictions[pixels] > 0},
-        "pixels": {"numerator": itemgetter(sums), "denominator": itemgetter(pixels), "root": root},
-    }[average]
-    return Metric(name, f"{name}_{crop}_{average}", title, **terms, lower_is_better=root, digits=3)
+    """Return one of the metrics of `promptmix.tasks.depth_metrics`."""
+    numerator, denominator = (
+        lambda predictions, part=part: terms(predictions, name, crop, average)[part] for part in range(2)
+    )
+    shown = {"root": is_root(name, average), "lower_is_better": name == "rmse", "digits": 3}
+    return Metric(name, f"{name}_{crop}_{average}", title, numerator, denominator, **shown)
 
 
 COUNTING = [
@@ -145,12 +137,13 @@ def interval(differences: np.ndarray, level: float = LEVEL) -> tuple | None:
         differences: of runs with the same seed, (..., n).
     """
     differences = np.asarray(differences, dtype=np.float64)
-    n = differences.shape[-1]
-    if n < 2:
+    if differences.shape[-1] < 2:
         return None
-    mean = differences.mean(-1)
-    half = t.ppf((1 + level) / 2, n - 1) * differences.std(-1, ddof=1) / np.sqrt(n)
-    return mean - half, mean + half
+    with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of the test's statistic, where all differences are equal
+        found = ttest_1samp(differences, 0, axis=-1)
+    low, high = found.confidence_interval(level)
+    return low, high
 
 
 def excludes_zero(ends: tuple[float, float] | None) -> bool:

@@ -7,7 +7,6 @@ CSV holds one row per run, with everything that the cells are computed from but 
 """
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +16,9 @@ import numpy as np
 import pandas as pd
 
 from promptmix.errors import InputError
-from promptmix.files import replacing, write_csv
+from promptmix.files import write_csv
 from promptmix.records.predictions import PREDICTIONS
+from promptmix.report.layout import write_markdown, write_tex
 from promptmix.report.statistics import (
     DRAWS,
     Metric,
@@ -32,9 +32,14 @@ from promptmix.synthesis.mixing import read_fake
 
 NONE = "—"
 
-CROPS = {"full": "whole images", "eigen": "Eigen's crop", "guidedepth": "GuideDepth's crop"}
-AVERAGES = {"images": "averaged over the images", "pixels": "of the pixels of all images together"}
-"""Words for the conventions of `promptmix.tasks.depth_metrics`."""
+CONVENTION_WORDS = {
+    "full": "whole images",
+    "eigen": "Eigen's crop",
+    "guidedepth": "GuideDepth's crop",
+    "images": "averaged over the images",
+    "pixels": "of the pixels of all images together",
+}
+"""What notes call the crops and averages of `promptmix.tasks.depth_metrics`."""
 
 
 @dataclass(frozen=True)
@@ -319,7 +324,7 @@ def describe(rows: Sequence[Row], metrics: Sequence[Metric], scale: str, convent
         crop, average = convention.split("-")
         scored = (
             "RMSE in metres; δ1, δ2, δ3: share of pixels that are right within a factor of 1.25, 1.25², 1.25³. "
-            f"Convention {convention}: {CROPS[crop]}, {AVERAGES[average]}; the CSV holds the others too."
+            f"Convention {convention}: {CONVENTION_WORDS[crop]}, {CONVENTION_WORDS[average]}; the CSV holds the others too."
         )
     repeats = {len(row.runs) for row in rows}
     number = " to ".join(str(n) for n in sorted({min(repeats), max(repeats)}))
@@ -500,53 +505,3 @@ def write_cost_table(
 def quantity(value: float) -> str:
     """Return two digits behind the point, three digits that count below 1: "26.54", "0.0246"."""
     return f"{value:.2f}" if value >= 1 else f"{value:#.3g}"
-
-
-# --- Files ---
-
-
-def write_markdown(path: str | Path, table: pd.DataFrame, notes: Sequence[str]) -> None:
-    """Write a table of text with notes below."""
-    escaped = table.rename(columns=_markdown).map(_markdown)
-    body = escaped.to_markdown(index=False, disable_numparse=True)
-    with replacing(path) as temporary:
-        temporary.write_text("\n\n".join([body, *notes]) + "\n")
-
-
-def write_tex(path: str | Path, table: pd.DataFrame, notes: Sequence[str]) -> None:
-    """Write a table of text as a `tabular` for the package booktabs, with notes below."""
-    lines = [f"\\begin{{tabular}}{{{'l' * len(table.columns)}}}", "\\toprule", _tex_row(table.columns), "\\midrule"]
-    lines += [_tex_row(row) for row in table.itertuples(index=False)]
-    lines += ["\\bottomrule", "\\end{tabular}", "", *(f"\\par\\noindent {{\\footnotesize {_tex(n)}}}" for n in notes)]
-    with replacing(path) as temporary:
-        temporary.write_text("\n".join(lines) + "\n")
-
-
-def _markdown(text: str) -> str:
-    return text.replace("|", r"\|")
-
-
-def _tex_row(cells: Iterable) -> str:
-    return " & ".join(_tex(str(cell)) for cell in cells) + r" \\"
-
-
-SPECIAL = {
-    **{character: "\\" + character for character in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "[": "{[}",  # behind the end of a row, LaTeX would take it for a length
-    "±": r"$\pm$",
-    "−": "$-$",
-    "—": "---",
-    "√": r"$\surd$",
-    "δ": r"$\delta$",
-    "²": "$^2$",
-    "³": "$^3$",
-}
-
-
-def _tex(text: str) -> str:
-    """Return text with LaTeX's special characters escaped, the signs used here in math mode, and `**` as bold."""
-    escaped = "".join(SPECIAL.get(character, character) for character in text)
-    return re.sub(r"\*\*(.+?)\*\*", r"\\textbf{\1}", escaped)

@@ -27,6 +27,9 @@ LEAST, MOST = 1e-3, 10.0
 
 DELTAS = ("d1", "d2", "d3")
 
+METRICS = {"rmse": "squared", "delta1": "d1", "delta2": "d2", "delta3": "d3"}
+"""What each metric is computed from, besides the number of known pixels."""
+
 
 def crop_of(crop: str, height: int, width: int) -> tuple[slice, slice]:
     """Return the rows and columns of a crop, in proportion for sizes other than 480x640; edges rounded half up."""
@@ -84,15 +87,33 @@ def metrics(frame: pd.DataFrame, crop: str, average: str) -> dict[str, float]:
     """
     if (crop, average) not in CONVENTIONS:
         raise ValueError(f"({crop!r}, {average!r}) is not a convention; known are {', '.join(map(str, CONVENTIONS))}")
-    sums = frame[[f"{name}_{crop}" for name in ("pixels", "squared", *DELTAS)]].to_numpy(dtype=np.float64)
-    sums = sums[sums[:, 0] > 0]
-    if not len(sums):
+    if not (frame[f"pixels_{crop}"] > 0).any():
         raise InputError(
             f"none of {len(frame)} images has a pixel of known depth in the crop '{crop}', so there is no error to "
             "average. Is the dataset's depth 0 (unknown) everywhere, or are the images too small for the crop?"
         )
+    found = {}
+    for metric in METRICS:
+        numerator, denominator = terms(frame, metric, crop, average)
+        quotient = numerator.sum() / denominator.sum()
+        found[metric] = float(np.sqrt(quotient) if is_root(metric, average) else quotient)
+    return found
+
+
+def terms(frame: pd.DataFrame, metric: str, crop: str, average: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return two numbers per image, (images,) each: the metric is the sum of the first divided by that of the second.
+
+    Over `pixels`, RMSE is the root of that (`is_root`). Over `images`, those without a known pixel count for nothing.
+    """
+    sums = frame[f"{METRICS[metric]}_{crop}"].to_numpy(dtype=np.float64)
+    pixels = frame[f"pixels_{crop}"].to_numpy(dtype=np.float64)
     if average == "pixels":
-        sums = sums.sum(axis=0, keepdims=True)
-    shares = sums[:, 1:] / sums[:, :1]
-    shares[:, 0] = np.sqrt(shares[:, 0])
-    return dict(zip(("rmse", "delta1", "delta2", "delta3"), shares.mean(axis=0).tolist(), strict=True))
+        return sums, pixels
+    known = pixels > 0
+    mean = sums / np.where(known, pixels, 1)
+    return np.where(known, np.sqrt(mean) if metric == "rmse" else mean, 0), known
+
+
+def is_root(metric: str, average: str) -> bool:
+    """Return whether a metric is the root of the quotient of its `terms`."""
+    return metric == "rmse" and average == "pixels"
