@@ -4,7 +4,7 @@ from promptmix.running import job
 
 with job.start(snakemake) as device:
     from promptmix.errors import InputError
-    from promptmix.networks.checkpoints import import_checkpoint
+    from promptmix.retrieval.importing import import_checkpoint
 
     params = snakemake.params
     if not snakemake.input.source:

@@ -7,9 +7,9 @@ import torch
 from promptmix.errors import InputError
 from promptmix.networks.build import build
 from promptmix.networks.checkpoints import (
-    check_weights,
     load_network,
     load_weights,
+    read_fitting,
     read_metadata,
     read_tensors,
     save_weights,
@@ -182,18 +182,18 @@ def test_something_else_than_tensors_by_key(network, tmp_path):
 
 def test_a_file_that_fits_is_told_from_one_that_does_not_without_the_network(network, tmp_path):
     save_weights(tmp_path / "a.safetensors", network)
-    check_weights("rescsrnet", tmp_path / "a.safetensors", width=0.1)
+    read_fitting("rescsrnet", tmp_path / "a.safetensors", width=0.1)
     with pytest.raises(InputError, match=r"(?s)does not fit ResCSRNet\..*check the settings .*: width\."):
-        check_weights("rescsrnet", tmp_path / "a.safetensors")
+        read_fitting("rescsrnet", tmp_path / "a.safetensors")
     with pytest.raises(InputError, match=r"No weights at .*b\.safetensors"):
-        check_weights("rescsrnet", tmp_path / "b.safetensors", width=0.1)
+        read_fitting("rescsrnet", tmp_path / "b.safetensors", width=0.1)
 
 
 def test_weights_that_are_one_in_the_network_are_one_in_a_check_too(tmp_path):
     settings = {"gpt": {"vocab_size": 11, "n_positions": 8, "n_embd": 8, "n_layer": 1, "n_head": 2}}
     save_weights(tmp_path / "a.safetensors", build("clipcap", **settings))
     assert "gpt.lm_head.weight" not in read_tensors(tmp_path / "a.safetensors")
-    check_weights("clipcap", tmp_path / "a.safetensors", **settings)
+    read_fitting("clipcap", tmp_path / "a.safetensors", **settings)
 
 
 def test_other_endings_and_metadata_that_is_no_text(network, tmp_path):
