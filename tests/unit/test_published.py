@@ -11,7 +11,6 @@ import pickle
 import runpy
 import struct
 import sys
-import zipfile
 from collections import OrderedDict
 from pathlib import Path
 from types import SimpleNamespace
@@ -500,14 +499,14 @@ def test_a_pickle_that_would_run_code_is_refused_and_not_run(save, tmp_path, mon
     with pytest.raises(InputError) as error:
         import_checkpoint("csrnet", "a.pth", "a.safetensors", {})
     error.match(r"^a\.pth is .*reading it would run code.*[Ff]etch.* from where its authors published it")
-    if zipfile.is_zipfile("a.pth"):  # of older files PyTorch does not say what they call
+    if save is zipped:  # of older files and other protocols PyTorch does not say what they call
         error.match(r"nothing in it was run.* calls .*\bexec\b")
     assert [path.name for path in tmp_path.iterdir()] == ["a.pth"]
 
 
 def test_a_whole_network_is_refused(tmp_path):
     torch.save(build("rescsrnet", width=0.1), tmp_path / "a.pth")
-    with pytest.raises(InputError, match=r"calls promptmix\.networks\.rescsrnet\.ResCSRNet, .* for a state_dict"):
+    with pytest.raises(InputError, match=r"calls .*promptmix\.networks\.rescsrnet\.ResCSRNet, .* for a state_dict"):
         read_tensors(tmp_path / "a.pth")
 
 

@@ -108,7 +108,7 @@ def _explain(path: Path, error: Exception) -> InputError:
         calls = get_unsafe_globals_in_checkpoint(path)
     except Exception:  # the file is older than PyTorch 1.6, or damaged
         calls = re.findall(r"GLOBAL ([\w.]+) w(?:as|hose)", str(error))
-    calls = [name for name in calls if name.split(".")[0] not in ("torch", "collections")] or calls
+    calls = sorted(name for name in calls if name.split(".")[0] not in ("torch", "collections")) or sorted(calls)
     if calls:
         return InputError(
             f"{path} is refused, and nothing in it was run: reading it would run code, as it calls {list_some(calls)}, "
