@@ -58,10 +58,10 @@ LABELS = {
         ["PromptMix", "float16", "gfpgan"],
     ],
     "table7": [
-        ["Method", "Prompts", "Prompt filter", "r_img"],
+        ["Method", "Prompt filter", "Scored by", "r_img"],
         ["baseline", "—", "—", "—"],
-        ["PromptMix", "colour-prompts", "yes", "100 %"],
-        ["PromptMix", "colour-prompts", "no", "50 %"],
+        ["PromptMix", "yes", "—", "100 %"],
+        ["PromptMix", "no", "sasnet-shta, sasnet-shtb", "50 %"],
     ],
 }
 MEASURED = {
