@@ -93,7 +93,7 @@ def check(reference: str, kind: str) -> Arguments | None:
     """
     place = locate(reference)
     tree = parse(place.file)
-    bound = dict(_bound(tree.body))
+    bound = dict(_find_bound(tree.body))
     if place.name not in bound:
         if "*" in bound:
             return None
@@ -109,7 +109,7 @@ def check(reference: str, kind: str) -> Arguments | None:
     if node is None or node.decorator_list:
         return None
     if kind == "class":
-        node = dict(_bound(node.body)).get("__init__")
+        node = dict(_find_bound(node.body)).get("__init__")
         if not isinstance(node, ast.FunctionDef) or node.decorator_list:
             return None
     return _arguments(node.args, skip=kind == "class")
@@ -122,10 +122,10 @@ def load(reference: str) -> Any:
         InputError: there is no such thing, or it cannot be imported.
     """
     place = locate(reference)
-    with explained(reference, "cannot be imported"):
+    with attribute_errors(reference, "cannot be imported"):
         if str(place.folder) not in sys.path:
             sys.path.insert(0, str(place.folder))
-        module = _imported(place.file) if ".py:" in reference else importlib.import_module(place.module)
+        module = _import_file(place.file) if ".py:" in reference else importlib.import_module(place.module)
     _check_siblings(place)
     if not hasattr(module, place.name):
         raise InputError(f"{place.file} has no '{place.name}'")
@@ -133,7 +133,7 @@ def load(reference: str) -> Any:
 
 
 @cache
-def _imported(file: Path) -> ModuleType:
+def _import_file(file: Path) -> ModuleType:
     """Return a file as a module, under a name of its own: two files may be called alike."""
     name = f"{file.stem}_{sha256(bytes(file)).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, file)
@@ -160,7 +160,7 @@ def _check_siblings(place: Place) -> None:
 
 
 @contextmanager
-def explained(reference: str, what: str) -> Iterator[None]:
+def attribute_errors(reference: str, what: str) -> Iterator[None]:
     """Turn an error in a user's code into one that says whose it is, with the traceback from there on.
 
     Args:
@@ -203,7 +203,7 @@ def imports(tree: ast.Module, module: str) -> set[str]:
         module: its name, of a package with `.__init__`: relative imports start from it.
     """
     names = set()
-    for node in _run(tree):
+    for node in _walk_executed(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -215,16 +215,16 @@ def imports(tree: ast.Module, module: str) -> set[str]:
     return names - {""}
 
 
-def _run(node: ast.AST) -> Iterator[ast.AST]:
+def _walk_executed(node: ast.AST) -> Iterator[ast.AST]:
     """Yield the nodes of a syntax tree but those that only a type checker sees: the bodies of `if TYPE_CHECKING`."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and ast.unparse(child.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
             for line in child.orelse:
-                yield from _run(line)
+                yield from _walk_executed(line)
                 yield line
             continue
         yield child
-        yield from _run(child)
+        yield from _walk_executed(child)
 
 
 def candidates(folder: Path, module: str) -> tuple[Path, Path]:
@@ -233,7 +233,7 @@ def candidates(folder: Path, module: str) -> tuple[Path, Path]:
     return path.with_suffix(".py"), path / "__init__.py"
 
 
-def _bound(body: list[ast.stmt]) -> Iterator[tuple[str, ast.AST | None]]:
+def _find_bound(body: list[ast.stmt]) -> Iterator[tuple[str, ast.AST | None]]:
     """Yield the names that statements bind, with their definition or None; "*" where others may be bound."""
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -246,9 +246,9 @@ def _bound(body: list[ast.stmt]) -> Iterator[tuple[str, ast.AST | None]]:
             yield from ((name.id, None) for name in names)
         else:  # with, if, try, for: any of their branches
             for block in ("body", "orelse", "finalbody"):
-                yield from _bound(getattr(node, block, []))
+                yield from _find_bound(getattr(node, block, []))
             for part in (*getattr(node, "handlers", []), *getattr(node, "cases", [])):
-                yield from _bound(part.body)
+                yield from _find_bound(part.body)
 
 
 def _arguments(given: ast.arguments, skip: bool) -> Arguments:

@@ -30,7 +30,7 @@ class NotEnoughMemory(InputError):
 
 
 @contextmanager
-def explained(what: str, advice: str) -> Iterator[None]:
+def explain_lack_of_memory(what: str, advice: str) -> Iterator[None]:
     """Turn an error that says that memory does not suffice into one that says what to do.
 
     Args:
@@ -43,13 +43,13 @@ def explained(what: str, advice: str) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, InputError) as error:
-        said = _of_memory(error)
+        said = _find_memory_error(error)
         if said is None:
             raise
         raise NotEnoughMemory(f"not enough memory for {what}. {advice}, {OTHERS}. ({said})") from error
 
 
-def in_parts(
+def compute_in_parts(
     batches: Iterable[Batch], compute: Callable[[Batch], Result], advice: str
 ) -> Iterator[tuple[Batch, Result]]:
     """Yield each batch with what `compute` gives for it, in parts where memory does not suffice for all of it.
@@ -71,7 +71,9 @@ def in_parts(
         while begin < len(batch):
             part = batch[begin : begin + size]
             try:
-                with explained("a single image" if len(part) == 1 else f"{len(part)} images at once", advice):
+                with explain_lack_of_memory(
+                    "a single image" if len(part) == 1 else f"{len(part)} images at once", advice
+                ):
                     result = compute(part)
             except NotEnoughMemory as error:
                 if len(part) == 1:
@@ -88,7 +90,7 @@ def in_parts(
             torch.cuda.empty_cache()
 
 
-def _of_memory(error: BaseException | None) -> str | None:
+def _find_memory_error(error: BaseException | None) -> str | None:
     """Return the first line of the error, or of what it was raised from, that is about memory; else None."""
     while error is not None:
         text = str(error)

@@ -94,15 +94,15 @@ def test_no_more_images_are_decoded_at_once_than_memory_is_for(samples, tmp_path
         monkeypatch.setattr(index, "DECODING_BYTES", images * decoding_bytes(image, (32, 24)))
     working, seen, together = [], [], threading.Barrier(at_once, timeout=10)
 
-    def decoded(*arguments):
+    def decode_image(*arguments):
         working.append(None)
         together.wait()  # breaks, and with it the test, if fewer are let in
         time.sleep(0.02)  # for more to come, if more are let in
         seen.append(len(working))
         working.pop()
-        return images_module.decoded(*arguments)
+        return images_module.decode_image(*arguments)
 
-    monkeypatch.setattr(index, "decoded", decoded)
+    monkeypatch.setattr(index, "decode_image", decode_image)
     prepare(many, tmp_path / "index", {"exact": [32, 24]}, workers=3)
     assert max(seen) == at_once
 
@@ -197,7 +197,9 @@ def test_a_full_disk_is_an_error_before_anything_is_written_to_it(samples, tmp_p
 
 def test_the_disk_holds_the_whole_file_before_the_first_pixel(samples, tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(index, "decoded", lambda *arguments: seen.append(held()) or images_module.decoded(*arguments))
+    monkeypatch.setattr(
+        index, "decode_image", lambda *arguments: seen.append(held()) or images_module.decode_image(*arguments)
+    )
 
     def held():
         (pixels,) = (tmp_path / "index").glob(".*.pixels.npy")

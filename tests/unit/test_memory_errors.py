@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from promptmix.errors import InputError
-from promptmix.out_of_memory import NotEnoughMemory, explained, in_parts
+from promptmix.out_of_memory import NotEnoughMemory, compute_in_parts, explain_lack_of_memory
 from promptmix.synthesis.annotation import Function, annotate
 from promptmix.synthesis.captions import Captioner
 from promptmix.training import loop as training
@@ -92,7 +92,7 @@ def squares(hungry):
 
 def test_a_batch_that_is_too_large_is_halved_and_so_are_the_later_ones(caplog):
     hungry = Hungry(3)
-    found = list(in_parts([range(8), range(8, 16), range(16, 18)], squares(hungry), "Lower `it`"))
+    found = list(compute_in_parts([range(8), range(8, 16), range(16, 18)], squares(hungry), "Lower `it`"))
     assert [number for part, _ in found for number in part] == list(range(18))
     assert [square for _, part in found for square in part] == [number**2 for number in range(18)]
     assert hungry.batches == [2] * 4 + [2] * 4 + [1] * 2  # a quarter of each, at least one
@@ -102,7 +102,7 @@ def test_a_batch_that_is_too_large_is_halved_and_so_are_the_later_ones(caplog):
 
 def test_nothing_is_cut_without_need(caplog):
     hungry = Hungry(8)
-    assert [part for part, _ in in_parts([[1, 2, 3], [4]], squares(hungry), "")] == [[1, 2, 3], [4]]
+    assert [part for part, _ in compute_in_parts([[1, 2, 3], [4]], squares(hungry), "")] == [[1, 2, 3], [4]]
     assert not caplog.records
 
 
@@ -110,7 +110,7 @@ def test_what_does_not_fit_alone_is_an_error_with_what_to_lower():
     with pytest.raises(
         NotEnoughMemory, match=r"^not enough memory for a single image\. Lower `it`, or, .*7\.79 GiB\)$"
     ):
-        list(in_parts([range(5)], squares(Hungry(0)), "Lower `it`"))
+        list(compute_in_parts([range(5)], squares(Hungry(0)), "Lower `it`"))
 
 
 def test_the_tensors_of_an_attempt_are_gone_when_the_next_one_begins():
@@ -128,7 +128,7 @@ def test_the_tensors_of_an_attempt_are_gone_when_the_next_one_begins():
 
     gc.disable()  # only what the function itself does counts
     try:
-        list(in_parts([range(4)], compute, ""))
+        list(compute_in_parts([range(4)], compute, ""))
     finally:
         gc.enable()
     assert len(seen) == 2 + 4
@@ -144,12 +144,15 @@ def test_the_tensors_of_an_attempt_are_gone_when_the_next_one_begins():
     ],
 )
 def test_errors_of_cuda_and_its_libraries_are_known(text):
-    with pytest.raises(NotEnoughMemory, match="not enough memory for it"), explained("it", "Lower `it`"):
+    with pytest.raises(NotEnoughMemory, match="not enough memory for it"), explain_lack_of_memory("it", "Lower `it`"):
         raise RuntimeError(text)
 
 
 def test_a_cpu_has_an_end_too():
-    with pytest.raises(NotEnoughMemory, match="not enough memory for it.*allocate"), explained("it", "Lower `it`"):
+    with (
+        pytest.raises(NotEnoughMemory, match="not enough memory for it.*allocate"),
+        explain_lack_of_memory("it", "Lower `it`"),
+    ):
         torch.empty(2**58)
 
 
@@ -159,7 +162,7 @@ def test_other_errors_stay_what_they_are(error):
         raise error
 
     with pytest.raises(type(error)) as found:
-        list(in_parts([range(4)], compute, ""))
+        list(compute_in_parts([range(4)], compute, ""))
     assert found.value is error
 
 

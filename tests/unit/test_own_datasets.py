@@ -13,7 +13,7 @@ from promptmix.datasets.facts import check_facts
 from promptmix.datasets.index import Index, prepare
 from promptmix.datasets.readers import depth_maps
 from promptmix.datasets.registry import read_dataset
-from promptmix.datasets.sample import natural_key, spread
+from promptmix.datasets.sample import natural_key, pick_evenly
 from promptmix.datasets.splits import split
 from promptmix.errors import InputError
 from promptmix.training import depth_loss
@@ -291,9 +291,9 @@ def test_order_does_not_depend_on_the_file_system(tmp_path):
 
 
 def test_samples_are_spread_evenly():
-    assert spread(range(5)) == [0, 1, 2, 3, 4]
-    assert spread(range(101), 5) == [0, 25, 50, 75, 100]
-    assert spread([]) == []
+    assert pick_evenly(range(5)) == [0, 1, 2, 3, 4]
+    assert pick_evenly(range(101), 5) == [0, 25, 50, 75, 100]
+    assert pick_evenly([]) == []
 
 
 # --- what is wrong, where, and what to do

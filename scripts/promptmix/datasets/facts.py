@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from promptmix.datasets.pictures import jpeg_quality
-from promptmix.datasets.sample import Sample, spread
+from promptmix.datasets.sample import Sample, pick_evenly
 
 TOLERANCE = 0.01
 """Share by which the number of heads may differ from the published one."""
@@ -24,13 +24,13 @@ def check_facts(samples: Sequence[Sample], facts: Mapping[str, Any]) -> list[str
         InputError: an image that is looked at is damaged.
     """
     return [
-        *(_heads(samples, facts["heads"]) if "heads" in facts else []),
-        *(_sizes(samples, tuple(facts["size"])) if "size" in facts else []),
-        *(_qualities(samples, facts["quality"]) if "quality" in facts else []),
+        *(_check_heads(samples, facts["heads"]) if "heads" in facts else []),
+        *(_check_sizes(samples, tuple(facts["size"])) if "size" in facts else []),
+        *(_check_qualities(samples, facts["quality"]) if "quality" in facts else []),
     ]
 
 
-def _heads(samples: Sequence[Sample], expected: int) -> list[str]:
+def _check_heads(samples: Sequence[Sample], expected: int) -> list[str]:
     inside, outside = sum(sample.count for sample in samples), sum(sample.outside for sample in samples)
     if inside * (1 - TOLERANCE) <= expected <= (inside + outside) * (1 + TOLERANCE):
         return []
@@ -38,7 +38,7 @@ def _heads(samples: Sequence[Sample], expected: int) -> list[str]:
     return [f"heads: {inside} in all images{more}; expected {expected}. Are the annotations the published ones?"]
 
 
-def _sizes(samples: Sequence[Sample], expected: tuple[int, int]) -> list[str]:
+def _check_sizes(samples: Sequence[Sample], expected: tuple[int, int]) -> list[str]:
     wrong = [sample for sample in samples if (sample.width, sample.height) != expected]
     if not wrong:
         return []
@@ -49,8 +49,8 @@ def _sizes(samples: Sequence[Sample], expected: tuple[int, int]) -> list[str]:
     return [f"size: {found}; expected {size}. Were the images resized?"]
 
 
-def _qualities(samples: Sequence[Sample], expected: int) -> list[str]:
-    looked_at, wrong = spread(samples), []
+def _check_qualities(samples: Sequence[Sample], expected: int) -> list[str]:
+    looked_at, wrong = pick_evenly(samples), []
     for sample in looked_at:
         with sample.open() as image:
             quality = jpeg_quality(image) if image.format == "JPEG" else f"no JPEG ({image.format})"

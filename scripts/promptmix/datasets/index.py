@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from promptmix.datasets.pictures import GREY_MODES, decoded, decoding_bytes, is_grey, jpeg_quality, training_size
+from promptmix.datasets.pictures import GREY_MODES, decode_image, decoding_bytes, is_grey, jpeg_quality, training_size
 from promptmix.datasets.sample import Sample
 from promptmix.datasets.splits import SPLITS
 from promptmix.errors import InputError
@@ -70,7 +70,7 @@ def prepare(
     frame["offset"] = _starts(frame["width"] * frame["height"] * 3)
     frame["first_head"] = _starts(frame["heads"])
     heads = [
-        _resized_heads(sample, row.width, row.height) for sample, row in zip(samples, frame.itertuples(), strict=True)
+        _resize_heads(sample, row.width, row.height) for sample, row in zip(samples, frame.itertuples(), strict=True)
     ]
     with (
         replacing(folder / "index.csv") as index_file,
@@ -92,12 +92,12 @@ def prepare(
             with sample.open() as image:
                 stored_grey, quality = image.mode in GREY_MODES, jpeg_quality(image)
                 size = int(row["width"]), int(row["height"])
-                with memory.lent(decoding_bytes(image, size)):
-                    array = decoded(image, size)
+                with memory.hold(decoding_bytes(image, size)):
+                    array = decode_image(image, size)
             pixels[row["offset"] : row["offset"] + array.size] = array.reshape(-1)
             unknown = 0
             if has_depth:
-                depth, first = _resized_depth(sample.depth(), row["width"], row["height"]), row["offset"] // 3
+                depth, first = _resize_depth(sample.depth(), row["width"], row["height"]), row["offset"] // 3
                 depths[first : first + depth.size] = depth.reshape(-1)
                 unknown = int((depth == 0).sum())
             return int(stored_grey or is_grey(array)), quality, unknown
@@ -140,7 +140,7 @@ class _Memory:
         self._changed = threading.Condition()
 
     @contextmanager
-    def lent(self, size: int) -> Iterator[None]:
+    def hold(self, size: int) -> Iterator[None]:
         """Hold `size` bytes, or all there are if that is less, until the end of the `with` block."""
         size = min(size, self._total)
         with self._changed:
@@ -158,14 +158,14 @@ def _starts(lengths: pd.Series) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(lengths.to_numpy(dtype=np.int64))])[:-1]
 
 
-def _resized_heads(sample: Sample, width: int, height: int) -> np.ndarray:
+def _resize_heads(sample: Sample, width: int, height: int) -> np.ndarray:
     """Return (N, 4) float32: x, y, width and height of the box, in pixels of an image of width x height."""
     scale = np.array([width / sample.width, height / sample.height])
     sides = np.zeros_like(sample.points) if sample.boxes is None else sample.boxes[:, 2:] - sample.boxes[:, :2]
     return np.concatenate([sample.points * scale, sides * scale], axis=1, dtype=np.float32, casting="same_kind")
 
 
-def _resized_depth(depth: np.ndarray, width: int, height: int) -> np.ndarray:
+def _resize_depth(depth: np.ndarray, width: int, height: int) -> np.ndarray:
     """Return a depth map at another size, each pixel the nearest one of the old map.
 
     A mean over an edge would be a depth at which nothing stands, and one over a hole would mix 0 into what is known.

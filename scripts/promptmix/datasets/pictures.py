@@ -38,7 +38,7 @@ _CHROMINANCE = (
 
 
 @contextmanager
-def opened(path: str | Path) -> Iterator[Image.Image]:
+def open_image(path: str | Path) -> Iterator[Image.Image]:
     """Open an image; whatever goes wrong while it is opened or decoded becomes an error that names the file.
 
     Raises:
@@ -62,7 +62,7 @@ def read_image(path: str | Path) -> np.ndarray:
     Raises:
         InputError: the file is missing, is not an image, or is truncated; the message has its path.
     """
-    with opened(path) as image:
+    with open_image(path) as image:
         return np.array(image.convert("RGB"))
 
 
@@ -87,7 +87,7 @@ def training_size(width: int, height: int, resize: Mapping[str, Sequence[int]] |
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def decoded(image: Image.Image, size: tuple[int, int] | None = None) -> np.ndarray:
+def decode_image(image: Image.Image, size: tuple[int, int] | None = None) -> np.ndarray:
     """Decode an opened image at `size`, (width, height), as (H, W, 3) uint8 RGB.
 
     Large JPEGs are scaled down while they are decoded, to no less than twice `size` (so that 390 million pixels need
@@ -130,7 +130,7 @@ def is_grey(image: str | Path | Image.Image | np.ndarray) -> bool:
     coloured spot of some size, or a sepia tone, makes a colour image. Judged at about 512 pixels a side.
     """
     if isinstance(image, (str, Path)):
-        with opened(image) as file:
+        with open_image(image) as file:
             file.draft(None, (512, 512))
             return is_grey(file)
     if isinstance(image, Image.Image):
@@ -161,7 +161,7 @@ def jpeg_quality(image: str | Path | Image.Image) -> int:
     no JPEG, as there are no artefacts to match.
     """
     if isinstance(image, (str, Path)):
-        with opened(image) as file:
+        with open_image(image) as file:
             return jpeg_quality(file)
     tables = getattr(image, "quantization", None)
     if not tables:

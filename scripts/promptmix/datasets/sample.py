@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 from PIL import Image
 
-from promptmix.datasets.pictures import opened
+from promptmix.datasets.pictures import open_image
 from promptmix.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Sample:
 
     def open(self) -> AbstractContextManager[Image.Image]:
         """Open the image, in a `with` block; it is decoded when asked for. See `promptmix.datasets.pictures.opened`."""
-        return opened(self.image)
+        return open_image(self.image)
 
     def depth(self) -> np.ndarray:
         """Return the depth of each pixel, (H, W) float32 in metres, 0 = unknown."""
@@ -76,12 +76,12 @@ def natural_key(name: str) -> tuple[list, str]:
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", str(name))], str(name)
 
 
-def spread(samples: Sequence[Sample], most: int = 24) -> list[Sample]:
+def pick_evenly(samples: Sequence[Sample], most: int = 24) -> list[Sample]:
     """Return at most so many of the samples, spread evenly over them: enough to look at where all take too long."""
     return [samples[i] for i in np.linspace(0, len(samples) - 1, min(most, len(samples))).round().astype(int)]
 
 
-def existing(folder: Path, spellings: Sequence[str], where: str) -> Path:
+def find_member(folder: Path, spellings: Sequence[str], where: str) -> Path:
     """Return the first of a folder's members `spellings` that exists.
 
     Raises:
@@ -94,7 +94,7 @@ def existing(folder: Path, spellings: Sequence[str], where: str) -> Path:
     raise InputError(f"{folder}: {listed} is missing. {where}")
 
 
-def root(path: str | Path, where: str, spellings: Iterable[str] = ()) -> Path:
+def find_folder(path: str | Path, where: str, spellings: Iterable[str] = ()) -> Path:
     """Return the folder of a dataset, or of another spelling of its name beside it.
 
     Raises:
@@ -107,7 +107,7 @@ def root(path: str | Path, where: str, spellings: Iterable[str] = ()) -> Path:
     raise InputError(f"{path}: the dataset is missing, there is no such folder. {where}")
 
 
-def inside(points: np.ndarray, width: int, height: int, annotation: Path) -> tuple[np.ndarray, int]:
+def keep_inside(points: np.ndarray, width: int, height: int, annotation: Path) -> tuple[np.ndarray, int]:
     """Turn 1-based points of a MATLAB file into 0-based ones and drop those outside the image.
 
     Returns the points and how many are dropped. Outside is, as in DM-Count, x < 0, x > width, y < 0 or y > height in the file's own coordinates. What remains lies

@@ -107,7 +107,7 @@ class ClipCap(nn.Module):
             if not running.any():
                 break
             embeddings, cache = self.gpt.transformer.wte(token)[:, None], output.past_key_values
-        captions = [up_to(stop_token, row) for row in torch.stack(columns, 1).tolist()]
+        captions = [cut_after(stop_token, row) for row in torch.stack(columns, 1).tolist()]
         return [[] if caption == [stop_token] else caption for caption in captions]
 
     @torch.no_grad()
@@ -156,7 +156,7 @@ class ClipCap(nn.Module):
             cache.reorder_cache((source + beams * torch.arange(images, device=device)[:, None]).flatten())
         order = (total / length).argsort(1, descending=True)
         tokens = tokens.gather(1, order[..., None].expand_as(tokens)).tolist()
-        return [[up_to(stop_token, hypothesis) for hypothesis in hypotheses] for hypotheses in tokens]
+        return [[cut_after(stop_token, hypothesis) for hypothesis in hypotheses] for hypotheses in tokens]
 
     def _check_length(self, prefix_embeddings: Tensor, max_tokens: int) -> None:
         prefix, positions = prefix_embeddings.shape[1], self.gpt.config.n_positions
@@ -179,7 +179,7 @@ def gpt2_config(settings: Mapping) -> GPT2Config:
     return GPT2Config(**settings, bos_token_id=None, eos_token_id=None)
 
 
-def up_to(stop_token: int, tokens: Sequence[int]) -> list[int]:
+def cut_after(stop_token: int, tokens: Sequence[int]) -> list[int]:
     """Return the tokens up to and with the first `stop_token`, or all of them."""
     tokens = list(tokens)
     return tokens[: tokens.index(stop_token) + 1] if stop_token in tokens else tokens

@@ -58,15 +58,15 @@ class DDRNet(nn.Module):
         start = self.layer2(self.relu(self.layer1(self.conv1(image))))
         size = start.shape[-2:]
 
-        def enlarged(features: Tensor) -> Tensor:
+        def enlarge(features: Tensor) -> Tensor:
             return F.interpolate(features, size, mode="bilinear")
 
         coarse, fine = self.layer3(self.relu(start)), self.layer3_(self.relu(start))
-        coarse, fine = coarse + self.down3(self.relu(fine)), fine + enlarged(self.compression3(self.relu(coarse)))
+        coarse, fine = coarse + self.down3(self.relu(fine)), fine + enlarge(self.compression3(self.relu(coarse)))
         coarse, fine = self.layer4(self.relu(coarse)), self.layer4_(self.relu(fine))
-        coarse, fine = coarse + self.down4(self.relu(fine)), fine + enlarged(self.compression4(self.relu(coarse)))
+        coarse, fine = coarse + self.down4(self.relu(fine)), fine + enlarge(self.compression4(self.relu(coarse)))
         coarse, fine = self.layer5(self.relu(coarse)), self.layer5_(self.relu(fine))
-        return self.final_layer(enlarged(self.spp(coarse)) + fine)
+        return self.final_layer(enlarge(self.spp(coarse)) + fine)
 
 
 def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> list[nn.Module]:
@@ -77,7 +77,9 @@ def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> list
     ]
 
 
-def activated(inputs: int, outputs: int, kernel: int = 1, normalisation: type = nn.BatchNorm2d) -> list[nn.Module]:
+def preactivated_convolution(
+    inputs: int, outputs: int, kernel: int = 1, normalisation: type = nn.BatchNorm2d
+) -> list[nn.Module]:
     """Return normalisation, ReLU and convolution without bias, in this order."""
     return [
         normalisation(inputs),
@@ -152,17 +154,25 @@ class PyramidPooling(nn.Module):
 
     def __init__(self, inputs: int, between: int, outputs: int):
         super().__init__()
-        self.scale1 = nn.Sequential(nn.AvgPool2d(5, 2, 2), *activated(inputs, between, 1, PooledNormalisation))
-        self.scale2 = nn.Sequential(nn.AvgPool2d(9, 4, 4), *activated(inputs, between, 1, PooledNormalisation))
-        self.scale3 = nn.Sequential(nn.AvgPool2d(17, 8, 8), *activated(inputs, between, 1, PooledNormalisation))
-        self.scale4 = nn.Sequential(nn.AdaptiveAvgPool2d(1), *activated(inputs, between, 1, PooledNormalisation))
-        self.scale0 = nn.Sequential(*activated(inputs, between))
-        self.process1 = nn.Sequential(*activated(between, between, 3))
-        self.process2 = nn.Sequential(*activated(between, between, 3))
-        self.process3 = nn.Sequential(*activated(between, between, 3))
-        self.process4 = nn.Sequential(*activated(between, between, 3))
-        self.compression = nn.Sequential(*activated(5 * between, outputs))
-        self.shortcut = nn.Sequential(*activated(inputs, outputs))
+        self.scale1 = nn.Sequential(
+            nn.AvgPool2d(5, 2, 2), *preactivated_convolution(inputs, between, 1, PooledNormalisation)
+        )
+        self.scale2 = nn.Sequential(
+            nn.AvgPool2d(9, 4, 4), *preactivated_convolution(inputs, between, 1, PooledNormalisation)
+        )
+        self.scale3 = nn.Sequential(
+            nn.AvgPool2d(17, 8, 8), *preactivated_convolution(inputs, between, 1, PooledNormalisation)
+        )
+        self.scale4 = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), *preactivated_convolution(inputs, between, 1, PooledNormalisation)
+        )
+        self.scale0 = nn.Sequential(*preactivated_convolution(inputs, between))
+        self.process1 = nn.Sequential(*preactivated_convolution(between, between, 3))
+        self.process2 = nn.Sequential(*preactivated_convolution(between, between, 3))
+        self.process3 = nn.Sequential(*preactivated_convolution(between, between, 3))
+        self.process4 = nn.Sequential(*preactivated_convolution(between, between, 3))
+        self.compression = nn.Sequential(*preactivated_convolution(5 * between, outputs))
+        self.shortcut = nn.Sequential(*preactivated_convolution(inputs, outputs))
 
     def forward(self, features: Tensor) -> Tensor:
         found = [self.scale0(features)]

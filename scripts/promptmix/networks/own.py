@@ -61,7 +61,7 @@ def build(reference: str, task: str, **settings) -> nn.Module:
     if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
         raise InputError(f"{reference} is no class of networks; expected one that inherits from torch.nn.Module")
     completed = type(kind.__name__, (kind, COMPLETED[task]), {"task": task, "__module__": kind.__module__})
-    with extensions.explained(reference, f"cannot be made with {settings or 'no settings'}"):
+    with extensions.attribute_errors(reference, f"cannot be made with {settings or 'no settings'}"):
         network = completed(**settings)
     stride, expected = getattr(network, "stride", None), STRIDES[task]
     if stride != expected:

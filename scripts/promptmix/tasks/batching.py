@@ -77,7 +77,7 @@ def depth(network: nn.Module, images: Sequence[np.ndarray], device: torch.device
     return network.depth(network_input(network, images, device))[:, 0, :height, :width]
 
 
-def by_size(sizes: Iterable[tuple[int, int]], batch_size: int) -> list[list[int]]:
+def batch_by_size(sizes: Iterable[tuple[int, int]], batch_size: int) -> list[list[int]]:
     """Return batches of positions, each of one size and of `batch_size` or fewer, in the order given.
 
     A size that occurs seldom makes small batches; sizes that are all different, batches of one.

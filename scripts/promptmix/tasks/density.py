@@ -82,7 +82,7 @@ def density_at_stride(
         below = _normal_cdf((edges - centres[heads, :, None]) / sigmas[heads, :, None])
         return (below[..., 1:] - below[..., :-1]) / (below[..., -1:] - below[..., :1])
 
-    return _sum_of_windows(masses, first, spans, (h, w)).astype(np.float32)
+    return _sum_windows(masses, first, spans, (h, w)).astype(np.float32)
 
 
 def density_map_paper(
@@ -118,10 +118,10 @@ def density_map_paper(
         weight = np.exp(-0.5 * np.square(offset / sigmas[heads, :, None])) * (position < spans[heads, :, None])
         return weight / weight.sum(axis=-1, keepdims=True)
 
-    return _sum_of_windows(masses, first, spans, (height, width))
+    return _sum_windows(masses, first, spans, (height, width))
 
 
-def _sum_of_windows(masses, first: np.ndarray, spans: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def _sum_windows(masses, first: np.ndarray, spans: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Add up the heads' windows, the outer products of their masses along y and along x, in a map of `shape`.
 
     Args:
@@ -132,7 +132,7 @@ def _sum_of_windows(masses, first: np.ndarray, spans: np.ndarray, shape: tuple[i
     """
     h, w = shape
     total = np.zeros(h * w)
-    for heads in _of_similar_size(spans.max(axis=1)):
+    for heads in _group_by_size(spans.max(axis=1)):
         cells = int(spans[heads].max())
         along = masses(heads, cells)
         mass = along[:, 1, :, None] * along[:, 0, None, :]
@@ -143,7 +143,7 @@ def _sum_of_windows(masses, first: np.ndarray, spans: np.ndarray, shape: tuple[i
     return total.reshape(h, w)
 
 
-def _of_similar_size(spans: np.ndarray) -> Iterator[np.ndarray | slice]:
+def _group_by_size(spans: np.ndarray) -> Iterator[np.ndarray | slice]:
     """Group heads by the size of their windows, within a factor of 2, into chunks of bounded memory."""
     largest = int(spans.max())
     if len(spans) * largest**2 <= _CHUNK:

@@ -9,9 +9,9 @@ import pandas as pd
 import torch
 from torch import nn
 
-from promptmix.out_of_memory import SMALLER, in_parts
+from promptmix.out_of_memory import SMALLER, compute_in_parts
 from promptmix.running.progress import progress
-from promptmix.tasks.batching import BATCH_PIXELS, by_size, depth
+from promptmix.tasks.batching import BATCH_PIXELS, batch_by_size, depth
 from promptmix.tasks.depth_metrics import image_sums
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ def predict(network: nn.Module, images: Split, device: torch.device | str) -> pd
         with torch.inference_mode():
             return depth(network, [images.image(i) for i in batch], device).float().cpu().numpy()
 
-    batches = progress(by_size(images.sizes, at_once), len(rows), "images predicted", len)
-    for batch, found in in_parts(batches, depth_of, SMALLER):
+    batches = progress(batch_by_size(images.sizes, at_once), len(rows), "images predicted", len)
+    for batch, found in compute_in_parts(batches, depth_of, SMALLER):
         for i, predicted in zip(batch, found, strict=True):
             rows[i] = {"image": images.frame["image"].iloc[i]} | image_sums(predicted, images.depth(i))
     return pd.DataFrame(rows)

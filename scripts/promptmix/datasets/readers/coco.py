@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from promptmix.datasets.readers.folders import IMAGES, files_in, parts, size_of, with_heads
-from promptmix.datasets.sample import Sample, check_counts, existing, natural_key
+from promptmix.datasets.readers.folders import IMAGES, files_in, find_parts, make_samples, size_of
+from promptmix.datasets.sample import Sample, check_counts, find_member, natural_key
 from promptmix.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -50,14 +50,14 @@ def read(path: str | Path, expected: Mapping[str, int] | None = None) -> list[Sa
             none of them is `head`; or there are not as many images as expected.
     """
     samples = []
-    for split, part in parts(path, expected, WHERE).items():
-        images = files_in(existing(part, ["images"], WHERE), IMAGES, WHERE)
-        file = existing(part, [ANNOTATIONS], WHERE)
+    for split, part in find_parts(path, expected, WHERE).items():
+        images = files_in(find_member(part, ["images"], WHERE), IMAGES, WHERE)
+        file = find_member(part, [ANNOTATIONS], WHERE)
         entries = _read_json(file)
-        positions, files = _images(file, entries["images"], images)
-        image, boxes = _boxes(file, entries, positions)
+        positions, files = _order_images(file, entries["images"], images)
+        image, boxes = _convert_boxes(file, entries, positions)
         points = (boxes[:, :2] + boxes[:, 2:]) / 2
-        samples += with_heads(Path(path), split, files, image, points, file, boxes)
+        samples += make_samples(Path(path), split, files, image, points, file, boxes)
     check_counts(samples, expected, Path(path), WHERE)
     return samples
 
@@ -83,7 +83,7 @@ def _values(file: Path, section: str, entries: list, key: str, kind: type | Unio
     return values
 
 
-def _images(file: Path, entries: list, images: Mapping[str, Path]) -> tuple[dict[Any, int], list[Path]]:
+def _order_images(file: Path, entries: list, images: Mapping[str, Path]) -> tuple[dict[Any, int], list[Path]]:
     """Return the position of each image by its id, and the files, by name, after a look at their sizes."""
     if not entries:
         raise InputError(f"{file}: 'images' is empty. {WHERE}")
@@ -115,9 +115,11 @@ def _images(file: Path, entries: list, images: Mapping[str, Path]) -> tuple[dict
     return {ids[i]: place for place, i in enumerate(order)}, [images[names[i]] for i in order]
 
 
-def _boxes(file: Path, entries: Mapping[str, list], positions: Mapping[Any, int]) -> tuple[np.ndarray, np.ndarray]:
+def _convert_boxes(
+    file: Path, entries: Mapping[str, list], positions: Mapping[Any, int]
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the position of each head's image, (N,), and its left, top, right and bottom, (N, 4) float64."""
-    heads = _heads(file, entries)
+    heads = _select_heads(file, entries)
     image = np.array([positions.get(i, -1) for i in _values(file, "annotations", heads, "image_id", int | str)], int)
     unknown = np.flatnonzero(image < 0)
     if len(unknown):
@@ -136,7 +138,7 @@ def _boxes(file: Path, entries: Mapping[str, list], positions: Mapping[Any, int]
     return image, boxes
 
 
-def _heads(file: Path, entries: Mapping[str, list]) -> list[dict]:
+def _select_heads(file: Path, entries: Mapping[str, list]) -> list[dict]:
     """Return the annotations of the category that counts, without regions of crowds."""
     categories, annotations = entries["categories"], entries["annotations"]
     ids = _values(file, "categories", categories, "id", int | str)

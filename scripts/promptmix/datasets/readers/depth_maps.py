@@ -15,9 +15,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from promptmix.datasets.pictures import opened
-from promptmix.datasets.readers.folders import IMAGES, files_in, parts, size_of
-from promptmix.datasets.sample import Sample, check_counts, existing, known_depth, natural_key, spread
+from promptmix.datasets.pictures import open_image
+from promptmix.datasets.readers.folders import IMAGES, files_in, find_parts, size_of
+from promptmix.datasets.sample import Sample, check_counts, find_member, known_depth, natural_key, pick_evenly
 from promptmix.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -83,18 +83,19 @@ def read(path: str | Path, expected: Mapping[str, int] | None = None, unit: floa
     folder = Path(path)
     samples = [
         _scene(folder, split, image, depth, unit)
-        for split, part in parts(folder, expected, WHERE).items()
-        for image, depth in _pairs(part)
+        for split, part in find_parts(folder, expected, WHERE).items()
+        for image, depth in _match_pairs(part)
     ]
     check_counts(samples, expected, folder, WHERE)
     _check_range(folder, samples)
     return samples
 
 
-def _pairs(part: Path) -> list[tuple[Path, Path]]:
+def _match_pairs(part: Path) -> list[tuple[Path, Path]]:
     """Return each image with its depth map."""
     images, depths = (
-        _by_stem(existing(part, [name], WHERE), suffixes) for name, suffixes in (("images", IMAGES), ("depths", DEPTHS))
+        _index_by_stem(find_member(part, [name], WHERE), suffixes)
+        for name, suffixes in (("images", IMAGES), ("depths", DEPTHS))
     )
     for one, other, what in ((images, depths, "depth map"), (depths, images, "image")):
         if lost := [stem for stem in one if stem not in other]:
@@ -102,7 +103,7 @@ def _pairs(part: Path) -> list[tuple[Path, Path]]:
     return [(file, depths[stem]) for stem, file in images.items()]
 
 
-def _by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
+def _index_by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
     """Return the files of a folder by their name without the suffix."""
     files: dict[str, Path] = {}
     for name, file in files_in(folder, suffixes, WHERE).items():
@@ -114,7 +115,7 @@ def _by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
 
 def _scene(folder: Path, split: str, image: Path, file: Path, unit: float | None) -> Scene:
     width, height = size_of(image)
-    size, whole = _form(file)
+    size, whole = _read_form(file)
     if size != (width, height):
         raise InputError(
             f"{file}: the depth map has {size[0]}x{size[1]} values, {image} has {width}x{height} pixels. "
@@ -126,10 +127,10 @@ def _scene(folder: Path, split: str, image: Path, file: Path, unit: float | None
     return Scene(name, image, split, width, height, np.zeros((0, 2)), file=file, unit=unit or 1.0)
 
 
-def _form(file: Path) -> tuple[tuple[int, int], bool]:
+def _read_form(file: Path) -> tuple[tuple[int, int], bool]:
     """Return width and height of a depth map, and whether its values are whole numbers, without reading them."""
     if file.suffix.lower() == ".png":
-        with opened(file) as image:
+        with open_image(file) as image:
             if image.mode not in SIXTEEN_BITS:
                 raise InputError(
                     f"{file}: a PNG of mode {image.mode}; expected grey with 16 bits. 8 bits are too few for depth, "
@@ -147,7 +148,7 @@ def _form(file: Path) -> tuple[tuple[int, int], bool]:
 def _values(file: Path) -> np.ndarray:
     """Return a depth map's values, (H, W); those of .npy stay on disk until they are used."""
     if file.suffix.lower() == ".png":
-        with opened(file) as image:
+        with open_image(file) as image:
             return np.asarray(image)
     try:
         return np.lib.format.open_memmap(file, mode="r")
@@ -157,7 +158,7 @@ def _values(file: Path) -> np.ndarray:
 
 def _check_range(folder: Path, samples: Sequence[Scene]) -> None:
     """Compare the depths of some maps, spread evenly, with what can be learnt."""
-    looked_at = spread(samples)
+    looked_at = pick_evenly(samples)
     known = learnt = far = 0
     lowest, highest = math.inf, 0.0
     for sample in looked_at:

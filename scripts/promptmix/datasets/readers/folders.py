@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from promptmix.datasets.pictures import opened
-from promptmix.datasets.sample import UNSPLIT, Sample, existing, natural_key, root
+from promptmix.datasets.pictures import open_image
+from promptmix.datasets.sample import UNSPLIT, Sample, find_folder, find_member, natural_key
 from promptmix.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ ORIENTATION = 0x0112
 """The EXIF tag that says how a viewer is to turn the picture."""
 
 
-def parts(path: str | Path, expected: Mapping[str, int] | None, where: str) -> dict[str, Path]:
+def find_parts(path: str | Path, expected: Mapping[str, int] | None, where: str) -> dict[str, Path]:
     """Return the folders that hold a dataset by split: {"": folder}, or those of "train" and "test".
 
     Args:
@@ -30,11 +30,11 @@ def parts(path: str | Path, expected: Mapping[str, int] | None, where: str) -> d
         InputError: the dataset is missing, one of train/ and test/ is, or there is a split and none is expected, or
             the other way round.
     """
-    folder = root(path, where)
+    folder = find_folder(path, where)
     split = [name for name in ("train", "test") if (folder / name).is_dir()]
     if split and (folder / "images").is_dir():
         raise InputError(f"{folder}: 'images' and '{split[0]}' are both there; put one of them elsewhere. {where}")
-    found = {name: existing(folder, [name], where) for name in ("train", "test")} if split else {"": folder}
+    found = {name: find_member(folder, [name], where) for name in ("train", "test")} if split else {"": folder}
     wanted = {name or UNSPLIT for name in found}
     if expected is not None and set(expected) != wanted:
         there = "train/ and test/ are there" if split else "there is no train/ and test/"
@@ -69,7 +69,7 @@ def size_of(image: Path) -> tuple[int, int]:
     Raises:
         InputError: the image is damaged, or is to be turned before it is shown.
     """
-    with opened(image) as file:
+    with open_image(image) as file:
         turned = file.getexif().get(ORIENTATION, 1) if file.format == "JPEG" else 1
         if turned not in (0, 1):
             raise InputError(
@@ -80,7 +80,7 @@ def size_of(image: Path) -> tuple[int, int]:
         return file.size
 
 
-def with_heads(
+def make_samples(
     folder: Path,
     split: str,
     files: Sequence[Path],

@@ -88,10 +88,10 @@ def read(path: str | Path, expected: Mapping[str, int] | None = None) -> list[Sa
     """
     path = Path(path)
     path = path / FILE if path.is_dir() else path
-    file = _opened(path)
+    file = _open_file(path)
     try:
-        images, depths = (_dataset(file, key, path) for key in ("images", "depths"))
-        _check(images, depths, path)
+        images, depths = (_find_array(file, key, path) for key in ("images", "depths"))
+        _check_arrays(images, depths, path)
         number, _, width, height = images.shape
         samples = [
             Room(f"{i:04d}", path, "", width, height, np.zeros((0, 2)), images=images, depths=depths, number=i)
@@ -104,7 +104,7 @@ def read(path: str | Path, expected: Mapping[str, int] | None = None) -> list[Sa
     return samples
 
 
-def _opened(path: Path) -> "h5py.File":
+def _open_file(path: Path) -> "h5py.File":
     import h5py  # here, as Snakemake imports this package at every start, and h5py takes its time
 
     if not path.is_file():
@@ -120,14 +120,14 @@ def _opened(path: Path) -> "h5py.File":
         raise InputError(f"{path}: {what}. It has {size} bytes; fetch or copy it again. {WHERE}") from error
 
 
-def _dataset(file: "h5py.File", key: str, path: Path) -> "h5py.Dataset":
+def _find_array(file: "h5py.File", key: str, path: Path) -> "h5py.Dataset":
     if not hasattr(file.get(key), "shape"):  # missing, or a group
         there = ", ".join(f"'{name}'" for name in file if not name.startswith("#")) or "nothing"
         raise InputError(f"{path}: no array '{key}', there is {there}. {WHERE}")
     return file[key]
 
 
-def _check(images: "h5py.Dataset", depths: "h5py.Dataset", path: Path) -> None:
+def _check_arrays(images: "h5py.Dataset", depths: "h5py.Dataset", path: Path) -> None:
     axes = "h5py shows MATLAB's axes reversed, and MATLAB's are (height, width, 3, N) and (height, width, N)"
     if images.ndim != 4 or images.shape[1] != 3:
         raise InputError(f"{path}: 'images' is {images.shape}; expected (N, 3, width, height): {axes}")

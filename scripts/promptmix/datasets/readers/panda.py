@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from promptmix.datasets.pictures import opened
-from promptmix.datasets.sample import Sample, check_counts, existing, natural_key, root
+from promptmix.datasets.pictures import open_image
+from promptmix.datasets.sample import Sample, check_counts, find_folder, find_member, natural_key
 from promptmix.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -37,8 +37,8 @@ def read(path: str | Path, expected: Mapping[str, int] | None = None) -> list[Sa
         InputError: the annotation file or images are missing or damaged, entries lack keys, or there are not as many
             images as expected.
     """
-    folder = root(path, WHERE)
-    file = existing(folder, [ANNOTATIONS], WHERE)
+    folder = find_folder(path, WHERE)
+    file = find_member(folder, [ANNOTATIONS], WHERE)
     try:
         entries = json.loads(file.read_text())
     except ValueError as error:
@@ -54,7 +54,7 @@ def _sample(folder: Path, file: Path, name: str, entry: Any) -> Sample:
     path = folder / name
     if not path.exists():
         raise InputError(f"{path}: the image is missing, which {file.name} names. {WHERE}")
-    with opened(path) as image:
+    with open_image(path) as image:
         size = image.size
     heads = _get(entry, "objects list", f"{file}: '{name}'")
     boxes = np.array(

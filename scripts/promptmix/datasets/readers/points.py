@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from promptmix.datasets.readers.folders import IMAGES, files_in, parts, with_heads
-from promptmix.datasets.sample import Sample, check_counts, existing
+from promptmix.datasets.readers.folders import IMAGES, files_in, find_parts, make_samples
+from promptmix.datasets.sample import Sample, check_counts, find_member
 from promptmix.errors import InputError
 
 ANNOTATIONS = "points.csv"
@@ -34,11 +34,11 @@ def read(path: str | Path, expected: Mapping[str, int] | None = None) -> list[Sa
             numbers, or not pixels; or there are not as many images as expected.
     """
     samples = []
-    for split, part in parts(path, expected, WHERE).items():
-        images = files_in(existing(part, ["images"], WHERE), IMAGES, WHERE)
-        annotation = existing(part, [ANNOTATIONS], WHERE)
+    for split, part in find_parts(path, expected, WHERE).items():
+        images = files_in(find_member(part, ["images"], WHERE), IMAGES, WHERE)
+        annotation = find_member(part, [ANNOTATIONS], WHERE)
         image, points = _read_points(annotation, list(images))
-        samples += with_heads(Path(path), split, list(images.values()), image, points, annotation)
+        samples += make_samples(Path(path), split, list(images.values()), image, points, annotation)
     check_counts(samples, expected, Path(path), WHERE)
     return samples
 

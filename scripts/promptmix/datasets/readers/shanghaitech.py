@@ -7,9 +7,9 @@ with `ground-truth/` and parts named `part_A`, is read as well. Annotations: poi
 from collections.abc import Mapping
 from pathlib import Path
 
-from promptmix.datasets.pictures import opened
+from promptmix.datasets.pictures import open_image
 from promptmix.datasets.readers.matlab import read_points
-from promptmix.datasets.sample import Sample, check_counts, existing, inside, natural_key, root
+from promptmix.datasets.sample import Sample, check_counts, find_folder, find_member, keep_inside, natural_key
 from promptmix.errors import InputError
 
 WHERE = (
@@ -31,12 +31,12 @@ def read(path: str | Path, expected: Mapping[str, int] | None = None) -> list[Sa
     """
     path = Path(path)
     name = path.name
-    part = root(path, WHERE, [name.removesuffix("_final") if name.endswith("_final") else f"{name}_final"])
+    part = find_folder(path, WHERE, [name.removesuffix("_final") if name.endswith("_final") else f"{name}_final"])
     samples = []
     for split in ("train", "test"):
-        folder = existing(part, [f"{split}_data"], WHERE)
-        images = existing(folder, ["images"], WHERE)
-        annotations = existing(folder, ["ground_truth", "ground-truth"], WHERE)
+        folder = find_member(part, [f"{split}_data"], WHERE)
+        images = find_member(folder, ["images"], WHERE)
+        annotations = find_member(folder, ["ground_truth", "ground-truth"], WHERE)
         files = sorted(images.glob("*.jpg"), key=lambda file: natural_key(file.name))
         _check_pairs(files, images, annotations)
         samples += [_sample(part, split, file, annotations / f"GT_{file.stem}.mat") for file in files]
@@ -58,8 +58,8 @@ def _check_pairs(files: list[Path], images: Path, annotations: Path) -> None:
 
 
 def _sample(part: Path, split: str, file: Path, annotation: Path) -> Sample:
-    with opened(file) as image:
+    with open_image(file) as image:
         width, height = image.size
     points = read_points(annotation, "image_info", lambda info: info[0, 0][0, 0][0])
-    points, outside = inside(points, width, height, annotation)
+    points, outside = keep_inside(points, width, height, annotation)
     return Sample(file.relative_to(part).as_posix(), file, split, width, height, points, outside=outside)
