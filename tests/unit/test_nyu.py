@@ -214,10 +214,10 @@ def test_depths_of_another_index(nyu, tmp_path):
     file = tmp_path / "index" / "depths.npy"
     whole = file.read_bytes()
     file.write_bytes((tmp_path / "other" / "depths.npy").read_bytes())
-    with pytest.raises(InputError, match=r"index\.csv: depths\.npy beside it belong to another index"):
+    with pytest.raises(InputError, match=r"index\.csv: .*depths\.npy.* Remove all"):
         Index.open(tmp_path / "index" / "index.csv")
     file.write_bytes(whole[:-10])
-    with pytest.raises(InputError, match=r"depths\.npy: truncated or damaged"):
+    with pytest.raises(InputError, match=r"depths\.npy: truncated or damaged.*make it again"):
         Index.open(tmp_path / "index" / "index.csv")
     file.unlink()
     with pytest.raises(InputError, match=r"depths\.npy: missing beside index\.csv. Make it: snakemake "):
@@ -234,7 +234,7 @@ def test_a_dataset_without_depth(nyu, tmp_path):
     assert np.load(tmp_path / "index" / "depths.npy").shape == (0,)
     with pytest.raises(InputError, match=r"index\.csv: the dataset has no depth"):
         index.depth(0)
-    with pytest.raises(NotImplementedError, match=r"1\.png: an image without depth"):
+    with pytest.raises(NotImplementedError, match=r"1\.png: .*no depth"):
         sample.depth()
 
 

@@ -1,8 +1,8 @@
 """DDRNet-23-slim (Hong et al.: Deep Dual-resolution Networks, 2021) as a feature extractor: GuideDepth's first half.
 
-Two branches, one that stays at an eighth of the image's size and one that goes down to a sixty-fourth, exchange what
-they find. The keys are those of the published ImageNet checkpoint (github.com/ydhongHIT/DDRNet, MIT). As with the
-authors, ReLUs are modules: only so does ptflops count GuideDepth's 10.59 GMac.
+Two branches, one at an eighth of the image's size and one that goes down to a sixty-fourth, exchange features. The keys
+are those of the published ImageNet checkpoint (github.com/ydhongHIT/DDRNet, MIT). ReLUs are modules, as in the authors'
+code: otherwise ptflops would not count GuideDepth's 10.59 GMac.
 """
 
 import torch
@@ -12,14 +12,14 @@ from torch.nn import functional as F
 from promptmix.networks.layers import channels
 
 PLANES, POOLED, HEAD = 32, 128, 64
-"""Published channels: of the first layers, of each branch of the pyramid pooling, of the features."""
+"""Published numbers of channels: of the first layers, of each branch of the pyramid pooling, and of the head."""
 
 
 class DDRNet(nn.Module):
     """Features of an image at an eighth of its size.
 
     Args:
-        features: channels of the result, as they are.
+        features: channels of the result; `width` does not scale them.
         width: share of the published number of channels (1 = published).
     """
 
@@ -94,12 +94,12 @@ def basic_blocks(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 
 def shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
-    """Return the 1x1 convolution that stands beside a residual block where shapes change, else None."""
+    """Return a 1x1 convolution for a residual block's shortcut if shapes change, else None."""
     return nn.Sequential(*convolution(inputs, outputs, 1, stride)) if stride != 1 or inputs != outputs else None
 
 
 class BasicBlock(nn.Module):
-    """Two normalised 3x3 convolutions beside a shortcut, and ReLU unless it is the last of its layer."""
+    """Two normalised 3x3 convolutions with a shortcut, followed by ReLU unless the block is the last of its layer."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1, last: bool = False):
         super().__init__()
@@ -117,7 +117,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 and 1x1 normalised convolutions, the last to twice the channels, beside a shortcut; no last ReLU."""
+    """1x1, 3x3 and 1x1 normalised convolutions, the last to twice the channels, with a shortcut; no final ReLU."""
 
     def __init__(self, inputs: int, between: int, stride: int = 1):
         super().__init__()
@@ -137,8 +137,8 @@ class Bottleneck(nn.Module):
 class PooledNormalisation(nn.BatchNorm2d):
     """Batch normalisation for maps that may be a single cell.
 
-    A single cell of a single image has no variance, and PyTorch refuses it in training. There the running statistics
-    are used, as in evaluation, and not updated: so a batch of one image can be trained on.
+    A single cell of a single image has no variance, and PyTorch refuses it in training. In this case the running
+    statistics are used, as in evaluation, and not updated, so that training on a batch of one image works.
     """
 
     def forward(self, features: Tensor) -> Tensor:
@@ -150,7 +150,10 @@ class PooledNormalisation(nn.BatchNorm2d):
 
 
 class PyramidPooling(nn.Module):
-    """The authors' DAPPM: means over ever larger surroundings (the zeros of the padding count), from small to all."""
+    """The authors' DAPPM: combines means over larger and larger windows, up to the whole map.
+
+    The zeros of the padding are part of the means.
+    """
 
     def __init__(self, inputs: int, between: int, outputs: int):
         super().__init__()

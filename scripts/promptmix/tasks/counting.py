@@ -28,8 +28,8 @@ def predict(network: nn.Module, images: Split, device: torch.device | str) -> pd
 def predict_counts(network: nn.Module, images: Split, device: torch.device | str) -> np.ndarray:
     """Return the predicted number of people in each image, (N,) float64: the sum over its map.
 
-    The network is left in evaluation mode. Images of one size go through it together, in float32, fewer of them where
-    memory does not suffice.
+    The network is left in evaluation mode. Images of one size are predicted together, in float32, and fewer at once if
+    memory runs out.
     """
     network.eval()
     counts = np.zeros(len(images.sizes))

@@ -1,4 +1,4 @@
-"""Monocular depth estimation: metres in each pixel, 0 where they are not known."""
+"""Monocular depth estimation: the depth of each pixel in metres, 0 where it is unknown."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def predict(network: nn.Module, images: Split, device: torch.device | str) -> pd.DataFrame:
-    """Return the sums of each image from which every metric and convention follows (`promptmix.tasks.depth_metrics`).
+    """Return for each image the sums from which `promptmix.tasks.depth_metrics` computes every metric and convention.
 
-    The network is left in evaluation mode. Images of one size go through it together, in float32, fewer of them where
-    memory does not suffice.
+    The network is left in evaluation mode. Images of one size are predicted together, in float32, and fewer at once if
+    memory runs out.
     """
     network.eval()
     rows: list[dict] = [{}] * len(images.sizes)

@@ -1,14 +1,14 @@
-"""Your own images with a box around each head, in COCO's form for detection.
+"""Your own images with a box around each head, in COCO's detection format.
 
-Layout: `images/` (.jpg, .jpeg or .png, also in folders in it) and `annotations.json` beside it, or `train/` and
-`test/`, each of that form. What is read:
+Layout: `images/` (.jpg, .jpeg or .png, also in subfolders) with `annotations.json` beside it, or `train/` and `test/`,
+each of that form. The keys that are read:
 
-    images        id, file_name (the path from `images/` on), width, height
-    annotations   image_id, category_id, bbox ([left, top, width, height] in pixels), iscrowd (0, if it is not there)
+    images        id, file_name (path relative to `images/`), width, height
+    annotations   image_id, category_id, bbox ([left, top, width, height] in pixels), iscrowd (0 if missing)
     categories    id, name
 
-Points are the centres of the boxes, and the boxes give the size of the kernels. One category counts: the only one that
-has boxes, or, of several, the one named `head`. Regions of crowds (iscrowd: 1) are no heads and are left out.
+Points are the centres of the boxes, and the boxes set the size of the kernels. One category counts: the only one with
+boxes or, if there are several, the one named `head`. Regions of crowds (iscrowd: 1) are not heads and are left out.
 """
 
 import json
@@ -31,23 +31,23 @@ ANNOTATIONS = "annotations.json"
 HEAD = "head"
 KINDS = {int | str: "a number or text", str: "text", int | float: "a number", list: "a list"}
 WHERE = (
-    f"Expected: a folder with images/ (.jpg or .png) and {ANNOTATIONS} (COCO's form for detection, with images, "
+    f"Expected: a folder with images/ (.jpg or .png) and {ANNOTATIONS} (COCO's detection format, with images, "
     "annotations and categories), or with train/ and test/, each of that form"
 )
 
 
 def read(path: str | Path, expected: Mapping[str, int] | None = None) -> list[Sample]:
-    """Return the samples, training before test images if there is such a split, else with split "", by name.
+    """Return the samples, sorted by name: first training, then test images, or with split "" if there is no split.
 
-    The images are those that the annotation file lists; others in `images/` are left out.
+    Only images that the annotation file lists are read; others in `images/` are left out.
 
     Args:
         path: the folder.
         expected: images per split, see `check_counts`.
 
     Raises:
-        InputError: folders, images or annotations are missing, damaged or do not fit together; several categories and
-            none of them is `head`; or there are not as many images as expected.
+        InputError: folders, images or annotations are missing, damaged or do not fit together; there are several
+            categories and none is named `head`; or the number of images is not the expected one.
     """
     samples = []
     for split, part in find_parts(path, expected, WHERE).items():
@@ -74,7 +74,7 @@ def _read_json(file: Path) -> dict[str, list]:
 
 
 def _values(file: Path, section: str, entries: list, key: str, kind: type | UnionType) -> list:
-    """Return a key's value, which is of this kind, in each entry of a section."""
+    """Return a key's value in each entry of a section; raise an InputError if one is not of the given kind."""
     values = [entry.get(key) if isinstance(entry, dict) else None for entry in entries]
     for i, value in enumerate(values):
         if not isinstance(value, kind):
@@ -84,7 +84,7 @@ def _values(file: Path, section: str, entries: list, key: str, kind: type | Unio
 
 
 def _order_images(file: Path, entries: list, images: Mapping[str, Path]) -> tuple[dict[Any, int], list[Path]]:
-    """Return the position of each image by its id, and the files, by name, after a look at their sizes."""
+    """Return each image's position by its id, and the files sorted by name; check ids, names and sizes."""
     if not entries:
         raise InputError(f"{file}: 'images' is empty. {WHERE}")
     ids, names, widths, heights = (
@@ -98,7 +98,7 @@ def _order_images(file: Path, entries: list, images: Mapping[str, Path]) -> tupl
     if lost := [name for name in names if name not in images]:
         raise InputError(
             f"{file}: '{lost[0]}' is not among the images ({len(lost)} in all). "
-            f"Expected file_name: the path from images/ on, such as '{next(iter(images))}'"
+            f"Expected file_name: a path relative to images/, such as '{next(iter(images))}'"
         )
     if len(images) > len(names):
         more = len(images) - len(names)
@@ -109,7 +109,7 @@ def _order_images(file: Path, entries: list, images: Mapping[str, Path]) -> tupl
             found = "{}x{}".format(*size)
             raise InputError(
                 f"{images[name]}: the image has {found} pixels, {file.name} says {width}x{height}. "
-                "Expected boxes in pixels of the file: resize both or neither"
+                "Expected boxes in pixels of the file: resize both image and boxes, or neither"
             )
     order = sorted(range(len(names)), key=lambda i: natural_key(names[i]))
     return {ids[i]: place for place, i in enumerate(order)}, [images[names[i]] for i in order]
@@ -124,7 +124,10 @@ def _convert_boxes(
     unknown = np.flatnonzero(image < 0)
     if len(unknown):
         name = heads[unknown[0]]["image_id"]
-        raise InputError(f"{file}: no image has the id {name!r}, the image_id of {len(unknown)} annotations or more")
+        raise InputError(
+            f"{file}: an annotation's image_id is {name!r}, but no image has this id ({len(unknown)} or more in all). "
+            "Expected the id of an entry of 'images'"
+        )
     found = _values(file, "annotations", heads, "bbox", list)
     try:
         boxes = np.array(found, dtype=np.float64).reshape(len(found), 4)
@@ -139,7 +142,7 @@ def _convert_boxes(
 
 
 def _select_heads(file: Path, entries: Mapping[str, list]) -> list[dict]:
-    """Return the annotations of the category that counts, without regions of crowds."""
+    """Return the annotations of the category that is counted, without regions of crowds."""
     categories, annotations = entries["categories"], entries["annotations"]
     ids = _values(file, "categories", categories, "id", int | str)
     names = dict(zip(ids, _values(file, "categories", categories, "name", str), strict=True))

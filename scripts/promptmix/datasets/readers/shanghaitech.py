@@ -1,7 +1,7 @@
 """ShanghaiTech A and B (Zhang et al., CVPR 2016), one part at a time.
 
-Layout: `train_data/` and `test_data/`, in each `images/IMG_<n>.jpg` and `ground_truth/GT_IMG_<n>.mat`. Kaggle's copy,
-with `ground-truth/` and parts named `part_A`, is read as well. Annotations: points, 1-based.
+Layout: `train_data/` and `test_data/`, each with `images/IMG_<n>.jpg` and `ground_truth/GT_IMG_<n>.mat`. Kaggle's copy,
+with `ground-truth/` and parts named `part_A`, is also read. Annotations are 1-based points.
 """
 
 from collections.abc import Mapping
@@ -20,14 +20,15 @@ WHERE = (
 
 
 def read(path: str | Path, expected: Mapping[str, int] | None = None) -> list[Sample]:
-    """Return the samples of one part, training before test images, by number.
+    """Return the samples of one part: first training, then test images, each sorted by number.
 
     Args:
         path: the part's folder; `part_A_final` also finds `part_A` beside it, and the other way round.
         expected: images per split, see `check_counts`. A has 300 and 182, B 400 and 316.
 
     Raises:
-        InputError: folders, images or annotations are missing, damaged, or not as many as expected.
+        InputError: folders, images or annotations are missing or damaged, or the number of images is not the expected
+            one.
     """
     path = Path(path)
     name = path.name
@@ -45,7 +46,7 @@ def read(path: str | Path, expected: Mapping[str, int] | None = None) -> list[Sa
 
 
 def _check_pairs(files: list[Path], images: Path, annotations: Path) -> None:
-    """Every image has an annotation, and every annotation an image."""
+    """Raise an InputError if an image has no annotation, or an annotation no image."""
     wanted = {f"GT_{file.stem}.mat" for file in files}
     there = {file.name for file in annotations.glob("GT_*.mat")}
     if lost := sorted(wanted - there, key=natural_key):

@@ -1,7 +1,7 @@
 """UCF-QNRF (Idrees et al., ECCV 2018).
 
-Layout: `Train/` and `Test/`, in each `img_<4 digits>.jpg` and `img_<4 digits>_ann.mat` side by side. Annotations:
-points, 1-based; some lie outside their image and are dropped.
+Layout: `Train/` and `Test/`, each with `img_<4 digits>.jpg` and `img_<4 digits>_ann.mat` side by side. Annotations are
+1-based points; some are outside their image and are dropped.
 """
 
 from collections.abc import Mapping
@@ -19,14 +19,15 @@ WHERE = (
 
 
 def read(path: str | Path, expected: Mapping[str, int] | None = None) -> list[Sample]:
-    """Return the samples, training before test images, by number.
+    """Return the samples: first training, then test images, each sorted by number.
 
     Args:
         path: the folder with `Train/` and `Test/`.
         expected: images per split, see `check_counts`. The dataset has 1201 and 334.
 
     Raises:
-        InputError: folders, images or annotations are missing, damaged, or not as many as expected.
+        InputError: folders, images or annotations are missing or damaged, or the number of images is not the expected
+            one.
     """
     folder = find_folder(path, WHERE)
     samples = []
