@@ -149,7 +149,7 @@ def _import_file(file: Path) -> ModuleType:
 
 
 def _check_siblings(place: Place) -> None:
-    """Raise an error if an imported module beside the file is shadowed by a loaded one of the same name elsewhere."""
+    """Raise an InputError if a module beside the file, which it imports, is shadowed by another one already loaded."""
     for name in {name.partition(".")[0] for name in imports(parse(place.file), place.module)}:
         beside = next((file for file in candidates(place.folder, name) if file.is_file()), None)
         loaded = getattr(sys.modules.get(name), "__file__", None)
@@ -162,7 +162,7 @@ def _check_siblings(place: Place) -> None:
 
 @contextmanager
 def attribute_errors(reference: str, what: str) -> Iterator[None]:
-    """Turn an error in the user's code into an InputError that names the code, with the traceback from there on.
+    """Turn an error in the user's code into an InputError that names the code, with the traceback from that code on.
 
     Args:
         reference: names the code that the `with` block calls.

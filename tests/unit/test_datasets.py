@@ -267,7 +267,7 @@ def test_no_images_at_all(tmp_path):
 
 
 def test_mat_without_the_key_says_which_keys_are_there(shanghaitech, ucf_qnrf):
-    """As happens when one dataset's annotation lies in another's folder."""
+    """This happens when one dataset's annotation is in another's folder."""
     there = shanghaitech / "train_data" / "ground_truth" / "GT_IMG_2.mat"
     here = ucf_qnrf / "Train" / "img_0002_ann.mat"
     other = there.read_bytes()

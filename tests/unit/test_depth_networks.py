@@ -240,7 +240,7 @@ def test_a_new_network_can_learn_all_its_weights(network):
     else:
         guidedepth_loss(predicted, inverse(target)).backward()
     for key, parameter in network.named_parameters():
-        if key.startswith("encoder.original_model.bn2"):  # behind the features, in the published network too
+        if key.startswith("encoder.original_model.bn2"):  # after the features, in the published network too
             assert parameter.grad is None
             continue
         assert torch.isfinite(parameter.grad).all(), key

@@ -181,7 +181,7 @@ def test_gfpgan_of_other_sizes(size):
 
 
 def test_every_part_of_gfpgan_learns(restorer):
-    """But for the mapping network, which is only held; the noise is no parameter."""
+    """Except for the mapping network, which is only stored; the noise is not a parameter."""
     network = GFPGAN(**{**RESTORER, "mlp": 2})
     for layers in (*network.condition_scale, *network.condition_shift):
         torch.nn.init.normal_(layers[2].weight, std=0.1)  # zero at first, so that nothing before them would learn

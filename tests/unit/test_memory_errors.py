@@ -149,7 +149,7 @@ def test_errors_of_cuda_and_its_libraries_are_known(text):
         raise RuntimeError(text)
 
 
-def test_a_cpu_has_an_end_too():
+def test_a_cpu_can_run_out_of_memory_too():
     with (
         pytest.raises(NotEnoughMemory, match="not enough memory for it.*allocate"),
         explain_lack_of_memory("it", "Lower `it`"),
@@ -177,7 +177,7 @@ def test_annotations_are_the_same_with_less_memory():
         assert (tight[stem].map == plenty[stem].map).all()
 
 
-def test_an_annotator_for_which_one_image_is_too_much():
+def test_an_annotator_for_which_one_image_is_too_large():
     with pytest.raises(InputError, match=f"^not enough memory for a single image. {LOWER}"):
         list(annotate(Mean("counting", 0), images(), "cpu"))
 
@@ -246,7 +246,7 @@ class Dataset(Gallery):
 
 
 def hungry_tasks(monkeypatch, in_training, in_validation):
-    """Let counting take so many images at once; return the sizes of the batches that it took."""
+    """Limit the number of images that counting takes at once; return the sizes of the batches that it took."""
     from promptmix.tasks import counting
     from promptmix.training import counting as objective
 

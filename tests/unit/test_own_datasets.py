@@ -157,7 +157,7 @@ def test_the_unit_scales_floats_and_integers(tmp_path):
     assert set(second.depth().ravel()) == {3}
 
 
-def test_what_is_no_distance_is_unknown(tmp_path):
+def test_a_value_that_is_not_a_distance_is_unknown(tmp_path):
     write_depth(tmp_path, suffix=".npy")
     values = metres(0)
     values[0, :5] = [-1, 0, np.nan, np.inf, -np.inf]
@@ -205,7 +205,7 @@ def test_hidden_files_are_not_read_and_others_are_reported(tmp_path, format, cap
     assert re.search(r"images: 1 files .*\.jpg, \.jpeg, \.png: left out, .*'3\.tif'", caplog.text)
 
 
-def test_other_columns_spaces_and_a_byte_order_mark_do_no_harm(points):
+def test_other_columns_spaces_and_a_byte_order_mark_are_ignored(points):
     wanted = [sample.points.tolist() for sample in read_dataset("points", points)]
     rows = [line.split(",") for line in (points / "points.csv").read_text().splitlines()]
     lines = [f"{y}, {'note' if name == 'image' else 'x'}, {x}, {name}" for name, x, y in rows]
@@ -224,14 +224,14 @@ def test_points_outside_the_image_are_dropped_and_those_on_its_edge_are_not(poin
     )
 
 
-def test_boxes_whose_centres_lie_outside_are_dropped_with_them(boxes, caplog):
+def test_boxes_whose_centres_are_outside_are_dropped(boxes, caplog):
     change(boxes, lambda content: content["annotations"][1].update(bbox=[60, 10, 10, 10]))
     sample = read_dataset("coco", boxes)[0]
     assert (sample.count, sample.outside, sample.boxes.shape) == (2, 1, (2, 4))
     assert "1 of 9 heads" in caplog.text
 
 
-def test_regions_of_crowds_are_no_heads(boxes, caplog):
+def test_regions_of_crowds_are_not_heads(boxes, caplog):
     change(boxes, lambda content: content["annotations"][0].update(iscrowd=1, bbox=[0, 0, 60, 40]))
     assert [sample.count for sample in read_dataset("coco", boxes)] == [2, 0, 2, 4]
     assert "1 regions of crowds (iscrowd) are left out" in caplog.text
@@ -364,7 +364,7 @@ def test_a_damaged_image(tmp_path, format):
 
 
 @pytest.mark.parametrize("format", WRITERS)
-def test_an_image_that_is_to_be_turned(tmp_path, format):
+def test_an_image_whose_exif_tag_asks_to_rotate_it(tmp_path, format):
     WRITERS[format](tmp_path)
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -402,7 +402,7 @@ def test_tables_of_points_that_are_wrong(points, text, message):
         read_dataset("points", points)
 
 
-def test_a_table_that_is_no_text(points):
+def test_a_table_that_is_not_text(points):
     (points / "points.csv").write_bytes(b"\xff\xfe\x00image")
     with pytest.raises(InputError, match=r"points\.csv: not a readable CSV file \('utf-8' codec can't decode"):
         read_dataset("points", points)
@@ -520,7 +520,7 @@ def test_whole_numbers_need_a_unit(maps):
 
 
 @pytest.mark.parametrize("unit", [0, -1, float("inf"), float("nan")])
-def test_a_unit_that_is_none(maps, unit):
+def test_a_unit_that_is_not_a_positive_number(maps, unit):
     with pytest.raises(InputError, match=r"own: the unit is \S+; expected metres per count"):
         read_dataset("depth_maps", maps, unit=unit)
 
@@ -574,7 +574,7 @@ def test_images_of_another_quality(tmp_path):
         check_facts(samples, {"quality": 75})
 
 
-def test_all_that_differs_is_said(points):
+def test_every_difference_is_reported(points):
     problems = check_facts(read_dataset("points", points), {"heads": 10, "size": [8, 8], "quality": 91})
     assert [problem.split(":")[0] for problem in problems] == ["heads", "size", "quality"]
     assert "4 of 4 " in problems[2]

@@ -58,5 +58,5 @@ def _check_qualities(samples: Sequence[Sample], expected: int) -> list[str]:
             wrong.append(f"{sample.name}: {quality}")
     if not wrong:
         return []
-    found = f"{len(wrong)} of {len(examined)} examined images have another JPEG quality, such as {wrong[0]}"
+    found = f"{len(wrong)} of {len(examined)} images examined have another JPEG quality, such as {wrong[0]}"
     return [f"quality: {found}; expected {expected}. Were the images saved again?"]

@@ -16,7 +16,7 @@ from PIL import Image
 
 from promptmix.errors import InputError
 
-# PANDA-Crowd's images have about 390 million pixels; Pillow refuses more than 179 million unless told otherwise.
+# PANDA-Crowd's images have about 390 million pixels; by default Pillow refuses more than 179 million.
 Image.MAX_IMAGE_PIXELS = 1_000_000_000
 
 GREY_MODES = ("1", "L", "LA", "I", "I;16", "F")

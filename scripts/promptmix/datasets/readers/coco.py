@@ -152,7 +152,9 @@ def _select_heads(file: Path, entries: Mapping[str, list]) -> list[dict]:
     single = [(names[i], head) for i, head in zip(of, annotations, strict=True) if not head.get("iscrowd")]
     if len(single) < len(annotations):
         crowds = len(annotations) - len(single)
-        logger.warning("%s: %d regions of crowds (iscrowd) are left out, and nobody in them counts", file, crowds)
+        logger.warning(
+            "%s: %d regions of crowds (iscrowd) are left out; the people in them are not counted", file, crowds
+        )
     used = sorted({name for name, _ in single})
     if len(used) > 1 and HEAD not in used:
         raise InputError(

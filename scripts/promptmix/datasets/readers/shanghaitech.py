@@ -15,7 +15,8 @@ from promptmix.errors import InputError
 WHERE = (
     "Expected: part_A_final/ or part_B_final/ with train_data/ and test_data/, each with images/IMG_<n>.jpg and "
     "ground_truth/GT_IMG_<n>.mat. Get ShanghaiTech_Crowd_Counting_Dataset.zip from "
-    "https://github.com/desenzhou/ShanghaiTechDataset (no registration) or https://www.kaggle.com/datasets/tthien/shanghaitech"
+    "https://github.com/desenzhou/ShanghaiTechDataset (no registration) or "
+    "https://www.kaggle.com/datasets/tthien/shanghaitech"
 )
 
 
