@@ -1,4 +1,4 @@
-"""Errors that are the user's to mend, and the words for them."""
+"""Errors that the user can correct, and words for their messages."""
 
 import os
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 OPTIONS = "PROMPTMIX_OPTIONS"
-"""In this variable a run tells its jobs how it was called, for `command`."""
+"""Environment variable through which a run tells its jobs the options it was called with, for `command`."""
 
 
 class InputError(ValueError):
@@ -17,7 +17,10 @@ class InputError(ValueError):
 
 
 def command(*targets: str | Path) -> str:
-    """Return the command that makes files, with the options of this run: other threads may mean other last bits."""
+    """Return the command that makes files, with this run's options.
+
+    Another number of threads, for one, can change the last bits of a result.
+    """
     relative = [os.path.relpath(target) for target in targets]
     names = [str(target) if path.startswith("..") else path for target, path in zip(targets, relative)]
     return " ".join(filter(None, ("snakemake", *names, os.environ.get(OPTIONS))))

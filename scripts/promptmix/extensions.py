@@ -1,6 +1,6 @@
-"""A user's own code, outside this repository, named in a config as `my_counter.py:count` or `my_package.counter:count`.
+"""The user's own code, outside this repository; configs name it as `my_counter.py:count` or `my_package.counter:count`.
 
-What a config names is looked up in the source and not run: Snakemake checks it at every start, without torch.
+Checks read the source and do not run it: Snakemake makes them at every start, without importing torch.
 """
 
 import ast
@@ -21,11 +21,11 @@ from promptmix.errors import InputError, did_you_mean
 KINDS = {"function": ast.FunctionDef, "class": ast.ClassDef}
 
 CALLERS = (f"{Path(__file__).parent}/", "importlib")
-"""What is in the names of the files through which a user's code is called."""
+"""Texts that mark a file in a traceback as one of this package or of importlib, and not the user's."""
 
 
 class Place(NamedTuple):
-    """Where code lies: a file, the folder from which it imports, its module's name from there, and a name in it."""
+    """Where code is: a file, the folder from which it imports, its module's name from there, and a name in it."""
 
     file: Path
     folder: Path
@@ -34,7 +34,7 @@ class Place(NamedTuple):
 
 
 class Arguments(NamedTuple):
-    """Names of the arguments of a function, `self` aside: all, those without a default, and whether it takes any other."""
+    """A function's arguments without `self`: all names, those without a default, and whether it takes any others."""
 
     known: list[str]
     required: list[str]
@@ -42,15 +42,16 @@ class Arguments(NamedTuple):
 
 
 def is_reference(name: str) -> bool:
-    """Tell a reference to a user's own code from the name of something in this project."""
+    """Return whether a name refers to the user's own code, and not to something in this project."""
     return ":" in name
 
 
 def locate(reference: str) -> Place:
-    """Return where the code lies that a reference names. Nothing is imported.
+    """Return where the code is that a reference names. Nothing is imported.
 
     Args:
-        reference: a file, relative to the working directory, or a module there or on PYTHONPATH; a colon; a name in it.
+        reference: "<file>:<name>" with a file relative to the working directory, or "<module>:<name>" with a module
+            there or on PYTHONPATH.
 
     Raises:
         InputError: no such file or module.
@@ -72,28 +73,28 @@ def locate(reference: str) -> Place:
             if file.is_file():
                 return Place(file, folder.resolve(), source, name)
     raise InputError(
-        f"no module '{source}' in {Path.cwd()} or on PYTHONPATH. Add the folder that holds it to PYTHONPATH, or name its "
-        f"file, such as {source.replace('.', '/')}.py"
+        f"no module '{source}' in {Path.cwd()} or on PYTHONPATH. Add its folder to PYTHONPATH, or name its file, such "
+        f"as {source.replace('.', '/')}.py"
     )
 
 
 def check(reference: str, kind: str) -> Arguments | None:
-    """Check in the source that a reference names something, and return what it can be called with.
+    """Check in the source that a reference names something, and return the arguments it takes.
 
     Args:
         reference: see `locate`.
         kind: what is expected, "function" or "class".
 
     Returns:
-        The arguments; of a class those of its `__init__`. None where the source does not tell: what is imported,
-        assigned, decorated, or inherits its `__init__`.
+        The arguments; those of `__init__` for a class. None where the source does not show them: the name is imported,
+        assigned or decorated, or the class inherits its `__init__`.
 
     Raises:
-        InputError: no such file or module, a file that is not Python, no such name in it, or one of the other kind.
+        InputError: no such file or module, a file that is not Python, no such name in it, or a name of the other kind.
     """
     place = locate(reference)
     tree = parse(place.file)
-    bound = dict(_bound(tree.body))
+    bound = dict(_find_bound(tree.body))
     if place.name not in bound:
         if "*" in bound:
             return None
@@ -109,23 +110,23 @@ def check(reference: str, kind: str) -> Arguments | None:
     if node is None or node.decorator_list:
         return None
     if kind == "class":
-        node = dict(_bound(node.body)).get("__init__")
+        node = dict(_find_bound(node.body)).get("__init__")
         if not isinstance(node, ast.FunctionDef) or node.decorator_list:
             return None
     return _arguments(node.args, skip=kind == "class")
 
 
 def load(reference: str) -> Any:
-    """Import a user's code, once, and return what a reference names. Its folder is the first that it imports from.
+    """Import the user's code, once, and return what a reference names. The code imports from its own folder first.
 
     Raises:
-        InputError: there is no such thing, or it cannot be imported.
+        InputError: the file, module or name does not exist, or cannot be imported.
     """
     place = locate(reference)
-    with explained(reference, "cannot be imported"):
+    with attribute_errors(reference, "cannot be imported"):
         if str(place.folder) not in sys.path:
             sys.path.insert(0, str(place.folder))
-        module = _imported(place.file) if ".py:" in reference else importlib.import_module(place.module)
+        module = _import_file(place.file) if ".py:" in reference else importlib.import_module(place.module)
     _check_siblings(place)
     if not hasattr(module, place.name):
         raise InputError(f"{place.file} has no '{place.name}'")
@@ -133,12 +134,12 @@ def load(reference: str) -> Any:
 
 
 @cache
-def _imported(file: Path) -> ModuleType:
-    """Return a file as a module, under a name of its own: two files may be called alike."""
+def _import_file(file: Path) -> ModuleType:
+    """Import a file as a module, under a unique name, since two files may have the same name."""
     name = f"{file.stem}_{sha256(bytes(file)).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, file)
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # where dataclasses, for one, look for it
+    sys.modules[name] = module  # dataclasses, for one, look it up here
     try:
         spec.loader.exec_module(module)
     except BaseException:
@@ -148,24 +149,24 @@ def _imported(file: Path) -> ModuleType:
 
 
 def _check_siblings(place: Place) -> None:
-    """Raise an error if a module of another folder has taken the place of one beside a file that it imports."""
+    """Raise an InputError if a module beside the file, which it imports, is shadowed by another one already loaded."""
     for name in {name.partition(".")[0] for name in imports(parse(place.file), place.module)}:
         beside = next((file for file in candidates(place.folder, name) if file.is_file()), None)
         loaded = getattr(sys.modules.get(name), "__file__", None)
         if beside is not None and loaded is not None and Path(loaded).resolve() != beside.resolve():
             raise InputError(
-                f"{place.file} imports '{name}', which lies beside it, but another module of that name is there already: "
-                f"{loaded}. Rename {beside.name}"
+                f"{place.file} imports '{name}', which is beside it, but another module of that name is already "
+                f"loaded: {loaded}. Rename {beside.name}"
             )
 
 
 @contextmanager
-def explained(reference: str, what: str) -> Iterator[None]:
-    """Turn an error in a user's code into one that says whose it is, with the traceback from there on.
+def attribute_errors(reference: str, what: str) -> Iterator[None]:
+    """Turn an error in the user's code into an InputError that names the code, with the traceback from that code on.
 
     Args:
-        reference: to the code that is called inside.
-        what: goes on after the reference, such as "failed on 4 images".
+        reference: names the code that the `with` block calls.
+        what: what follows the reference in the message, such as "failed on 4 images".
     """
     try:
         yield
@@ -179,14 +180,14 @@ def explained(reference: str, what: str) -> Iterator[None]:
         raise InputError(f"{reference} {what}:\n{text}") from error
 
 
-# --- What a source says ---
+# --- Reading source code ---
 
 
 def parse(file: Path) -> ast.Module:
     """Return a file's syntax tree.
 
     Raises:
-        InputError: it is not Python.
+        InputError: the file is not Python.
     """
     try:
         return ast.parse(file.read_text(encoding="utf-8"))
@@ -196,14 +197,14 @@ def parse(file: Path) -> ast.Module:
 
 
 def imports(tree: ast.Module, module: str) -> set[str]:
-    """Return all names that a module imports when it runs, wherever the import stands: modules, and what comes from them.
+    """Return all names that a module imports when it runs, anywhere in its code: modules, and names from modules.
 
     Args:
         tree: the module's syntax tree.
-        module: its name, of a package with `.__init__`: relative imports start from it.
+        module: its name, from which relative imports start; for a package, with `.__init__` at the end.
     """
     names = set()
-    for node in _run(tree):
+    for node in _walk_executed(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -215,26 +216,26 @@ def imports(tree: ast.Module, module: str) -> set[str]:
     return names - {""}
 
 
-def _run(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield the nodes of a syntax tree but those that only a type checker sees: the bodies of `if TYPE_CHECKING`."""
+def _walk_executed(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes of a syntax tree except those that only a type checker sees, the bodies of `if TYPE_CHECKING`."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and ast.unparse(child.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
             for line in child.orelse:
-                yield from _run(line)
+                yield from _walk_executed(line)
                 yield line
             continue
         yield child
-        yield from _run(child)
+        yield from _walk_executed(child)
 
 
 def candidates(folder: Path, module: str) -> tuple[Path, Path]:
-    """Return where in a folder a module may lie: as a file, or as a package."""
+    """Return the two paths that a module may have in a folder: as a file, and as a package."""
     path = folder.joinpath(*module.split("."))
     return path.with_suffix(".py"), path / "__init__.py"
 
 
-def _bound(body: list[ast.stmt]) -> Iterator[tuple[str, ast.AST | None]]:
-    """Yield the names that statements bind, with their definition or None; "*" where others may be bound."""
+def _find_bound(body: list[ast.stmt]) -> Iterator[tuple[str, ast.AST | None]]:
+    """Yield the names that statements bind, with their definition or None; "*" stands for names bound elsewhere."""
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name, node
@@ -246,9 +247,9 @@ def _bound(body: list[ast.stmt]) -> Iterator[tuple[str, ast.AST | None]]:
             yield from ((name.id, None) for name in names)
         else:  # with, if, try, for: any of their branches
             for block in ("body", "orelse", "finalbody"):
-                yield from _bound(getattr(node, block, []))
+                yield from _find_bound(getattr(node, block, []))
             for part in (*getattr(node, "handlers", []), *getattr(node, "cases", [])):
-                yield from _bound(part.body)
+                yield from _find_bound(part.body)
 
 
 def _arguments(given: ast.arguments, skip: bool) -> Arguments:

@@ -13,17 +13,17 @@ from typing import Any
 import pandas as pd
 
 TEMPORARY = re.compile(r"\.[0-9a-f]{8}\.(.+)")
-"""How `replacing` names what it has not finished: no two of them alike, so that two jobs may write the same file."""
+"""How `replacing` names unfinished files. The names are unique, so that two jobs may write the same file."""
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""No space left on the disk, in the user's quota, or in what a file may be."""
+"""Error numbers for: the disk is full, the user's quota is used up, or the file is larger than allowed."""
 
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`, with the same suffixes, which takes `path`'s place if the block succeeds.
+    """Yield a temporary path beside `path`, with the same suffixes, and move it to `path` if the block succeeds.
 
-    If the block fails, the temporary file is removed and whatever stood at `path` stays. The folder is made if needed.
+    If the block fails, the temporary file is removed, and a file already at `path` stays. The folder is made if needed.
     The block must write the temporary file, else `FileNotFoundError` is raised.
     """
     path = Path(path)
@@ -38,7 +38,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def clear_leftovers(paths: Iterable[str | Path]) -> None:
-    """Remove what jobs that were killed have left half-written of these files; `replacing` could not."""
+    """Remove half-written temporary versions of these files, left by jobs that were killed before `replacing` could."""
     names: dict[Path, set[str]] = {}
     for path in map(Path, paths):
         names.setdefault(path.parent, set()).add(path.name)
@@ -52,9 +52,9 @@ def clear_leftovers(paths: Iterable[str | Path]) -> None:
 
 
 def no_room(error: BaseException | None) -> str | None:
-    """Return in the system's words that there was no room for a file, if that is what an error comes from.
+    """Return the system's message that there was no room for a file if that caused the error, else None.
 
-    Of what writes files, only Python itself raises an `OSError` that says so; HDF5 and numpy have errors of their own.
+    Only Python itself raises an `OSError` that says so; HDF5 and numpy, when they write files, raise other errors.
     """
     while error is not None:
         for number in NO_ROOM:

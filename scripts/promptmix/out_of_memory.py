@@ -1,6 +1,7 @@
-"""A GPU whose memory does not suffice: go on with smaller batches where that changes nothing, else say what to lower.
+"""When a GPU runs out of memory: retry with smaller batches where results stay the same, else say what to lower.
 
-How much a network needs can be predicted (`promptmix.preflight.memory`), but not what others take of the GPU meanwhile.
+The memory that a network needs can be predicted (`promptmix.preflight.memory`); what other jobs use of the GPU at the
+same time cannot.
 """
 
 import gc
@@ -19,51 +20,51 @@ Batch = TypeVar("Batch", bound=Sequence)
 Result = TypeVar("Result")
 
 MESSAGES = ("out of memory", "STATUS_ALLOC_FAILED", "DefaultCPUAllocator")
-"""In errors that are no `torch.OutOfMemoryError`: of CUDA itself, of its libraries, and of a CPU."""
+"""Texts that mark other errors than `torch.OutOfMemoryError` as about memory: of CUDA, its libraries, and the CPU."""
 
 SMALLER = "Make the images smaller (`resize` of the dataset, `width` and `height` of the pool)"
 OTHERS = "or, if other jobs share the GPU, run fewer at once (`--resources gpu=1`)"
 
 
 class NotEnoughMemory(InputError):
-    """Memory did not suffice for what was tried."""
+    """There was not enough memory for what was tried."""
 
 
 @contextmanager
-def explained(what: str, advice: str) -> Iterator[None]:
-    """Turn an error that says that memory does not suffice into one that says what to do.
+def explain_lack_of_memory(what: str, advice: str) -> Iterator[None]:
+    """Turn an out-of-memory error into one that says what to do.
 
     Args:
-        what: was tried, such as "an update on 32 images of 1024x768 pixels".
+        what: what was tried, such as "an update on 32 images of 1024x768 pixels".
         advice: which settings to lower, without a full stop.
 
     Raises:
-        NotEnoughMemory: with both, and the first line of what torch says.
+        NotEnoughMemory: with `what`, `advice` and the first line of torch's message.
     """
     try:
         yield
     except (RuntimeError, InputError) as error:
-        said = _of_memory(error)
+        said = _find_memory_error(error)
         if said is None:
             raise
         raise NotEnoughMemory(f"not enough memory for {what}. {advice}, {OTHERS}. ({said})") from error
 
 
-def in_parts(
+def compute_in_parts(
     batches: Iterable[Batch], compute: Callable[[Batch], Result], advice: str
 ) -> Iterator[tuple[Batch, Result]]:
-    """Yield each batch with what `compute` gives for it, in parts where memory does not suffice for all of it.
+    """Yield each batch with the result of `compute` for it; in parts where the whole batch does not fit into memory.
 
-    A part that is too large is halved, and all later batches are cut as small. For results that do not depend on the
-    batch but for rounding: not for updates in training.
+    A part that is too large is halved, and all later batches are divided in the same proportion. Use this only where
+    the batch affects results by rounding alone, so not for training updates.
 
     Args:
-        batches: of images, or of their numbers; they must allow slices.
-        compute: is called with a batch or a part of it; what it returns should not lie on the GPU.
+        batches: images, or their numbers; slicing must work.
+        compute: called with a batch or a part of one; its result should not be on the GPU.
         advice: which settings to lower, without a full stop.
 
     Raises:
-        NotEnoughMemory: for a single image.
+        NotEnoughMemory: a single image does not fit.
     """
     share = 1.0
     for batch in batches:
@@ -71,29 +72,31 @@ def in_parts(
         while begin < len(batch):
             part = batch[begin : begin + size]
             try:
-                with explained("a single image" if len(part) == 1 else f"{len(part)} images at once", advice):
+                with explain_lack_of_memory(
+                    "a single image" if len(part) == 1 else f"{len(part)} images at once", advice
+                ):
                     result = compute(part)
             except NotEnoughMemory as error:
                 if len(part) == 1:
                     raise
-                log.warning("going on with %d images at once: %s", len(part) // 2, str(error))
+                log.warning("continuing with %d images at once: %s", len(part) // 2, str(error))
             else:
                 yield part, result
                 begin += len(part)
                 continue
-            # Only now, outside of the handler, does nothing hold the tensors of the attempt any more.
+            # Only here, outside the handler, are the failed attempt's tensors no longer referenced.
             size = len(part) // 2
             share = size / len(batch)
             gc.collect()
             torch.cuda.empty_cache()
 
 
-def _of_memory(error: BaseException | None) -> str | None:
-    """Return the first line of the error, or of what it was raised from, that is about memory; else None."""
+def _find_memory_error(error: BaseException | None) -> str | None:
+    """Return the first line of the error, or of its first cause, that is about memory; None if there is none."""
     while error is not None:
         text = str(error)
-        told = isinstance(error, RuntimeError) and any(message in text for message in MESSAGES)
-        if told or isinstance(error, torch.OutOfMemoryError):
+        says_so = isinstance(error, RuntimeError) and any(message in text for message in MESSAGES)
+        if says_so or isinstance(error, torch.OutOfMemoryError):
             return (text.splitlines() or [type(error).__name__])[0]
         error = error.__cause__
     return None

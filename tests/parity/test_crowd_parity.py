@@ -58,7 +58,7 @@ def test_documented_sizes():
 
 
 @pytest.mark.parametrize("size", [(32, 32), (32, 61), (63, 33), (95, 40)])
-def test_sasnet_takes_any_size_from_32x32_on(size):
+def test_sasnet_takes_any_size_of_at_least_32x32(size):
     network = build("sasnet", width=0.1).eval()
     with torch.no_grad():
         assert network(image(*size)).shape == (1, 1, *size)
@@ -66,7 +66,7 @@ def test_sasnet_takes_any_size_from_32x32_on(size):
 
 def test_sasnet_refuses_less_than_a_block():
     network = build("sasnet", width=0.1).eval()
-    with pytest.raises(ValueError, match="from 32x32 on, not 40x31"):
+    with pytest.raises(ValueError, match="32x32 pixels, not 40x31"):
         network(image(31, 40))
     with torch.no_grad():
         assert build("sasnet", width=0.1, block_size=16).eval()(image(16, 40)).shape == (1, 1, 16, 40)

@@ -13,7 +13,7 @@ from promptmix.files import sha256
 from promptmix.networks.build import build
 from promptmix.synthesis.annotation import annotate
 from promptmix.synthesis.maps import Annotation, open_maps, read_counts, read_map, reduce_map, write_maps
-from promptmix.tasks.batching import MEAN, STD, by_size, density, network_input, padded_size
+from promptmix.tasks.batching import MEAN, STD, batch_by_size, density, network_input, padded_size
 
 
 class Brightness(nn.Module):
@@ -75,8 +75,8 @@ def test_a_batch_is_normalised_and_padded_with_the_mean():
 
 
 def test_sizes_are_batched_together():
-    assert by_size(["a", "b", "a", "a", "b", "c"], 2) == [[0, 2], [1, 4], [3], [5]]
-    assert by_size([], 2) == []
+    assert batch_by_size(["a", "b", "a", "a", "b", "c"], 2) == [[0, 2], [1, 4], [3], [5]]
+    assert batch_by_size([], 2) == []
 
 
 @pytest.mark.parametrize(("stride", "multiple"), [(1, 1), (8, 8), (8, 16)])

@@ -25,7 +25,7 @@ def test_the_cost_grows_with_the_area_and_with_the_channels():
 
 
 def test_an_image_that_the_network_cannot_take_is_named():
-    with pytest.raises(InputError, match="sasnet cannot take an image of 40x31 pixels; give another size.*from 32x32"):
+    with pytest.raises(InputError, match="sasnet cannot take an image of 40x31 pixels; give another size.*32x32"):
         count("sasnet", height=31, width=40)
 
 

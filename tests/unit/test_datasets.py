@@ -167,7 +167,7 @@ def test_points_outside_the_image_are_dropped(request, format, caplog):
         sample = read_dataset(format, folder)[0]
     assert sample.points.tolist() == [[0, 0], [63, 47], [0, 0], [31.5, 19]]
     assert (sample.count, sample.outside) == (4, 4)
-    assert "4 of 8 heads lie outside the image" in caplog.text
+    assert "4 of 8 heads" in caplog.text
 
 
 def test_rendered_crowds_are_read_as_they_were_rendered(tmp_path):
@@ -227,15 +227,15 @@ def test_missing_dataset_says_where_it_was_expected_and_where_to_get_it(tmp_path
         ("shanghaitech", "train_data/ground_truth", "train_data: 'ground_truth' or 'ground-truth' is missing"),
         ("ucf_qnrf", "Test", "UCF-QNRF_ECCV18: 'Test' is missing"),
         ("panda", "head_bbox_annotations.json", "PANDA_Crowd: 'head_bbox_annotations.json' is missing"),
-        ("panda", "Marathon/marathon_02.jpg", r"marathon_02\.jpg: the image is missing, which head_bbox_annotations"),
+        ("panda", "Marathon/marathon_02.jpg", r"marathon_02\.jpg: .*head_bbox_annotations.* is missing"),
         (
             "shanghaitech",
             "train_data/ground_truth/GT_IMG_3.mat",
-            r"GT_IMG_3\.mat: the annotation of an image is missing",
+            r"GT_IMG_3\.mat: the annotation .* is missing",
         ),
-        ("shanghaitech", "train_data/images/IMG_3.jpg", r"images/IMG_3\.jpg: the image of an annotation is missing"),
-        ("ucf_qnrf", "Train/img_0002_ann.mat", r"img_0002_ann\.mat: the annotation of an image is missing"),
-        ("ucf_qnrf", "Train/img_0002.jpg", r"Train/img_0002\.jpg: the image of an annotation is missing"),
+        ("shanghaitech", "train_data/images/IMG_3.jpg", r"images/IMG_3\.jpg: the image .* is missing"),
+        ("ucf_qnrf", "Train/img_0002_ann.mat", r"img_0002_ann\.mat: the annotation .* is missing"),
+        ("ucf_qnrf", "Train/img_0002.jpg", r"Train/img_0002\.jpg: the image .* is missing"),
     ],
 )
 def test_missing_parts(request, format, member, message):
@@ -267,7 +267,7 @@ def test_no_images_at_all(tmp_path):
 
 
 def test_mat_without_the_key_says_which_keys_are_there(shanghaitech, ucf_qnrf):
-    """As happens when one dataset's annotation lies in another's folder."""
+    """This happens when one dataset's annotation is in another's folder."""
     there = shanghaitech / "train_data" / "ground_truth" / "GT_IMG_2.mat"
     here = ucf_qnrf / "Train" / "img_0002_ann.mat"
     other = there.read_bytes()
@@ -290,19 +290,19 @@ def test_damaged_mat(ucf_qnrf, contents):
 @pytest.mark.parametrize("value", [np.ones((4, 3)), np.array(["text"]), np.float64(3)])
 def test_mat_with_something_else_under_the_key(shanghaitech, value):
     scipy.io.savemat(shanghaitech / "train_data" / "ground_truth" / "GT_IMG_1.mat", {"image_info": value})
-    with pytest.raises(InputError, match=r"GT_IMG_1\.mat: 'image_info' does not hold a list of \(x, y\)"):
+    with pytest.raises(InputError, match=r"GT_IMG_1\.mat: 'image_info' .* list of \(x, y\)"):
         read_dataset("shanghaitech", shanghaitech)
 
 
 def test_points_that_are_not_numbers(ucf_qnrf):
     scipy.io.savemat(ucf_qnrf / "Train" / "img_0001_ann.mat", {"annPoints": [[1, np.nan]]})
-    with pytest.raises(InputError, match=r"img_0001_ann\.mat: some coordinates are not finite"):
+    with pytest.raises(InputError, match=r"img_0001_ann\.mat: .*not finite.*Fetch or copy"):
         read_dataset("ucf_qnrf", ucf_qnrf)
 
 
 def test_an_empty_jpeg_is_named(ucf_qnrf):
     (ucf_qnrf / "Train" / "img_0003.jpg").write_bytes(b"")
-    with pytest.raises(InputError, match=r"img_0003\.jpg: not an image that can be read \(0 bytes\)"):
+    with pytest.raises(InputError, match=r"img_0003\.jpg: not an image .*0 bytes"):
         read_dataset("ucf_qnrf", ucf_qnrf)
 
 

@@ -1,4 +1,4 @@
-"""The ground truth: every head has a mass of 1, and it lies where the head is."""
+"""The ground truth: every head has a mass of 1, at the position of the head."""
 
 import json
 from pathlib import Path
@@ -112,7 +112,7 @@ def test_cells_hold_the_integral_of_the_gaussian():
 
 
 def test_agrees_with_block_sums_of_the_authors_map():
-    """Away from the border the two differ only by where in its pixel a head lies, and by pixels against integrals."""
+    """Away from the border they differ only in the head's position within its pixel, and as pixels from integrals."""
     points = np.floor(_points(50, 60, 40)) + 20.5
     target = density_at_stride(points, 80, 104, 8)
     np.testing.assert_allclose(target, _block_sums(density_map_paper(points, 80, 104), 8), atol=0.02)
@@ -137,7 +137,7 @@ def test_kernels_follow_the_boxes():
 
 
 def test_boxes_of_very_different_sizes():
-    """Heads are worked on in chunks of like size; each still has its own kernel."""
+    """Heads are processed in chunks of similar size; each still has its own kernel."""
     points = _points(3000, 640, 360)
     boxes = np.repeat(np.exp(np.random.default_rng(1).uniform(-1, 6, 3000))[:, None], 2, axis=1)
     together = density_at_stride(points, 360, 640, 8, boxes=boxes)

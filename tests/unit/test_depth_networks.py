@@ -138,8 +138,8 @@ def test_each_pixel_counts(adabins):
     [
         (
             (96, 96),
-            "an image of 96x96 pixels into 9 patches of 32x32 pixels (patch: 16), and needs 129 to 500. Expected an "
-            "image of about 132096 to 512000 pixels, or a network of which `patch` is 3 or 4",
+            r"96x96 pixels into 9 patches of 32x32 pixels \(patch: 16\), .* 129 to 500\. Expected .*"
+            "132096 to 512000 pixels, or .*`patch` 3 or 4",
         ),
         ((352, 352), "into 121 patches"),
         ((736, 704), "into 506 patches"),
@@ -147,7 +147,7 @@ def test_each_pixel_counts(adabins):
 )
 def test_an_image_with_too_few_or_too_many_patches_is_refused(size, message):
     network = build("adabins", width=0.05, encoder_depth=0.1, embedding=4, bins=4)
-    with pytest.raises(InputError, match=re.escape(message)):
+    with pytest.raises(InputError, match=message):
         network(torch.zeros(1, 3, *size))
 
 
@@ -240,7 +240,7 @@ def test_a_new_network_can_learn_all_its_weights(network):
     else:
         guidedepth_loss(predicted, inverse(target)).backward()
     for key, parameter in network.named_parameters():
-        if key.startswith("encoder.original_model.bn2"):  # behind the features, in the published network too
+        if key.startswith("encoder.original_model.bn2"):  # after the features, in the published network too
             assert parameter.grad is None
             continue
         assert torch.isfinite(parameter.grad).all(), key

@@ -1,4 +1,4 @@
-"""A user's own code: found, looked at without being run, imported, and blamed for its own errors only."""
+"""The user's own code: found, checked without being run, imported, and named in its own errors only."""
 
 import re
 import subprocess
@@ -38,7 +38,7 @@ def write(name, source):
     Path(name).write_text(source)
 
 
-# --- Where code lies, and what its source says ---
+# --- Where code is, and what its source defines ---
 
 
 def test_code_is_a_file_or_a_module(folder, monkeypatch):
@@ -59,10 +59,9 @@ def test_code_that_is_not_there(folder):
     write("counter.py", "")
     with pytest.raises(InputError) as raised:
         locate("countre.py:count")
-    assert str(raised.value) == (
-        f"countre.py: no such file, looked for as {folder}/countre.py. A relative path starts in the folder in which "
-        "snakemake runs. Did you mean 'counter.py'?"
-    )
+    text = str(raised.value)
+    assert text.startswith("countre.py: no such file") and f"{folder}/countre.py" in text
+    assert "A relative path starts in" in text and text.endswith("Did you mean 'counter.py'?")
     with pytest.raises(InputError, match=r"^/nowhere/counter.py: no such file\.$"):
         locate("/nowhere/counter.py:count")
     with pytest.raises(
@@ -127,7 +126,7 @@ def test_what_a_source_does_not_define(folder):
     assert check("star.py:count", "function") is None
 
 
-def test_looking_takes_no_torch():
+def test_checking_does_not_import_torch():
     code = "import sys; from promptmix import extensions; from promptmix.networks import registry; from promptmix.running import fingerprint; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})
 
@@ -143,23 +142,22 @@ def test_a_file_imports_what_lies_beside_it():
     assert load("code/counter.py:count") is count
 
 
-def test_files_that_are_called_alike_are_two():
+def test_files_of_one_name_are_two_modules():
     write("a/net.py", "NAME = 'a'\n")
     write("b/net.py", "NAME = 'b'\n")
     assert (load("a/net.py:NAME"), load("b/net.py:NAME")) == ("a", "b")
 
 
-def test_modules_beside_two_files_must_not_be_called_alike(folder):
+def test_modules_beside_two_files_must_have_different_names(folder):
     for name in "ab":
         write(f"{name}/net.py", "import layers_of_mine\nclass Net: ...\n")
         write(f"{name}/layers_of_mine.py", "")
     load("a/net.py:Net")
     with pytest.raises(InputError) as raised:
         load("b/net.py:Net")
-    assert str(raised.value) == (
-        f"{folder}/b/net.py imports 'layers_of_mine', which lies beside it, but another module of that name is there "
-        f"already: {folder}/a/layers_of_mine.py. Rename layers_of_mine.py"
-    )
+    text = str(raised.value)
+    assert text.startswith(f"{folder}/b/net.py imports 'layers_of_mine', ")
+    assert f"{folder}/a/layers_of_mine.py" in text and text.endswith("Rename layers_of_mine.py")
 
 
 def test_an_error_while_importing_is_the_users():
@@ -266,7 +264,7 @@ def test_half_precision_whole_numbers_and_slightly_negative_densities_are_number
         ("return torch.full((2, 16, 24), -0.01)", "gave -0.01 people in a cell and a count of -3.84 for 2 images of"),
     ],
 )
-def test_what_is_wrong_with_a_density_map_is_said(body, problem):
+def test_errors_say_what_is_wrong_with_a_density_map(body, problem):
     function = annotator(body)
     with pytest.raises(InputError) as raised:
         list(annotate(function, images((16, 24), (16, 24)), "cpu"))
@@ -287,7 +285,7 @@ def test_what_is_wrong_with_a_density_map_is_said(body, problem):
         ("return images[:, 0] - 3.0", "gave -3 to 252 for 1 image of 24x16 pixels; expected metres, from 0 (unknown)"),
     ],
 )
-def test_what_is_wrong_with_a_depth_map_is_said(body, problem):
+def test_errors_say_what_is_wrong_with_a_depth_map(body, problem):
     function = annotator(body, "depth")
     image = np.tile(np.array([0, 255], dtype=np.uint8)[None, :, None], (16, 12, 3))
     with pytest.raises(InputError) as raised:
@@ -312,7 +310,7 @@ def test_an_error_in_a_function_is_shown_as_the_functions_with_its_own_traceback
     assert "annotation.py" not in text
 
 
-def test_what_is_no_function_is_said():
+def test_what_is_not_a_function_is_an_error():
     write("constant.py", "count = 3\n")
     with pytest.raises(InputError, match="constant.py:count is int; expected a function"):
         load_annotator("constant.py:count", "counting", {}, "", "cpu")
@@ -348,7 +346,7 @@ def test_a_network_is_an_annotator_as_before(tmp_path):
         load_annotator(**chosen, weights="elsewhere.safetensors")
 
 
-# --- A network of a user's own ---
+# --- The user's own network ---
 
 
 COUNTER = """
@@ -443,9 +441,9 @@ def test_a_scaled_density_needs_a_last_layer_by_name():
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
-        ("stride = 8", "", "net.py:Net has no stride; a network for counting has `stride = 8`: image pixels per cell"),
-        ("stride = 8", "stride = 4", "net.py:Net has stride 4; a network for counting has `stride = 8`"),
-        ("nn.Module", "", "net.py:Net is no class of networks; expected one that inherits from torch.nn.Module"),
+        ("stride = 8", "", "net.py:Net has no stride; a network for counting must have `stride = 8`"),
+        ("stride = 8", "stride = 4", "net.py:Net has stride 4; a network for counting must have `stride = 8`"),
+        ("nn.Module", "", "net.py:Net is not a network; expected a class that inherits from torch.nn.Module"),
         ("8 * width", "8 / 0", "net.py:Net cannot be made with {'width': 1}:\nTraceback (most recent call last):\n"),
         (
             ", width=0.5",
@@ -454,7 +452,7 @@ def test_a_scaled_density_needs_a_last_layer_by_name():
         ),
     ],
 )
-def test_what_is_wrong_with_a_class_is_said(old, new, problem):
+def test_errors_say_what_is_wrong_with_a_class(old, new, problem):
     with pytest.raises(InputError) as raised:
         made_of(COUNTER.format(last="last").replace(old, new), width=1)
     assert problem in str(raised.value)
@@ -468,10 +466,9 @@ def test_an_output_of_another_size_is_an_error(end, found):
     network = made_of(COUNTER.format(last="last").replace("relu())", f"relu()){end}"))
     with pytest.raises(InputError) as raised:
         density(network, [image for _, image in images((16, 24), (16, 24))], "cpu")
-    assert str(raised.value) == (
-        f"Net.forward gave {found} for images of (2, 3, 16, 24); expected a tensor of (2, 1, 2, 3): one map per image, "
-        "of the size that output_size says"
-    )
+    text = str(raised.value)
+    assert text.startswith(f"Net.forward gave {found} for images of (2, 3, 16, 24); expected ")
+    assert "(2, 1, 2, 3)" in text and "output_size" in text
 
 
 def test_the_code_in_the_manual_works():

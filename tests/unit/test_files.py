@@ -72,13 +72,13 @@ def test_what_killed_jobs_have_left_of_a_file_is_removed_and_nothing_else(tmp_pa
 
 
 def limited(code):
-    """Run code in a process whose files may have 100 kB, which is like a disk that is full, and return what it prints."""
+    """Run code in a process whose files may have at most 100 kB, as on a full disk, and return what it prints."""
     script = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n" + textwrap.dedent(code)
     environment = os.environ | {"PYTHONPATH": str(Path(files.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
 
 
-def test_all_that_writes_files_says_that_there_is_no_room_and_leaves_nothing(tmp_path):
+def test_every_writer_reports_that_there_is_no_room_and_leaves_nothing(tmp_path):
     """Tables, arrays, HDF5, images, torch's states, weights: each has an error of its own."""
     done = limited(f"""
         import os
@@ -116,7 +116,7 @@ def test_all_that_writes_files_says_that_there_is_no_room_and_leaves_nothing(tmp
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_no_room_is_told_from_other_errors(number):
+def test_no_room_is_distinguished_from_other_errors(number):
     assert no_room(OSError(number, os.strerror(number))) == os.strerror(number)
     outer = RuntimeError("the library has failed")
     outer.__cause__ = OSError(number, os.strerror(number))

@@ -5,12 +5,12 @@ import pytest
 from PIL import Image
 
 from promptmix.datasets.pictures import (
-    decoded,
+    decode_image,
     decoding_bytes,
     encode_jpeg,
     is_grey,
     jpeg_quality,
-    opened,
+    open_image,
     read_image,
     training_size,
 )
@@ -48,7 +48,7 @@ def test_missing_and_foreign_files_are_named(tmp_path):
     with pytest.raises(InputError, match=r"absent\.jpg: no such image"):
         read_image(tmp_path / "absent.jpg")
     (tmp_path / "page.jpg").write_text("<html>")
-    with pytest.raises(InputError, match=r"page\.jpg: not an image that can be read \(6 bytes\)"):
+    with pytest.raises(InputError, match=r"page\.jpg: not an image .*6 bytes.*Fetch or copy it again"):
         read_image(tmp_path / "page.jpg")
 
 
@@ -123,7 +123,7 @@ def test_training_size(size, resize, expected):
     "resize", [{"fill": [1, 2]}, {"fit": [100]}, {"fit": [0, 5]}, {"fit": [9, 9], "exact": [9, 9]}]
 )
 def test_other_ways_to_resize_are_errors(resize):
-    with pytest.raises(InputError, match="resize: .* is not understood; expected 'fit"):
+    with pytest.raises(InputError, match="resize: .*; expected 'fit"):
         training_size(10, 10, resize)
 
 
@@ -133,8 +133,8 @@ def test_decoding_small_agrees_with_decoding_whole(tmp_path):
     array = np.stack([128 + 100 * np.sin(x / 60), 128 + 100 * np.cos(y / 50), (x + y) / 8], axis=-1).astype(np.uint8)
     path = tmp_path / "image.jpg"
     path.write_bytes(encode_jpeg(array, 95))
-    with opened(path) as image:
-        small = decoded(image, (120, 80))
+    with open_image(path) as image:
+        small = decode_image(image, (120, 80))
     whole = np.asarray(Image.fromarray(read_image(path)).resize((120, 80), Image.Resampling.LANCZOS))
     assert small.shape == (80, 120, 3)
     assert np.abs(small.astype(int) - whole).mean() < 1
@@ -144,7 +144,7 @@ def test_images_beyond_pillows_limit_can_be_read(tmp_path):
     """PANDA-Crowd: 26382x14767; Pillow's own limit is 179 million pixels."""
     assert Image.MAX_IMAGE_PIXELS > 26908 * 15024
     Image.new("1", (20_000, 9_500)).save(tmp_path / "large.png")
-    with opened(tmp_path / "large.png") as image:
+    with open_image(tmp_path / "large.png") as image:
         assert image.size == (20_000, 9_500)
 
 

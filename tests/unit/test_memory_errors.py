@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import re
 import weakref
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 
 from promptmix.errors import InputError
-from promptmix.out_of_memory import NotEnoughMemory, explained, in_parts
+from promptmix.out_of_memory import NotEnoughMemory, compute_in_parts, explain_lack_of_memory
 from promptmix.synthesis.annotation import Function, annotate
 from promptmix.synthesis.captions import Captioner
 from promptmix.training import loop as training
@@ -92,17 +93,17 @@ def squares(hungry):
 
 def test_a_batch_that_is_too_large_is_halved_and_so_are_the_later_ones(caplog):
     hungry = Hungry(3)
-    found = list(in_parts([range(8), range(8, 16), range(16, 18)], squares(hungry), "Lower `it`"))
+    found = list(compute_in_parts([range(8), range(8, 16), range(16, 18)], squares(hungry), "Lower `it`"))
     assert [number for part, _ in found for number in part] == list(range(18))
     assert [square for _, part in found for square in part] == [number**2 for number in range(18)]
     assert hungry.batches == [2] * 4 + [2] * 4 + [1] * 2  # a quarter of each, at least one
     assert [record.levelname for record in caplog.records] == ["WARNING"] * 2  # 8 at once, 4 at once, and not again
-    assert "going on with 4 images at once: not enough memory for 8 images at once. Lower `it`" in caplog.text
+    assert re.search(r"with 4 images at once: not enough memory for 8 images at once\. Lower `it`", caplog.text)
 
 
 def test_nothing_is_cut_without_need(caplog):
     hungry = Hungry(8)
-    assert [part for part, _ in in_parts([[1, 2, 3], [4]], squares(hungry), "")] == [[1, 2, 3], [4]]
+    assert [part for part, _ in compute_in_parts([[1, 2, 3], [4]], squares(hungry), "")] == [[1, 2, 3], [4]]
     assert not caplog.records
 
 
@@ -110,7 +111,7 @@ def test_what_does_not_fit_alone_is_an_error_with_what_to_lower():
     with pytest.raises(
         NotEnoughMemory, match=r"^not enough memory for a single image\. Lower `it`, or, .*7\.79 GiB\)$"
     ):
-        list(in_parts([range(5)], squares(Hungry(0)), "Lower `it`"))
+        list(compute_in_parts([range(5)], squares(Hungry(0)), "Lower `it`"))
 
 
 def test_the_tensors_of_an_attempt_are_gone_when_the_next_one_begins():
@@ -128,7 +129,7 @@ def test_the_tensors_of_an_attempt_are_gone_when_the_next_one_begins():
 
     gc.disable()  # only what the function itself does counts
     try:
-        list(in_parts([range(4)], compute, ""))
+        list(compute_in_parts([range(4)], compute, ""))
     finally:
         gc.enable()
     assert len(seen) == 2 + 4
@@ -144,12 +145,15 @@ def test_the_tensors_of_an_attempt_are_gone_when_the_next_one_begins():
     ],
 )
 def test_errors_of_cuda_and_its_libraries_are_known(text):
-    with pytest.raises(NotEnoughMemory, match="not enough memory for it"), explained("it", "Lower `it`"):
+    with pytest.raises(NotEnoughMemory, match="not enough memory for it"), explain_lack_of_memory("it", "Lower `it`"):
         raise RuntimeError(text)
 
 
-def test_a_cpu_has_an_end_too():
-    with pytest.raises(NotEnoughMemory, match="not enough memory for it.*allocate"), explained("it", "Lower `it`"):
+def test_a_cpu_can_run_out_of_memory_too():
+    with (
+        pytest.raises(NotEnoughMemory, match="not enough memory for it.*allocate"),
+        explain_lack_of_memory("it", "Lower `it`"),
+    ):
         torch.empty(2**58)
 
 
@@ -159,7 +163,7 @@ def test_other_errors_stay_what_they_are(error):
         raise error
 
     with pytest.raises(type(error)) as found:
-        list(in_parts([range(4)], compute, ""))
+        list(compute_in_parts([range(4)], compute, ""))
     assert found.value is error
 
 
@@ -173,7 +177,7 @@ def test_annotations_are_the_same_with_less_memory():
         assert (tight[stem].map == plenty[stem].map).all()
 
 
-def test_an_annotator_for_which_one_image_is_too_much():
+def test_an_annotator_for_which_one_image_is_too_large():
     with pytest.raises(InputError, match=f"^not enough memory for a single image. {LOWER}"):
         list(annotate(Mean("counting", 0), images(), "cpu"))
 
@@ -242,7 +246,7 @@ class Dataset(Gallery):
 
 
 def hungry_tasks(monkeypatch, in_training, in_validation):
-    """Let counting take so many images at once; return the sizes of the batches that it took."""
+    """Limit the number of images that counting takes at once; return the sizes of the batches that it took."""
     from promptmix.tasks import counting
     from promptmix.training import counting as objective
 
@@ -269,7 +273,7 @@ def test_training_keeps_its_batch_size_and_says_what_to_lower(tmp_path, monkeypa
     assert not list(tmp_path.iterdir())
 
 
-def test_a_training_whose_validation_does_not_fit_goes_on_with_smaller_batches(tmp_path, monkeypatch, caplog):
+def test_a_training_whose_validation_does_not_fit_continues_with_smaller_batches(tmp_path, monkeypatch, caplog):
     caplog.set_level(logging.WARNING)
     histories = []
     for most in (99, 1):

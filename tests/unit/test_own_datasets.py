@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 
 import h5py
 import numpy as np
@@ -13,7 +14,7 @@ from promptmix.datasets.facts import check_facts
 from promptmix.datasets.index import Index, prepare
 from promptmix.datasets.readers import depth_maps
 from promptmix.datasets.registry import read_dataset
-from promptmix.datasets.sample import natural_key, spread
+from promptmix.datasets.sample import natural_key, pick_evenly
 from promptmix.datasets.splits import split
 from promptmix.errors import InputError
 from promptmix.training import depth_loss
@@ -123,7 +124,7 @@ def test_heads_are_read_as_they_were_written(tmp_path, format, caplog):
         assert sample.count == count
         found, wanted = (points[np.lexsort(points.T)] for points in (sample.points, heads(i, count)))
         np.testing.assert_allclose(found, wanted)
-    assert "9 heads in 4 images, of which 1 have none" in caplog.text
+    assert "9 heads in 4 images, 1 of them without" in caplog.text
     with samples[3].open() as image:
         np.testing.assert_array_equal(np.asarray(image), pixels(3))
 
@@ -156,7 +157,7 @@ def test_the_unit_scales_floats_and_integers(tmp_path):
     assert set(second.depth().ravel()) == {3}
 
 
-def test_what_is_no_distance_is_unknown(tmp_path):
+def test_a_value_that_is_not_a_distance_is_unknown(tmp_path):
     write_depth(tmp_path, suffix=".npy")
     values = metres(0)
     values[0, :5] = [-1, 0, np.nan, np.inf, -np.inf]
@@ -201,10 +202,10 @@ def test_hidden_files_are_not_read_and_others_are_reported(tmp_path, format, cap
     (tmp_path / "images" / ".cache" / "1.jpg").write_bytes(b"")
     (tmp_path / "images" / "3.tif").write_bytes(b"")
     assert len(read(format, tmp_path)) == 4
-    assert "images: 1 files end in none of .jpg, .jpeg, .png: left out, as '3.tif'" in caplog.text
+    assert re.search(r"images: 1 files .*\.jpg, \.jpeg, \.png: left out, .*'3\.tif'", caplog.text)
 
 
-def test_other_columns_spaces_and_a_byte_order_mark_do_no_harm(points):
+def test_other_columns_spaces_and_a_byte_order_mark_are_ignored(points):
     wanted = [sample.points.tolist() for sample in read_dataset("points", points)]
     rows = [line.split(",") for line in (points / "points.csv").read_text().splitlines()]
     lines = [f"{y}, {'note' if name == 'image' else 'x'}, {x}, {name}" for name, x, y in rows]
@@ -218,20 +219,19 @@ def test_points_outside_the_image_are_dropped_and_those_on_its_edge_are_not(poin
     assert samples[0].points.tolist() == [[0, 0], [64, 48]]
     assert [sample.count for sample in samples] == [2, 1, 0, 0]
     assert [sample.outside for sample in samples] == [1, 1, 0, 0]
-    assert (
-        "points.csv: 2 of 5 heads lie outside their image, such as (64.1, 9) in 1.jpg of 64x48 pixels: dropped"
-        in caplog.text
+    assert re.search(
+        r"points\.csv: 2 of 5 heads .*outside.* \(64\.1, 9\) in 1\.jpg of 64x48 pixels: dropped", caplog.text
     )
 
 
-def test_boxes_whose_centres_lie_outside_are_dropped_with_them(boxes, caplog):
+def test_boxes_whose_centres_are_outside_are_dropped(boxes, caplog):
     change(boxes, lambda content: content["annotations"][1].update(bbox=[60, 10, 10, 10]))
     sample = read_dataset("coco", boxes)[0]
     assert (sample.count, sample.outside, sample.boxes.shape) == (2, 1, (2, 4))
-    assert "1 of 9 heads lie outside" in caplog.text
+    assert "1 of 9 heads" in caplog.text
 
 
-def test_regions_of_crowds_are_no_heads(boxes, caplog):
+def test_regions_of_crowds_are_not_heads(boxes, caplog):
     change(boxes, lambda content: content["annotations"][0].update(iscrowd=1, bbox=[0, 0, 60, 40]))
     assert [sample.count for sample in read_dataset("coco", boxes)] == [2, 0, 2, 4]
     assert "1 regions of crowds (iscrowd) are left out" in caplog.text
@@ -274,8 +274,7 @@ def test_far_depths_are_reported(tmp_path, caplog):
     values[:24] = 40
     np.save(tmp_path / "depths" / "10.npy", values)
     read_dataset("depth_maps", tmp_path)
-    assert "12.5 % of the known depths are farther than 10 m, up to 40 m (4 of 4 depth maps looked at)" in caplog.text
-    assert "a smaller unit brings all nearer" in caplog.text
+    assert re.search(r"12\.5 % .* farther than 10 m, up to 40 m \(4 of 4 depth maps .*smaller `unit`", caplog.text)
     caplog.clear()
     read_dataset("depth_maps", tmp_path, unit=0.25)
     assert caplog.text == ""
@@ -291,9 +290,9 @@ def test_order_does_not_depend_on_the_file_system(tmp_path):
 
 
 def test_samples_are_spread_evenly():
-    assert spread(range(5)) == [0, 1, 2, 3, 4]
-    assert spread(range(101), 5) == [0, 25, 50, 75, 100]
-    assert spread([]) == []
+    assert pick_evenly(range(5)) == [0, 1, 2, 3, 4]
+    assert pick_evenly(range(101), 5) == [0, 25, 50, 75, 100]
+    assert pick_evenly([]) == []
 
 
 # --- what is wrong, where, and what to do
@@ -303,9 +302,8 @@ def test_samples_are_spread_evenly():
 def test_missing_dataset(tmp_path, format):
     with pytest.raises(InputError) as error:
         read(format, tmp_path / "nowhere")
-    assert f"{tmp_path / 'nowhere'}: the dataset is missing, there is no such folder. Expected: a folder" in str(
-        error.value
-    )
+    assert str(error.value).startswith(f"{tmp_path / 'nowhere'}: the dataset is missing")
+    assert "Expected: a folder" in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -335,7 +333,7 @@ def test_half_a_split(tmp_path, format):
     with pytest.raises(InputError, match=r": 'test' is missing\. Expected: "):
         read(format, tmp_path)
     WRITERS[format](tmp_path)
-    with pytest.raises(InputError, match=r": 'images' and 'train' are both there; put one of them elsewhere"):
+    with pytest.raises(InputError, match=r": .*'images' and 'train'.*; move one of them elsewhere"):
         read(format, tmp_path)
 
 
@@ -344,13 +342,9 @@ def test_another_split_than_expected(tmp_path, format):
     WRITERS[format](tmp_path / "whole")
     WRITERS[format](tmp_path / "split" / "train")
     WRITERS[format](tmp_path / "split" / "test")
-    with pytest.raises(
-        InputError, match=r"whole: there is no train/ and test/, so .* given as \{all: \.\.\.\}, not {'tr"
-    ):
+    with pytest.raises(InputError, match=r"whole: .*no train/ and test/.* as \{all: \.\.\.\}, not {'tr"):
         read(format, tmp_path / "whole", {"train": 2, "test": 2})
-    with pytest.raises(
-        InputError, match=r"split: train/ and test/ are there, so .* as \{train: \.\.\., test: \.\.\.\}"
-    ):
+    with pytest.raises(InputError, match=r"split: train/ and test/ .* as \{train: \.\.\., test: \.\.\.\}, not {'all"):
         read(format, tmp_path / "split", {"all": 8})
 
 
@@ -365,12 +359,12 @@ def test_wrong_number_of_images(tmp_path, format):
 def test_a_damaged_image(tmp_path, format):
     WRITERS[format](tmp_path)
     (tmp_path / "images" / "10.jpeg").write_bytes(b"nothing")
-    with pytest.raises(InputError, match=r"images/10\.jpeg: not an image that can be read \(7 bytes\)"):
+    with pytest.raises(InputError, match=r"images/10\.jpeg: not an image .*7 bytes"):
         read(format, tmp_path)
 
 
 @pytest.mark.parametrize("format", WRITERS)
-def test_an_image_that_is_to_be_turned(tmp_path, format):
+def test_an_image_whose_exif_tag_asks_to_rotate_it(tmp_path, format):
     WRITERS[format](tmp_path)
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -380,7 +374,7 @@ def test_an_image_that_is_to_be_turned(tmp_path, format):
 
 
 def test_a_unit_for_a_format_without_one(points):
-    with pytest.raises(InputError, match=r"own: a unit \(0\.001\) is given, but the format points has its own"):
+    with pytest.raises(InputError, match=r"own: .*unit \(0\.001\).* points .*; remove it"):
         read_dataset("points", points, unit=0.001)
 
 
@@ -396,9 +390,9 @@ def test_a_unit_for_a_format_without_one(points):
         ("image,x,y\n1.jpg,9\n", "row 1 \\('1.jpg'\\): y is ''; expected a number"),
         ("image,x,y\n1.jpg,9,inf\n", "row 1 \\('1.jpg'\\): y is 'inf'; expected a number"),
         ("x,y,image\n9,9,1.jpg\n9,9\n", "'' is not among the images"),
-        ("image,x,y\n", "no heads. Expected one or more"),
+        ("image,x,y\n", "no heads. Expected at least one"),
         ("image,x,y\nimages/1.jpg,9,9\n3.jpg,9,9\n", "'3.jpg' is not among the images \\(2 .*, such as '1.jpg'"),
-        ("image,x,y\n1.jpg,0.2,0.7\n10.jpeg,0.9,1\n", "all coordinates lie between 0 and 1.*Expected pixels: multiply"),
+        ("image,x,y\n1.jpg,0.2,0.7\n10.jpeg,0.9,1\n", "all coordinates .* 0 and 1.*Expected pixels: multiply"),
         ("image,x,y\n1.jpg,90,9\n1.jpg,70,9\n1.jpg,7,9\n", "2 of 3 heads .* such as \\(90, 9\\) in 1.jpg of 64x48 pixels. Exp"),
     ],
 )  # fmt: skip
@@ -408,7 +402,7 @@ def test_tables_of_points_that_are_wrong(points, text, message):
         read_dataset("points", points)
 
 
-def test_a_table_that_is_no_text(points):
+def test_a_table_that_is_not_text(points):
     (points / "points.csv").write_bytes(b"\xff\xfe\x00image")
     with pytest.raises(InputError, match=r"points\.csv: not a readable CSV file \('utf-8' codec can't decode"):
         read_dataset("points", points)
@@ -434,16 +428,16 @@ def test_annotations_that_are_damaged(boxes, text, message):
         (lambda c: c["images"][0].update(file_name="images/1.jpg"), r"'images/1\.jpg' is not among .*, such as '1\.jpg'"),
         (lambda c: c["annotations"].append(3), r"annotations\[9\]: 'category_id' is missing; expected a number or text"),
         (lambda c: c["annotations"][4].pop("image_id"), r"annotations\[4\]: 'image_id' is missing"),
-        (lambda c: c["annotations"][4].update(image_id=99), "no image has the id 99, the image_id of 1 annotations"),
+        (lambda c: c["annotations"][4].update(image_id=99), ".*image_id is 99, .* \\(1 or more in all\\). Expected the id"),
         (lambda c: c["annotations"][4].update(category_id=5), "category_id 5 is not the id of a category"),
         (lambda c: c["annotations"][4].update(bbox="1 2 3 4"), r"annotations\[4\]: 'bbox' is \"1 2 3 4\"; expected a list"),
         (lambda c: c["annotations"][4].update(bbox=[1, 2, 3]), r"a bbox is \[1, 2, 3\]; expected \[left, top, width, height"),
         (lambda c: c["annotations"][4].update(bbox=[1, 2, "a", 3]), r"a bbox is \[1, 2, \"a\", 3\]; expected \[left"),
         (lambda c: c["annotations"][4].update(bbox=[1, 2, float("nan"), 3]), r"a bbox is \[1, 2, NaN, 3\]; expected \[left"),
         (lambda c: c["annotations"][4].update(bbox=[20, 30, -5, 3]), r"a bbox is \[20, 30, -5, 3\]; expected \[left"),
-        (lambda c: c["annotations"].clear(), "no heads. Expected one or more"),
-        (lambda c: [a.update(bbox=[0.1, 0.1, 0.2, 0.2]) for a in c["annotations"]], "all coordinates lie between 0 and 1"),
-        (lambda c: [a.update(bbox=[80, 8, 2, 2]) for a in c["annotations"]], "9 of 9 heads lie outside their image"),
+        (lambda c: c["annotations"].clear(), "no heads. Expected at least one"),
+        (lambda c: [a.update(bbox=[0.1, 0.1, 0.2, 0.2]) for a in c["annotations"]], "all coordinates .* 0 and 1.*Expected pixels"),
+        (lambda c: [a.update(bbox=[80, 8, 2, 2]) for a in c["annotations"]], "9 of 9 heads .*Expected x and y in pixels"),
     ],
 )  # fmt: skip
 def test_annotations_that_are_wrong(boxes, edit, message):
@@ -489,13 +483,13 @@ def png(array):
     [
         (lambda f: os.remove(f / "depths" / "2.png"), r"images/2\.JPG: there is no depth map of this name \(1 missing in all"),
         (lambda f: os.remove(f / "images" / "10.jpeg"), r"depths/10\.png: there is no image of this name"),
-        (lambda f: np.save(f / "depths" / "1.npy", metres(0)), r"depths/1\.\w+ and 1\.\w+: expected one file of this name"),
+        (lambda f: np.save(f / "depths" / "1.npy", metres(0)), r"depths/1\.\w+ and 1\.\w+: expected one .*Remove one"),
         (lambda f: Image.new("RGB", SIZE).save(f / "images" / "1.png"), r"images/1\.jpg and 1\.png: expected one file"),
         (lambda f: (f / "depths" / "1.png").write_bytes(b"nothing"), r"depths/1\.png: not an image that can be read"),
-        (png(np.full((48, 64), 90, np.uint8)), r"1\.png: a PNG of mode L; expected grey with 16 bits"),
+        (png(np.full((48, 64), 90, np.uint8)), r"1\.png: .*mode L; expected grey with 16 bits.*export"),
         (png(pixels(0)), r"1\.png: a PNG of mode RGB; expected grey with 16 bits"),
         (png(np.full((64, 48), 900, np.uint16)), r"1\.png: the depth map has 48x64 values, .*1\.jpg has 64x48 pixels"),
-        (png(np.zeros((48, 64), np.uint16)), r"1\.png: no depth is known: no value is a number above 0"),
+        (png(np.zeros((48, 64), np.uint16)), r"1\.png: no depth is known.*Remove the image.*correct"),
         (depth_file(np.full((48, 64), np.nan)), r"1\.npy: no depth is known"),
         (depth_file(metres(0)[:24, :32]), r"1\.npy: the depth map has 32x24 values"),
         (depth_file(metres(0)[..., None]), r"1\.npy: float32 of shape \(48, 64, 1\); expected \(height, width\) floats"),
@@ -521,12 +515,12 @@ def test_a_truncated_depth_map(tmp_path, suffix):
 
 
 def test_whole_numbers_need_a_unit(maps):
-    with pytest.raises(InputError, match=r"1\.png: whole numbers without a unit; .* such as 0\.001 for millimetres"):
+    with pytest.raises(InputError, match=r"1\.png: whole numbers .*`unit` to metres per count, such as 0\.001"):
         read_dataset("depth_maps", maps)
 
 
 @pytest.mark.parametrize("unit", [0, -1, float("inf"), float("nan")])
-def test_a_unit_that_is_none(maps, unit):
+def test_a_unit_that_is_not_a_positive_number(maps, unit):
     with pytest.raises(InputError, match=r"own: the unit is \S+; expected metres per count"):
         read_dataset("depth_maps", maps, unit=unit)
 
@@ -571,20 +565,19 @@ def test_images_of_another_quality(tmp_path):
     Image.fromarray(pixels(0)).save(tmp_path / "images" / "1.jpg", quality=90)
     Image.fromarray(pixels(0)).save(tmp_path / "images" / "50.jpg", "PNG")
     (problem,) = check_facts(samples, {"quality": 75})
-    first = "quality: 2 of 24 images looked at have another JPEG quality, such as images/1.jpg: 90; expected 75."
-    assert problem.startswith(first)
+    assert re.match(r"quality: 2 of 24 .* images/1\.jpg: 90; expected 75\.", problem)
     Image.fromarray(pixels(0)).save(tmp_path / "images" / "1.jpg", "PNG")
     (problem,) = check_facts(samples, {"quality": 95})
-    assert "24 of 24 images looked at have another JPEG quality, such as images/1.jpg: no JPEG (PNG)" in problem
+    assert re.match(r"quality: 24 of 24 .* images/1\.jpg: .*PNG.*; expected 95\.", problem)
     (tmp_path / "images" / "1.jpg").unlink()
     with pytest.raises(InputError, match=r"images/1\.jpg: no such image"):
         check_facts(samples, {"quality": 75})
 
 
-def test_all_that_differs_is_said(points):
+def test_every_difference_is_reported(points):
     problems = check_facts(read_dataset("points", points), {"heads": 10, "size": [8, 8], "quality": 91})
     assert [problem.split(":")[0] for problem in problems] == ["heads", "size", "quality"]
-    assert "4 of 4 images looked at" in problems[2]
+    assert "4 of 4 " in problems[2]
 
 
 def test_facts_of_a_file_of_many_images(tmp_path):

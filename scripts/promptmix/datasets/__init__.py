@@ -1,1 +1,1 @@
-"""Datasets: readers, splits, and the form in which all stages read them."""
+"""Datasets: readers, splits, and the prepared form that all later steps read."""

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from promptmix.datasets.pictures import GREY_MODES, decoded, decoding_bytes, is_grey, jpeg_quality, training_size
+from promptmix.datasets.pictures import GREY_MODES, decode_image, decoding_bytes, is_grey, jpeg_quality, training_size
 from promptmix.datasets.sample import Sample
 from promptmix.datasets.splits import SPLITS
 from promptmix.errors import InputError
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 COLUMNS = ("image", "split", "width", "height", "grey", "quality", "count", "offset", "first_head", "heads")
 
 DECODING_BYTES = 3 * 10**9
-"""Memory that the images which are being decoded take together: with all else, a job stays below 4 GB."""
+"""Memory for all images that are being decoded at the same time. With everything else, a job stays below 4 GB."""
 
 
 def prepare(
@@ -47,17 +47,17 @@ def prepare(
 ) -> None:
     """Decode a dataset's images, resize images, heads and depths, and write the four files.
 
-    One image per worker is in memory at a time, and fewer if they are so large that together they would take more than
-    `DECODING_BYTES`. All four files are complete, or absent.
+    One image per worker is in memory at a time, or fewer if together they would take more than `DECODING_BYTES`. Each
+    of the four files is either complete or absent.
 
     Args:
-        samples: split into "train", "val" and "test"; all of them with depth, or none.
+        samples: split into "train", "val" and "test"; all with depth, or all without.
         folder: where the files go.
         resize: see `promptmix.datasets.pictures.training_size`.
-        workers: threads that decode.
+        workers: number of threads that decode.
 
     Raises:
-        InputError: an image or its depth is damaged (by name), or a sample has no split.
+        InputError: an image or its depth is damaged (the message has its name), or a sample has no split.
     """
     folder = Path(folder)
     if loose := [sample.name for sample in samples if sample.split not in SPLITS]:
@@ -70,7 +70,7 @@ def prepare(
     frame["offset"] = _starts(frame["width"] * frame["height"] * 3)
     frame["first_head"] = _starts(frame["heads"])
     heads = [
-        _resized_heads(sample, row.width, row.height) for sample, row in zip(samples, frame.itertuples(), strict=True)
+        _resize_heads(sample, row.width, row.height) for sample, row in zip(samples, frame.itertuples(), strict=True)
     ]
     with (
         replacing(folder / "index.csv") as index_file,
@@ -92,12 +92,12 @@ def prepare(
             with sample.open() as image:
                 stored_grey, quality = image.mode in GREY_MODES, jpeg_quality(image)
                 size = int(row["width"]), int(row["height"])
-                with memory.lent(decoding_bytes(image, size)):
-                    array = decoded(image, size)
+                with memory.hold(decoding_bytes(image, size)):
+                    array = decode_image(image, size)
             pixels[row["offset"] : row["offset"] + array.size] = array.reshape(-1)
             unknown = 0
             if has_depth:
-                depth, first = _resized_depth(sample.depth(), row["width"], row["height"]), row["offset"] // 3
+                depth, first = _resize_depth(sample.depth(), row["width"], row["height"]), row["offset"] // 3
                 depths[first : first + depth.size] = depth.reshape(-1)
                 unknown = int((depth == 0).sum())
             return int(stored_grey or is_grey(array)), quality, unknown
@@ -119,7 +119,7 @@ def prepare(
 
 
 def _reserve(path: Path) -> None:
-    """Let the disk hold all of a file already: to write to a memory map on a full disk ends a process without a word.
+    """Allocate a file's full size on disk now: writing to a memory map on a full disk kills the process silently.
 
     Raises:
         OSError: there is no room.
@@ -128,20 +128,20 @@ def _reserve(path: Path) -> None:
         try:
             os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
         except OSError as error:
-            if no_room(error):  # and not a file system that cannot do it
+            if no_room(error):  # other errors mean that the file system cannot allocate ahead
                 raise
 
 
 class _Memory:
-    """Bytes that threads share: one that asks for more than is left waits until others have given back theirs."""
+    """A number of bytes that threads share. A thread that needs more than is free waits until others release theirs."""
 
     def __init__(self, total: int):
         self._total = self._free = total
         self._changed = threading.Condition()
 
     @contextmanager
-    def lent(self, size: int) -> Iterator[None]:
-        """Hold `size` bytes, or all there are if that is less, until the end of the `with` block."""
+    def hold(self, size: int) -> Iterator[None]:
+        """Hold `size` bytes, at most the total, until the end of the `with` block."""
         size = min(size, self._total)
         with self._changed:
             self._changed.wait_for(lambda: self._free >= size)
@@ -158,17 +158,17 @@ def _starts(lengths: pd.Series) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(lengths.to_numpy(dtype=np.int64))])[:-1]
 
 
-def _resized_heads(sample: Sample, width: int, height: int) -> np.ndarray:
+def _resize_heads(sample: Sample, width: int, height: int) -> np.ndarray:
     """Return (N, 4) float32: x, y, width and height of the box, in pixels of an image of width x height."""
     scale = np.array([width / sample.width, height / sample.height])
     sides = np.zeros_like(sample.points) if sample.boxes is None else sample.boxes[:, 2:] - sample.boxes[:, :2]
     return np.concatenate([sample.points * scale, sides * scale], axis=1, dtype=np.float32, casting="same_kind")
 
 
-def _resized_depth(depth: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Return a depth map at another size, each pixel the nearest one of the old map.
+def _resize_depth(depth: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Return a depth map at another size; each pixel is the nearest one of the old map.
 
-    A mean over an edge would be a depth at which nothing stands, and one over a hole would mix 0 into what is known.
+    A mean across an edge would be a depth at which there is no surface, and a mean across a hole would include 0.
     """
     rows, columns = (
         ((np.arange(new) + 0.5) * (old / new)).astype(int)
@@ -178,7 +178,7 @@ def _resized_depth(depth: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 class Index:
-    """A prepared dataset. `Index.open(path of index.csv)`; images are read from disk when asked for.
+    """A prepared dataset, opened by `Index.open(path of index.csv)`. Images are read from disk on access.
 
     Attributes:
         path: of index.csv.
@@ -191,10 +191,10 @@ class Index:
 
     @classmethod
     def open(cls, path: str | Path) -> "Index":
-        """Read index.csv; pixels.npy and heads.npy must lie beside it, and depths.npy if depth is to be read.
+        """Read index.csv; pixels.npy and heads.npy must be beside it, and depths.npy to read depth.
 
         Raises:
-            InputError: a file is missing, or they do not belong together.
+            InputError: a file is missing, or the files do not belong together.
         """
         path = Path(path)
         try:
@@ -212,7 +212,7 @@ class Index:
         }
         if not all(fits.values()):
             others = " and ".join(name for name, fit in fits.items() if not fit)
-            raise InputError(f"{path}: {others} beside it belong to another index. Remove them all")
+            raise InputError(f"{path}: does not match {others} beside it. Remove all these files and make them again")
         return index
 
     def __len__(self) -> int:
@@ -250,7 +250,7 @@ class Index:
             raise InputError(f"{file}: truncated or damaged ({error}). Remove it and make it again") from error
 
     def image(self, i: int) -> np.ndarray:
-        """Return image `i` at training size, (H, W, 3) uint8 RGB; a view of the file, that is, not to be written."""
+        """Return image `i` at training size, (H, W, 3) uint8 RGB: a read-only view of the file."""
         offset, height, width = self._spans[i, :3]
         return np.asarray(self._pixels[offset : offset + height * width * 3]).reshape(height, width, 3)
 
@@ -260,7 +260,7 @@ class Index:
         return np.array(self._heads[first : first + number])
 
     def depth(self, i: int) -> np.ndarray:
-        """Return the depth of image `i` at training size, (H, W) float32 in metres, 0 = unknown; a view of the file.
+        """Return the depth of image `i` at training size, (H, W) float32 in metres, 0 = unknown: a view of the file.
 
         Raises:
             InputError: the dataset has no depth, or depths.npy is missing.

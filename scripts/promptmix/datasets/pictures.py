@@ -1,6 +1,6 @@
-"""Images in and out: decoding with clear errors, resizing, JPEG quality, grey or colour.
+"""Reading and writing images: decoding with clear errors, resizing, JPEG quality, grey or colour.
 
-Arrays are (H, W, 3) uint8 RGB in C order. The EXIF orientation is ignored, as in the loaders of the datasets' users:
+Arrays are (H, W, 3) uint8 RGB in C order. The EXIF orientation is ignored, as in the usual loaders of these datasets:
 annotations refer to the stored pixels.
 """
 
@@ -16,7 +16,7 @@ from PIL import Image
 
 from promptmix.errors import InputError
 
-# PANDA-Crowd's images have about 390 million pixels; Pillow refuses more than 179 million unless told otherwise.
+# PANDA-Crowd's images have about 390 million pixels; by default Pillow refuses more than 179 million.
 Image.MAX_IMAGE_PIXELS = 1_000_000_000
 
 GREY_MODES = ("1", "L", "LA", "I", "I;16", "F")
@@ -38,11 +38,11 @@ _CHROMINANCE = (
 
 
 @contextmanager
-def opened(path: str | Path) -> Iterator[Image.Image]:
-    """Open an image; whatever goes wrong while it is opened or decoded becomes an error that names the file.
+def open_image(path: str | Path) -> Iterator[Image.Image]:
+    """Open an image. An error while it is opened or decoded becomes one that names the file.
 
     Raises:
-        InputError: no such file, not an image, or an image that ends too early or is damaged.
+        InputError: the file is missing, is not an image, or is truncated or damaged.
     """
     try:
         with Image.open(path) as image:
@@ -57,12 +57,12 @@ def opened(path: str | Path) -> Iterator[Image.Image]:
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """Return an image as (H, W, 3) uint8 RGB; grey ones with three equal channels.
+    """Return an image as (H, W, 3) uint8 RGB; a grey image has three equal channels.
 
     Raises:
         InputError: the file is missing, is not an image, or is truncated; the message has its path.
     """
-    with opened(path) as image:
+    with open_image(path) as image:
         return np.array(image.convert("RGB"))
 
 
@@ -70,11 +70,11 @@ def training_size(width: int, height: int, resize: Mapping[str, Sequence[int]] |
     """Return (width, height) of an image at training size.
 
     Args:
-        resize: `{"fit": [1920, 1920]}` shrinks to fit within width x height and keeps the aspect ratio (never
-            enlarges); `{"exact": [2560, 1440]}` takes exactly that size; None keeps the image's own.
+        resize: `{"fit": [1920, 1920]}` shrinks the image to fit within width x height and keeps the aspect ratio (it
+            never enlarges); `{"exact": [2560, 1440]}` gives exactly that size; None keeps the image's size.
 
     Raises:
-        InputError: another key, or sizes that are not two positive numbers.
+        InputError: another key, or a size that is not two positive numbers.
     """
     if not resize:
         return width, height
@@ -87,26 +87,26 @@ def training_size(width: int, height: int, resize: Mapping[str, Sequence[int]] |
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def decoded(image: Image.Image, size: tuple[int, int] | None = None) -> np.ndarray:
+def decode_image(image: Image.Image, size: tuple[int, int] | None = None) -> np.ndarray:
     """Decode an opened image at `size`, (width, height), as (H, W, 3) uint8 RGB.
 
-    Large JPEGs are scaled down while they are decoded, to no less than twice `size` (so that 390 million pixels need
-    neither their time nor their memory), and then by a Lanczos filter.
+    Large JPEGs are scaled down during decoding, to no less than twice `size`, which saves most of the time and memory
+    that 390 million pixels would need, and then by a Lanczos filter.
     """
     size = size or image.size
     if size != image.size:
         image.draft(None, (2 * size[0], 2 * size[1]))
     image.load()
-    if image.mode != "RGB":  # else it would be copied
+    if image.mode != "RGB":  # convert() would copy an RGB image
         image = image.convert("RGB")
     return np.asarray(image if image.size == size else image.resize(size, Image.Resampling.LANCZOS))
 
 
 def decoding_bytes(image: Image.Image, size: tuple[int, int]) -> int:
-    """Return the bytes of memory that `decoded` takes at most for an image that is opened and not yet decoded.
+    """Return the most bytes of memory that `decode_image` needs for an image that is open and not yet decoded.
 
-    Pillow holds 4 bytes per pixel. libjpeg decodes a baseline JPEG row by row, and scaled down; of a progressive one it
-    holds all coefficients, 2 bytes each, of the whole image.
+    Pillow holds 4 bytes per pixel. libjpeg decodes a baseline JPEG row by row, scaled down already; for a progressive
+    JPEG it holds the coefficients of the whole image, 2 bytes each.
     """
     pixels = image.width * image.height
     scale, coefficients = 1, 0
@@ -119,18 +119,18 @@ def decoding_bytes(image: Image.Image, size: tuple[int, int]) -> int:
     width, height = -(-image.width // scale), -(-image.height // scale)
     stored = 4 * width * height * (1 if image.mode == "RGB" else 2)
     half_resized = 4 * size[0] * height if (width, height) != size else 0
-    result = 10 * size[0] * size[1]  # as an image, as bytes, and in the array
+    result = 10 * size[0] * size[1]  # held as an image, as bytes, and as an array
     return coefficients + stored + half_resized + result
 
 
 def is_grey(image: str | Path | Image.Image | np.ndarray) -> bool:
-    """Tell whether an image is grey: stored as such, or with three channels that are equal up to JPEG noise.
+    """Return whether an image is grey: stored as grey, or with three channels that are equal up to JPEG noise.
 
-    Equal means that in 999 of 1000 pixels the largest and the smallest channel differ by at most 8 of 255; so a single
-    coloured spot of some size, or a sepia tone, makes a colour image. Judged at about 512 pixels a side.
+    Equal means that in 999 of 1000 pixels the largest and the smallest channel differ by at most 8 of 255. So a sepia
+    tone, or a single coloured spot of some size, makes it a colour image. Pixels are sampled, about 512 along a side.
     """
     if isinstance(image, (str, Path)):
-        with opened(image) as file:
+        with open_image(image) as file:
             file.draft(None, (512, 512))
             return is_grey(file)
     if isinstance(image, Image.Image):
@@ -157,22 +157,22 @@ def _quantisation_tables() -> np.ndarray:
 def jpeg_quality(image: str | Path | Image.Image) -> int:
     """Return the quality, 1 to 100, at which a JPEG was saved, from its quantisation tables.
 
-    Exact for files that libjpeg wrote (and so Pillow, OpenCV, ImageMagick), the nearest for others; 95 if the image is
-    no JPEG, as there are no artefacts to match.
+    The result is exact for files written by libjpeg (which Pillow, OpenCV and ImageMagick use) and the nearest quality
+    for others. It is 95 if the image is not a JPEG, since it has no artefacts to match.
     """
     if isinstance(image, (str, Path)):
-        with opened(image) as file:
+        with open_image(image) as file:
             return jpeg_quality(file)
     tables = getattr(image, "quantization", None)
     if not tables:
         return QUALITY_WITHOUT_JPEG
-    found = np.array([tables[key] for key in sorted(tables)[:2]])  # one table if grey; two if not
+    found = np.array([tables[key] for key in sorted(tables)[:2]])  # one table for grey images, two for colour
     distance = np.abs(_quantisation_tables()[:, : len(found)] - found).sum(axis=(1, 2))
     return int(distance.argmin()) + 1
 
 
 def encode_jpeg(array: np.ndarray, quality: int, grey: bool = False) -> bytes:
-    """Return a JPEG of (H, W, 3) uint8 RGB; with one channel, as ShanghaiTech stores its grey images, if `grey`."""
+    """Return (H, W, 3) uint8 RGB as a JPEG; if `grey`, with one channel, as ShanghaiTech stores its grey images."""
     image = Image.fromarray(array)
     buffer = io.BytesIO()
     image.convert("L" if grey else "RGB").save(buffer, "JPEG", quality=int(quality))

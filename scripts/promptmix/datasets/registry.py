@@ -1,4 +1,7 @@
-"""Formats of datasets by name: what is known of them without reading one. Each has a reader in a module of its name."""
+"""Formats of datasets by name, and what is known about each without reading a dataset.
+
+Each format is read by the module of the same name in `promptmix.datasets.readers`.
+"""
 
 import importlib
 from collections.abc import Mapping
@@ -16,7 +19,7 @@ TASKS = {
     "coco": "counting",
     "depth_maps": "depth",
 }
-"""What networks learn on a dataset of each format."""
+"""The task that networks learn on a dataset of each format."""
 
 TOP = {"ucf_qnrf": "UCF-QNRF_ECCV18", "panda": "PANDA_Crowd", "nyu": "nyu_depth_v2_labeled.mat"}
 """What a dataset is called as its authors ship it, its folder or its file; a part of Shanghai Tech has its own name."""
@@ -30,22 +33,21 @@ def reader_of(format: str) -> str:
 def read_dataset(
     format: str, path: str | Path, expected: Mapping[str, int] | None = None, unit: float | None = None
 ) -> list[Sample]:
-    """Read a dataset from disk: heads in memory, images and depths where they are.
+    """Read a dataset from disk: heads into memory; images and depths stay on disk.
 
     Args:
         format: a key of `TASKS`.
-        path: the dataset's folder, or its one file.
+        path: the dataset's folder, or its file if it is a single one.
         expected: images per split, such as {"train": 400, "test": 316}, or {"all": 45} for a dataset without a split.
-        unit: for `depth_maps` only, metres per count.
+        unit: metres per count, for `depth_maps` only.
 
     Raises:
-        InputError: an unknown format, a unit for a format that has its own, or a dataset that is missing, incomplete or
-            damaged.
+        InputError: the format is unknown or takes no unit, or the dataset is missing, incomplete or damaged.
     """
     if format not in TASKS:
         known = ", ".join(sorted(TASKS))
         raise InputError(f"'{format}' is not a format of datasets. Known: {known}.{did_you_mean(format, TASKS)}")
     if unit is not None and format != "depth_maps":
-        raise InputError(f"{path}: a unit ({unit}) is given, but the format {format} has its own; take it away")
+        raise InputError(f"{path}: a unit ({unit}) is given, but the format {format} takes none; remove it")
     read = importlib.import_module(reader_of(format)).read
     return read(path, expected) if unit is None else read(path, expected, unit)

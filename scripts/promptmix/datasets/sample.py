@@ -1,4 +1,4 @@
-"""One annotated image, and what the readers share."""
+"""One annotated image, and functions that the readers share."""
 
 import logging
 import re
@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 from PIL import Image
 
-from promptmix.datasets.pictures import opened
+from promptmix.datasets.pictures import open_image
 from promptmix.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -25,19 +25,19 @@ class Sample:
     """An image of a dataset with the heads of its people, or (in a subclass) with depth.
 
     Coordinates are 0-based, continuous, in pixels of the image file: pixel i covers [i, i + 1). The 1-based
-    coordinates of MATLAB files are taken minus 1, so that a head falls into the pixel in which the authors' density
-    code puts it (floor of the coordinate).
+    coordinates of MATLAB files are reduced by 1, so that a head falls into the pixel where the authors' density code
+    puts it (floor of the coordinate).
 
     Attributes:
-        name: path of the image relative to the dataset's folder, with forward slashes, or its number in a file of
-            many; no two samples share it.
+        name: path of the image relative to the dataset's folder, with forward slashes, or its number in a file that
+            holds many; unique within the dataset.
         image: path of the image, or of the file that holds it.
-        split: "train" or "test"; "" if the dataset's authors do not split it.
+        split: "train" or "test"; "" if the dataset's authors define no split.
         width, height: size of the image file.
         points: (N, 2) float64, x and y of each head. The count of the image is N.
         boxes: (N, 4) float64, left, top, right and bottom of each head, or None.
-        outside: number of heads that the annotation has besides, outside the image, and that are dropped.
-        has_depth: whether `depth` is there.
+        outside: number of further heads in the annotation, outside the image, which are dropped.
+        has_depth: whether `depth` works.
     """
 
     has_depth: ClassVar[bool] = False
@@ -57,35 +57,35 @@ class Sample:
         return len(self.points)
 
     def open(self) -> AbstractContextManager[Image.Image]:
-        """Open the image, in a `with` block; it is decoded when asked for. See `promptmix.datasets.pictures.opened`."""
-        return opened(self.image)
+        """Open the image, in a `with` block; it is decoded on access. See `promptmix.datasets.pictures.open_image`."""
+        return open_image(self.image)
 
     def depth(self) -> np.ndarray:
         """Return the depth of each pixel, (H, W) float32 in metres, 0 = unknown."""
-        raise NotImplementedError(f"{self.name}: an image without depth")
+        raise NotImplementedError(f"{self.name}: this image has no depth")
 
 
 def known_depth(depth: np.ndarray) -> np.ndarray:
-    """Return depth as float32, in which what is no distance (zero, negative, not finite) is 0 = unknown."""
+    """Return depth as float32, with 0 = unknown where a value is not a distance (zero, negative, not finite)."""
     depth = depth.astype(np.float32, copy=False)
     return np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(0))
 
 
 def natural_key(name: str) -> tuple[list, str]:
-    """Sort key in which IMG_2 comes before IMG_10, and IMG_02 always before IMG_2."""
+    """Return a sort key by which IMG_2 comes before IMG_10, and IMG_02 always before IMG_2."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", str(name))], str(name)
 
 
-def spread(samples: Sequence[Sample], most: int = 24) -> list[Sample]:
-    """Return at most so many of the samples, spread evenly over them: enough to look at where all take too long."""
+def pick_evenly(samples: Sequence[Sample], most: int = 24) -> list[Sample]:
+    """Return at most `most` samples, evenly spaced among all: for checks that would take too long on all of them."""
     return [samples[i] for i in np.linspace(0, len(samples) - 1, min(most, len(samples))).round().astype(int)]
 
 
-def existing(folder: Path, spellings: Sequence[str], where: str) -> Path:
-    """Return the first of a folder's members `spellings` that exists.
+def find_member(folder: Path, spellings: Sequence[str], where: str) -> Path:
+    """Return the path of the first of `spellings` that exists in a folder.
 
     Raises:
-        InputError: none does; the message has `where`, the sentence about where the dataset comes from.
+        InputError: none exists; the message includes `where`, which says what is expected and where to get it.
     """
     for spelling in spellings:
         if (folder / spelling).exists():
@@ -94,11 +94,11 @@ def existing(folder: Path, spellings: Sequence[str], where: str) -> Path:
     raise InputError(f"{folder}: {listed} is missing. {where}")
 
 
-def root(path: str | Path, where: str, spellings: Iterable[str] = ()) -> Path:
-    """Return the folder of a dataset, or of another spelling of its name beside it.
+def find_folder(path: str | Path, where: str, spellings: Iterable[str] = ()) -> Path:
+    """Return a dataset's folder, or, if it does not exist, one beside it with another spelling of its name.
 
     Raises:
-        InputError: there is no such folder.
+        InputError: there is no such folder; the message includes `where`.
     """
     path = Path(path)
     for folder in (path, *(path.with_name(spelling) for spelling in spellings)):
@@ -107,20 +107,22 @@ def root(path: str | Path, where: str, spellings: Iterable[str] = ()) -> Path:
     raise InputError(f"{path}: the dataset is missing, there is no such folder. {where}")
 
 
-def inside(points: np.ndarray, width: int, height: int, annotation: Path) -> tuple[np.ndarray, int]:
-    """Turn 1-based points of a MATLAB file into 0-based ones and drop those outside the image.
+def keep_inside(points: np.ndarray, width: int, height: int, annotation: Path) -> tuple[np.ndarray, int]:
+    """Convert the 1-based points of a MATLAB file to 0-based ones and drop those outside the image.
 
-    Returns the points and how many are dropped. Outside is, as in DM-Count, x < 0, x > width, y < 0 or y > height in the file's own coordinates. What remains lies
-    in [0, width - 1] x [0, height - 1].
+    As in DM-Count, a point is outside if x < 0, x > width, y < 0 or y > height in the file's own coordinates.
+
+    Returns:
+        The remaining points, in [0, width - 1] x [0, height - 1], and the number of dropped ones.
 
     Raises:
-        InputError: coordinates that are not finite.
+        InputError: a coordinate is not finite.
     """
     if not np.isfinite(points).all():
         raise InputError(f"{annotation}: some coordinates are not finite numbers. Fetch or copy the file again")
     kept = ((points >= 0) & (points <= [width, height])).all(axis=1)
     if not kept.all():
-        logger.info("%s: %d of %d heads lie outside the image: dropped", annotation, (~kept).sum(), len(kept))
+        logger.info("%s: %d of %d heads are outside the image: dropped", annotation, (~kept).sum(), len(kept))
     return np.maximum(points[kept] - 1, 0), int((~kept).sum())
 
 
@@ -128,10 +130,10 @@ def check_counts(samples: Sequence[Sample], expected: Mapping[str, int] | None, 
     """Compare the number of images per split with the number that the dataset is known to have.
 
     Args:
-        expected: such as {"train": 400, "test": 316}; "all" for datasets without a split; None: do not compare.
+        expected: such as {"train": 400, "test": 316}, or {"all": 45} for a dataset without a split; None skips this.
 
     Raises:
-        InputError: a number differs; the message has the split, both numbers and the folder.
+        InputError: a number differs (the message has the split, both numbers and the folder), or there are no images.
     """
     found = Counter(sample.split or UNSPLIT for sample in samples)
     for name, number in (expected or {}).items():

@@ -10,7 +10,7 @@ class Split:
     """The images of one split, in the order of the index.
 
     Args:
-        index: the dataset.
+        index: the prepared dataset.
         name: "train", "val" or "test".
 
     Attributes:
@@ -24,7 +24,7 @@ class Split:
     def __init__(self, index: Index, name: str):
         self.index, self.rows = index, np.asarray(index.split(name))
         if not len(self.rows):
-            raise InputError(f"the dataset has no image in the split {name!r}; see `split` in its configuration")
+            raise InputError(f"the dataset has no image in the split {name!r}; check `split` in its configuration")
         self.frame = index.frame.iloc[self.rows]
         self.sizes = list(zip(self.frame["height"].tolist(), self.frame["width"].tolist(), strict=True))
 
@@ -32,7 +32,7 @@ class Split:
         return len(self.rows)
 
     def image(self, i: int) -> np.ndarray:
-        """Return (H, W, 3) uint8 RGB; the index is a memory map, so the file system keeps it at hand."""
+        """Return (H, W, 3) uint8 RGB, read from a memory map, so that the operating system caches it."""
         return self.index.image(self.rows[i])
 
     def heads(self, i: int) -> np.ndarray:
@@ -40,5 +40,5 @@ class Split:
         return self.index.heads(self.rows[i])
 
     def depth(self, i: int) -> np.ndarray:
-        """Return (H, W) float32 metres, 0 where they are unknown."""
+        """Return (H, W) float32 in metres, 0 = unknown."""
         return self.index.depth(self.rows[i])

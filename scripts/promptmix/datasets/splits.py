@@ -1,8 +1,8 @@
-"""Training, validation and test images, where a dataset's authors leave the choice open.
+"""Divide images into training, validation and test where a dataset's authors do not.
 
-The paper says "seed 42" and the shares. Ours to choose, and so stated: the images are put in natural order of their
-names (IMG_2 before IMG_10), shuffled by `numpy.random.default_rng(seed).permutation`, and dealt out in the order
-validation, test, training. A share of n images is rounded half up; training takes what remains.
+The paper gives "seed 42" and the shares. The rest is our choice: the images are sorted in natural order of their names
+(IMG_2 before IMG_10), shuffled by `numpy.random.default_rng(seed).permutation`, and assigned in the order validation,
+test, training. A share of n images is rounded half up; training takes the rest.
 """
 
 import math
@@ -18,19 +18,18 @@ SPLITS = ("train", "val", "test")
 
 
 def split(samples: Sequence[Sample], shares: Mapping[str, float | int], seed: int = 42) -> list[Sample]:
-    """Return the samples, in their order, with `split` one of "train", "val" and "test".
+    """Return the samples, in the same order, with `split` set to "train", "val" or "test".
 
-    Test images of the authors stay what they are; only those that are "train" or "" are dealt out.
+    The authors' test images stay test images; only images whose split is "train" or "" are assigned.
 
     Args:
         shares: {"val": 0.2} of the training images, or {"train": 30, "val": 6, "test": 9}. Floats below 1 are shares,
-            integers are numbers of images; with "train" they must add up.
-        seed: of the shuffle.
+            integers are numbers of images. If "train" is given, they must add up to 1 or to the number of images.
+        seed: for the shuffle.
 
     Raises:
-        InputError: unknown splits, a "test" share for a dataset that has a test split (or none for one that has not),
-            numbers and shares mixed, numbers that do not add up to the images there are or shares that do not to 1, or
-            no image left for training.
+        InputError: a split is unknown; "test" is given for a dataset with a test split, or missing for one without;
+            numbers and shares are mixed or do not add up; or no image is left for training.
     """
     if unknown := sorted(set(shares) - set(SPLITS)):
         raise InputError(f"split: '{unknown[0]}' is not a split; expected {', '.join(SPLITS)}")
@@ -51,7 +50,7 @@ def split(samples: Sequence[Sample], shares: Mapping[str, float | int], seed: in
 
 
 def numbers(shares: Mapping[str, float | int], images: int) -> dict[str, int]:
-    """Return the number of images of each split, of `images` in all; see `split` for `shares` and errors."""
+    """Return each split's number of images, given `images` in all; see `split` for `shares` and errors."""
     if wrong := [name for name, share in shares.items() if isinstance(share, bool) or share < 0]:
         raise InputError(f"split: {wrong[0]}: {shares[wrong[0]]}; expected a share of 0 to 1 or a number of images")
     found = {

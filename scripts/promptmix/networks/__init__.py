@@ -1,1 +1,1 @@
-"""Networks, a module each, and what loads, saves and counts them."""
+"""Networks, one module each, and the modules that make them, load and save their weights, and count their cost."""

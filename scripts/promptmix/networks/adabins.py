@@ -2,7 +2,8 @@
 
 The PromptMix paper's annotator of rooms: EfficientNet-B5, a decoder, and a small transformer that divides the range of
 depths into bins for each image. 78 257 328 parameters. The keys are those of the published checkpoints
-(github.com/shariqfarooq123/AdaBins), which is under the GPL: written from the facts.
+(github.com/shariqfarooq123/AdaBins). The authors' code is under the GPL; this is written from the facts, without
+copying.
 """
 
 import torch
@@ -17,10 +18,10 @@ NEAREST, FARTHEST = 1e-3, 10.0
 """Range of depths in metres, as for NYU Depth V2."""
 
 QUERIES = 128
-"""Patches that become kernels; one more becomes the bins."""
+"""Number of patches that become kernels; one more patch gives the bins."""
 
 POSITIONS = 500
-"""Patches that have a position learnt."""
+"""Number of patches that have a learnt position."""
 
 
 class AdaBins(nn.Module):
@@ -32,10 +33,10 @@ class AdaBins(nn.Module):
     Args:
         width: share of the published number of channels of encoder, decoder and bin regressor (1 = published).
         encoder_depth: share of the published number of blocks in each of the encoder's stages (1 = published).
-        embedding: features of a pixel and of a patch, a multiple of four.
+        embedding: number of features of a pixel and of a patch, a multiple of four.
         patch: side of a patch in cells of the decoder's map, each two image pixels wide. An image must have 129 to 500
             whole patches, see `forward`.
-        bins: of the depth.
+        bins: number of depth bins.
     """
 
     task = "depth"
@@ -50,7 +51,7 @@ class AdaBins(nn.Module):
             "adaptive_bins_layer.patch_transformer.embedding_convPxP"
         ),
     }
-    """What older checkpoints call some tensors (a pattern for the start of a key), and what they are called now."""
+    """Renamed tensors: a pattern for the start of a key in older checkpoints, and what it is called now."""
 
     def __init__(
         self,
@@ -62,19 +63,19 @@ class AdaBins(nn.Module):
     ):
         super().__init__()
         if embedding < 4 or embedding % 4:
-            raise ValueError(f"embedding is {embedding!r}; four heads share it, so it is a multiple of four")
+            raise ValueError(f"embedding is {embedding!r}; four heads share it, so it must be a multiple of four")
         if patch < 1:
-            raise ValueError(f"patch is {patch!r}; it is a number of cells of the decoder's map, 1 or more")
+            raise ValueError(f"patch is {patch!r}; expected a number of cells of the decoder's map, 1 or more")
         if bins < 1:
             raise ValueError(f"bins is {bins!r}; expected 1 or more")
-        # The authors' encoder is a wrapper, which is in the names of the keys.
+        # The authors' encoder is inside a wrapper, whose name is part of the keys.
         self.encoder = nn.ModuleDict({"original_model": EfficientNet(width, encoder_depth)})
         self.adaptive_bins_layer = AdaptiveBins(embedding, patch, channels(256, width), bins)
         self.decoder = Decoder(self.encoder["original_model"].channels, width, embedding)
         self.conv_out = nn.Sequential(nn.Conv2d(QUERIES, bins, 1), nn.Softmax(dim=1))
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
-        """Return the largest size within the image's whose sides are multiples of 32, the encoder's stride."""
+        """Return the largest size, at most the image's, whose sides are multiples of 32, the encoder's stride."""
         return height - height % 32, width - width % 32
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
@@ -84,7 +85,7 @@ class AdaBins(nn.Module):
             image: ImageNet-normalised RGB, (N, 3, H, W), with sides that are multiples of 32.
 
         Raises:
-            InputError: the image has fewer patches than the bins and the kernels need, or more than have positions.
+            InputError: the image has fewer patches than bins and kernels need, or more than there are positions.
         """
         self.adaptive_bins_layer.check(*image.shape[-2:])
         features = self.decoder(self.encoder["original_model"](image))
@@ -95,9 +96,10 @@ class AdaBins(nn.Module):
         return edges, torch.einsum("nbhw,nb->nhw", probabilities, centres)[:, None]
 
     def depth(self, image: Tensor) -> Tensor:
-        """Return metres in [1e-3, 10], (N, 1, H, W), of images as in `forward`.
+        """Return metres in [1e-3, 10], (N, 1, H, W), for images as in `forward`.
 
-        As in the authors' inference: the mean of the image's result and of the mirrored image's, mirrored back.
+        As in the authors' inference, this is the mean of the results for the image and for the mirrored image, the
+        latter mirrored back.
         """
         straight, mirrored = (self(x)[1].clamp(NEAREST, FARTHEST) for x in (image, image.flip(-1)))
         mean = (straight + mirrored.flip(-1)) / 2
@@ -105,19 +107,19 @@ class AdaBins(nn.Module):
 
 
 class Decoder(nn.Module):
-    """The encoder's five maps to one of `outputs` channels, at stride 2.
+    """Combines the encoder's five maps into one of `outputs` channels, at stride 2.
 
     Args:
         inputs: channels of the encoder's maps, from stride 2 to 32.
-        width: share of the published channels.
-        outputs: channels of the result, as they are.
+        width: share of the published number of channels.
+        outputs: channels of the result; `width` does not scale them.
     """
 
     def __init__(self, inputs: list[int], width: float, outputs: int):
         super().__init__()
         deepest = inputs[-1]
         c1, c2, c3, c4 = (channels(c, width) for c in (1024, 512, 256, 128))
-        self.conv2 = nn.Conv2d(deepest, deepest, 1, padding=1)  # 1x1, and yet padded: the map grows by two
+        self.conv2 = nn.Conv2d(deepest, deepest, 1, padding=1)  # 1x1 but padded: the map grows by two
         self.up1 = UpSampling(deepest + inputs[3], c1)
         self.up2 = UpSampling(c1 + inputs[2], c2)
         self.up3 = UpSampling(c2 + inputs[1], c3)
@@ -134,7 +136,7 @@ class Decoder(nn.Module):
 
 
 class UpSampling(nn.Module):
-    """A map brought to the size of one of the encoder's, joined with it, and two normalised 3x3 convolutions."""
+    """Resizes a map to one of the encoder's, concatenates both, and applies two normalised 3x3 convolutions."""
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
@@ -153,13 +155,13 @@ class UpSampling(nn.Module):
 
 
 class AdaptiveBins(nn.Module):
-    """The authors' mini-ViT: from the decoder's map, how wide each bin is, and what each pixel responds to.
+    """The authors' mini-ViT: computes, from the decoder's map, the bins' widths and each pixel's responses to kernels.
 
     Args:
         embedding: channels of the map, and features of a patch.
         patch: side of a patch.
-        hidden: features in between, for the bin widths.
-        bins: their number.
+        hidden: hidden features of the layers that give the bins' widths.
+        bins: number of bins.
     """
 
     def __init__(self, embedding: int, patch: int, hidden: int, bins: int):
@@ -185,7 +187,7 @@ class AdaptiveBins(nn.Module):
             return
         side = 2 * self.patch
         fitting = [p for p in range(1, min(height, width) // 2 + 1) if QUERIES < patches(p) <= POSITIONS]
-        other = f", or a network of which `patch` is {' or '.join(map(str, fitting))}" if fitting else ""
+        other = f", or a network with `patch` {' or '.join(map(str, fitting))}" if fitting else ""
         raise InputError(
             f"AdaBins divides an image of {width}x{height} pixels into {patches(self.patch)} patches of {side}x{side} "
             f"pixels (patch: {self.patch}), and needs {QUERIES + 1} to {POSITIONS}. Expected an image of about "
@@ -193,7 +195,7 @@ class AdaptiveBins(nn.Module):
         )
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the widths of the bins, (N, bins), of sum 1, and the responses, (N, QUERIES, h, w)."""
+        """Return the widths of the bins, (N, bins), which add up to 1, and the responses, (N, QUERIES, h, w)."""
         tokens = self.patch_transformer(features)
         widths = F.relu(self.regressor(tokens[:, 0])) + 0.1
         kernels = tokens[:, 1 : QUERIES + 1]
@@ -202,7 +204,7 @@ class AdaptiveBins(nn.Module):
 
 
 class PatchTransformer(nn.Module):
-    """A map (N, embedding, h, w) to a token of `embedding` features for each patch, (N, patches, embedding)."""
+    """Turns a map (N, embedding, h, w) into a token of `embedding` features per patch, (N, patches, embedding)."""
 
     def __init__(self, embedding: int, patch: int):
         super().__init__()

@@ -1,6 +1,6 @@
-"""Make networks by name. Each is one file; its class is imported when it is asked for.
+"""Make networks by name. Each network is one file, imported only when the network is used.
 
-A name can be a reference to a class outside this project, such as "my_network.py:MyNetwork": see
+A name can also be a reference to a class outside this project, such as "my_network.py:MyNetwork"; see
 `promptmix.networks.own`.
 """
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 def network_class(name: str) -> type[nn.Module]:
-    """Return the class of the network `name`, or of a reference.
+    """Return the class of the network `name`, or the class that a reference names.
 
     Raises:
-        InputError: a reference to nothing.
+        InputError: the reference names nothing.
         ValueError: no network has this name.
     """
     if is_reference(name):
@@ -44,11 +44,11 @@ def build(name: str, **settings) -> nn.Module:
 
     Args:
         name: a key of `NETWORKS`, or a reference.
-        settings: what the class takes; the published values where not given. Beside a reference also `task`, "counting"
-            or "depth", which the class does not get.
+        settings: arguments of the class; the published values are the defaults. With a reference also `task`,
+            "counting" or "depth", which is not passed to the class.
 
     Raises:
-        InputError: a reference to nothing, or to what is no network for the task.
+        InputError: the reference names nothing, or something that is not a network for the task.
         ValueError: no network has this name, or it does not take one of the settings.
     """
     if is_reference(name):
@@ -62,5 +62,5 @@ def build(name: str, **settings) -> nn.Module:
 
 
 def known_names(name: str, known: Collection[str]) -> str:
-    """Return the end of an error message: the known names, and the one that was perhaps meant."""
+    """Return the end of an error message: the known names, and the one that was probably meant."""
     return f"Known: {', '.join(sorted(known))}.{did_you_mean(name, known)}"

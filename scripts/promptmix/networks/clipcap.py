@@ -1,8 +1,8 @@
 """ClipCap (Mokady, Hertz, Bermano: ClipCap: CLIP Prefix for Image Captioning, 2021).
 
-CLIP's features of an image, mapped to a few GPT-2 embeddings, which GPT-2 then continues to a caption. With GPT-2 small
-the MLP mapper's network has 155 908 608 parameters, the transformer's 166 185 216. The keys are those of the published
-checkpoints (github.com/rmokady/CLIP_prefix_caption, MIT).
+CLIP's features of an image are mapped to a few GPT-2 embeddings, which GPT-2 continues to a caption. With GPT-2 small,
+the network has 155 908 608 parameters with the MLP mapper and 166 185 216 with the transformer mapper. The keys are
+those of the published checkpoints (github.com/rmokady/CLIP_prefix_caption, MIT).
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,30 +15,30 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from promptmix.errors import did_you_mean
 
 HEADS = 8
-"""Heads of the transformer mapper's attention."""
+"""Number of attention heads of the transformer mapper."""
 
 GPT_SETTINGS = (
     *("vocab_size", "n_positions", "n_embd", "n_layer", "n_head", "n_inner", "activation_function"),
     *("layer_norm_epsilon", "resid_pdrop", "embd_pdrop", "attn_pdrop"),
 )
-"""What may differ from GPT-2 small, as transformers' `GPT2Config` names it."""
+"""Settings that may differ from GPT-2 small's, named as in transformers' `GPT2Config`."""
 
 
 class ClipCap(nn.Module):
     """Captions of images, given their CLIP features.
 
-    A new network has the first weights of PyTorch (mapper) and of transformers (GPT-2).
+    A new network has the initial weights of PyTorch (mapper) and of transformers (GPT-2).
 
     Args:
-        prefix_length: embeddings that GPT-2 gets of an image.
-        clip_length: embeddings that the transformer mapper makes of the features; the MLP mapper has none.
-        prefix_size: CLIP's features of an image.
+        prefix_length: number of embeddings that GPT-2 receives for an image.
+        clip_length: number of embeddings that the transformer mapper makes from the features; not for the MLP mapper.
+        prefix_size: number of CLIP's features of an image.
         num_layers: layers of the transformer mapper; the MLP mapper always has two.
         mapping: "mlp" or "transformer".
-        gpt: what differs from GPT-2 small (`GPT_SETTINGS`), or a `GPT2Config`.
+        gpt: settings that differ from GPT-2 small's (`GPT_SETTINGS`), or a `GPT2Config`.
 
     Raises:
-        ValueError: an unknown mapping, or a key of `gpt` that is none of `GPT_SETTINGS`.
+        ValueError: the mapping is unknown, or a key of `gpt` is not one of `GPT_SETTINGS`.
     """
 
     published = (
@@ -47,7 +47,7 @@ class ClipCap(nn.Module):
     )
 
     legacy_keys = (r"gpt\.transformer\.h\.\d+\.attn\.bias", r"gpt\.transformer\.h\.\d+\.attn\.masked_bias")
-    """Constants that the published checkpoints hold besides, as transformers 4.10 saved them; to be dropped."""
+    """Keys of constants that published checkpoints also hold, since transformers 4.10 saved them; to be dropped."""
 
     def __init__(
         self,
@@ -73,25 +73,25 @@ class ClipCap(nn.Module):
         """Return GPT-2's output, whose `logits` are (N, prefix_length + T, vocabulary).
 
         Args:
-            tokens: of the captions, (N, T).
-            prefix: CLIP's features, (N, prefix_size): as they are for the MLP mapper, of length 1 for the published
-                transformer mapper.
-            mask: 1 for what counts and 0 for padding, (N, prefix_length + T).
+            tokens: the captions' tokens, (N, T).
+            prefix: CLIP's features, (N, prefix_size): unchanged for the MLP mapper, scaled to length 1 for the
+                published transformer mapper.
+            mask: 1 for tokens and prefix, 0 for padding, (N, prefix_length + T).
         """
         embeddings = torch.cat([self.clip_project(prefix), self.gpt.transformer.wte(tokens)], 1)
         return self.gpt(inputs_embeds=embeddings, attention_mask=mask)
 
     @torch.no_grad()
     def greedy(self, prefix_embeddings: Tensor, stop_token: int, max_tokens: int = 67) -> list[list[int]]:
-        """Return the caption of each image, taking the likeliest token each time (the authors' `generate2`).
+        """Return each image's caption, choosing the likeliest token at each step (the authors' `generate2`).
 
-        All images advance together, and those that have stopped are padded until the last one stops.
+        All images advance together; finished captions are padded until the last one stops.
 
         Args:
             prefix_embeddings: what `clip_project` returns, (N, prefix_length, embedding).
-            stop_token: ends a caption, and stays in it. If it comes first there is nothing to say: the caption is
-                empty. (The authors' code fails there.)
-            max_tokens: length of a caption that does not stop by itself.
+            stop_token: ends a caption, and is kept in it. If it comes first, the caption is empty. (The authors' code
+                fails there.)
+            max_tokens: length at which a caption without `stop_token` is cut.
 
         Raises:
             ValueError: prefix and caption together exceed GPT-2's positions.
@@ -107,7 +107,7 @@ class ClipCap(nn.Module):
             if not running.any():
                 break
             embeddings, cache = self.gpt.transformer.wte(token)[:, None], output.past_key_values
-        captions = [up_to(stop_token, row) for row in torch.stack(columns, 1).tolist()]
+        captions = [cut_after(stop_token, row) for row in torch.stack(columns, 1).tolist()]
         return [[] if caption == [stop_token] else caption for caption in captions]
 
     @torch.no_grad()
@@ -120,9 +120,9 @@ class ClipCap(nn.Module):
 
         Args:
             prefix_embeddings: what `clip_project` returns, (N, prefix_length, embedding).
-            stop_token: ends a caption, and stays in it, also where it is all there is (as with the authors).
-            max_tokens: length of a caption that does not stop by itself.
-            beams: hypotheses kept, and captions returned, for each image.
+            stop_token: ends a caption, and is kept in it, even if it is the only token (as in the authors' code).
+            max_tokens: length at which a caption without `stop_token` is cut.
+            beams: number of hypotheses kept, and of captions returned, for each image.
 
         Raises:
             ValueError: prefix and caption together exceed GPT-2's positions.
@@ -142,7 +142,7 @@ class ClipCap(nn.Module):
             embeddings = self.gpt.transformer.wte(token).flatten(0, 1)[:, None]
             output = self.gpt(inputs_embeds=embeddings, past_key_values=cache, use_cache=True, logits_to_keep=1)
             gained = output.logits[:, -1].log_softmax(1).unflatten(0, (images, beams))
-            # A stopped hypothesis has one way on, padding, which costs nothing.
+            # A stopped hypothesis has one continuation, padding, which costs nothing.
             gained = gained.masked_fill(stopped[..., None], -torch.inf)
             gained[..., 0] = gained[..., 0].where(~stopped, 0)
             length = length + ~stopped
@@ -156,11 +156,11 @@ class ClipCap(nn.Module):
             cache.reorder_cache((source + beams * torch.arange(images, device=device)[:, None]).flatten())
         order = (total / length).argsort(1, descending=True)
         tokens = tokens.gather(1, order[..., None].expand_as(tokens)).tolist()
-        return [[up_to(stop_token, hypothesis) for hypothesis in hypotheses] for hypotheses in tokens]
+        return [[cut_after(stop_token, hypothesis) for hypothesis in hypotheses] for hypotheses in tokens]
 
     def _check_length(self, prefix_embeddings: Tensor, max_tokens: int) -> None:
         prefix, positions = prefix_embeddings.shape[1], self.gpt.config.n_positions
-        longest = positions - prefix + 1  # the last token needs no position, as nothing follows it
+        longest = positions - prefix + 1  # the last token needs no position, since nothing follows it
         if not 1 <= max_tokens <= longest:
             raise ValueError(
                 f"max_tokens is {max_tokens}; GPT-2's {positions} positions (gpt.n_positions), "
@@ -169,24 +169,25 @@ class ClipCap(nn.Module):
 
 
 def gpt2_config(settings: Mapping) -> GPT2Config:
-    """Return GPT-2 small's configuration with other `settings`; an unknown one is a ValueError."""
+    """Return GPT-2 small's configuration with some `settings` replaced; an unknown one raises a ValueError."""
     for name in settings:
         if name not in GPT_SETTINGS:
             raise ValueError(
-                f"gpt.{name} is not a setting of ClipCap. Known: {', '.join(sorted(GPT_SETTINGS))}.{did_you_mean(name, GPT_SETTINGS)}"
+                f"gpt.{name} is not a setting of ClipCap. Known: {', '.join(sorted(GPT_SETTINGS))}."
+                f"{did_you_mean(name, GPT_SETTINGS)}"
             )
-    # GPT-2's own first and last token stand outside a smaller vocabulary, and ClipCap has no use for them.
+    # GPT-2's own first and last tokens are outside a smaller vocabulary, and ClipCap does not use them.
     return GPT2Config(**settings, bos_token_id=None, eos_token_id=None)
 
 
-def up_to(stop_token: int, tokens: Sequence[int]) -> list[int]:
-    """Return the tokens up to and with the first `stop_token`, or all of them."""
+def cut_after(stop_token: int, tokens: Sequence[int]) -> list[int]:
+    """Return the tokens up to and including the first `stop_token`, or all if it does not occur."""
     tokens = list(tokens)
     return tokens[: tokens.index(stop_token) + 1] if stop_token in tokens else tokens
 
 
 class MLPMapper(nn.Module):
-    """Features (N, prefix_size) to a prefix (N, prefix_length, embedding): two linear layers, tanh between them."""
+    """Maps features (N, prefix_size) to a prefix (N, prefix_length, embedding): two linear layers with tanh between."""
 
     def __init__(self, prefix_size: int, prefix_length: int, dimension: int):
         super().__init__()
@@ -199,10 +200,10 @@ class MLPMapper(nn.Module):
 
 
 class TransformerMapper(nn.Module):
-    """Features (N, prefix_size) to a prefix (N, prefix_length, embedding), by attention.
+    """Maps features (N, prefix_size) to a prefix (N, prefix_length, embedding), by attention.
 
-    The features become `clip_length` embeddings, learnt constants stand behind them, and what a transformer makes of
-    the constants is the prefix.
+    The features become `clip_length` embeddings, followed by learnt constants. The prefix is a transformer's output at
+    the constants' positions.
     """
 
     def __init__(self, prefix_size: int, clip_length: int, prefix_length: int, dimension: int, num_layers: int):
@@ -219,7 +220,7 @@ class TransformerMapper(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Pre-norm layers one after the other, and no normalisation at the end."""
+    """Pre-norm layers in sequence, without a normalisation at the end."""
 
     def __init__(self, dimension: int, num_layers: int):
         super().__init__()
@@ -232,7 +233,7 @@ class Transformer(nn.Module):
 
 
 class TransformerLayer(nn.Module):
-    """Attention and a feed-forward network of twice the width, each added to what it normalises first."""
+    """Attention and a feed-forward network of twice the width, each with a normalised input and a skip connection."""
 
     def __init__(self, dimension: int):
         super().__init__()
@@ -247,12 +248,12 @@ class TransformerLayer(nn.Module):
 
 
 class Attention(nn.Module):
-    """Self-attention of eight heads, without biases in queries, keys and values."""
+    """Self-attention with eight heads, without biases for queries, keys and values."""
 
     def __init__(self, dimension: int):
         super().__init__()
         if dimension % HEADS:
-            raise ValueError(f"gpt.n_embd is {dimension}; the transformer mapper needs a multiple of {HEADS}")
+            raise ValueError(f"gpt.n_embd is {dimension}; expected a multiple of {HEADS} for the transformer mapper")
         self.to_queries = nn.Linear(dimension, dimension, bias=False)
         self.to_keys_values = nn.Linear(dimension, 2 * dimension, bias=False)
         self.project = nn.Linear(dimension, dimension)

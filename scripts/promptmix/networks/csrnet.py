@@ -1,8 +1,8 @@
 """CSRNet (Li, Zhang, Chen: CSRNet, CVPR 2018), one of the PromptMix paper's lightweight crowd counters (Table III).
 
 The first ten convolutions of VGG-16, six dilated ones and a 1x1 convolution: 16 263 489 parameters, 325.34 GMac for a
-1024x768 image. The keys are those of the published checkpoints (github.com/leeyeehoo/CSRNet-pytorch), which has no
-licence: written from the facts.
+1024x768 image. The keys are those of the published checkpoints (github.com/leeyeehoo/CSRNet-pytorch). The authors' code
+has no licence; this is written from the facts, without copying.
 """
 
 from torch import Tensor, nn
@@ -16,8 +16,9 @@ BACKEND = (512, 512, 512, 256, 128, 64)
 class CSRNet(CrowdNetwork):
     """Density map of a crowd at one eighth of the image's size.
 
-    A new network has Kaiming's weights everywhere, and the last layer is small. (The authors take VGG-16's ImageNet
-    weights for the front end and draw the rest with deviation 0.01; without ImageNet's, so small weights do not learn.)
+    A new network has Kaiming's weights everywhere, and a last layer with small ones. (The authors take VGG-16's
+    ImageNet weights for the front end and draw the rest with deviation 0.01; without ImageNet's weights, a network with
+    such small ones does not learn.)
 
     Args:
         width: share of the published number of channels (1 = published).

@@ -1,8 +1,8 @@
 """DDRNet-23-slim (Hong et al.: Deep Dual-resolution Networks, 2021) as a feature extractor: GuideDepth's first half.
 
-Two branches, one that stays at an eighth of the image's size and one that goes down to a sixty-fourth, exchange what
-they find. The keys are those of the published ImageNet checkpoint (github.com/ydhongHIT/DDRNet, MIT). As with the
-authors, ReLUs are modules: only so does ptflops count GuideDepth's 10.59 GMac.
+Two branches, one at an eighth of the image's size and one that goes down to a sixty-fourth, exchange features. The keys
+are those of the published ImageNet checkpoint (github.com/ydhongHIT/DDRNet, MIT). ReLUs are modules, as in the authors'
+code: otherwise ptflops would not count GuideDepth's 10.59 GMac.
 """
 
 import torch
@@ -12,14 +12,14 @@ from torch.nn import functional as F
 from promptmix.networks.layers import channels
 
 PLANES, POOLED, HEAD = 32, 128, 64
-"""Published channels: of the first layers, of each branch of the pyramid pooling, of the features."""
+"""Published numbers of channels: of the first layers, of each branch of the pyramid pooling, and of the head."""
 
 
 class DDRNet(nn.Module):
     """Features of an image at an eighth of its size.
 
     Args:
-        features: channels of the result, as they are.
+        features: channels of the result; `width` does not scale them.
         width: share of the published number of channels (1 = published).
     """
 
@@ -58,15 +58,15 @@ class DDRNet(nn.Module):
         start = self.layer2(self.relu(self.layer1(self.conv1(image))))
         size = start.shape[-2:]
 
-        def enlarged(features: Tensor) -> Tensor:
+        def enlarge(features: Tensor) -> Tensor:
             return F.interpolate(features, size, mode="bilinear")
 
         coarse, fine = self.layer3(self.relu(start)), self.layer3_(self.relu(start))
-        coarse, fine = coarse + self.down3(self.relu(fine)), fine + enlarged(self.compression3(self.relu(coarse)))
+        coarse, fine = coarse + self.down3(self.relu(fine)), fine + enlarge(self.compression3(self.relu(coarse)))
         coarse, fine = self.layer4(self.relu(coarse)), self.layer4_(self.relu(fine))
-        coarse, fine = coarse + self.down4(self.relu(fine)), fine + enlarged(self.compression4(self.relu(coarse)))
+        coarse, fine = coarse + self.down4(self.relu(fine)), fine + enlarge(self.compression4(self.relu(coarse)))
         coarse, fine = self.layer5(self.relu(coarse)), self.layer5_(self.relu(fine))
-        return self.final_layer(enlarged(self.spp(coarse)) + fine)
+        return self.final_layer(enlarge(self.spp(coarse)) + fine)
 
 
 def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> list[nn.Module]:
@@ -77,7 +77,9 @@ def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> list
     ]
 
 
-def activated(inputs: int, outputs: int, kernel: int = 1, normalisation: type = nn.BatchNorm2d) -> list[nn.Module]:
+def preactivated_convolution(
+    inputs: int, outputs: int, kernel: int = 1, normalisation: type = nn.BatchNorm2d
+) -> list[nn.Module]:
     """Return normalisation, ReLU and convolution without bias, in this order."""
     return [
         normalisation(inputs),
@@ -92,12 +94,12 @@ def basic_blocks(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 
 def shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
-    """Return the 1x1 convolution that stands beside a residual block where shapes change, else None."""
+    """Return a 1x1 convolution for a residual block's shortcut if shapes change, else None."""
     return nn.Sequential(*convolution(inputs, outputs, 1, stride)) if stride != 1 or inputs != outputs else None
 
 
 class BasicBlock(nn.Module):
-    """Two normalised 3x3 convolutions beside a shortcut, and ReLU unless it is the last of its layer."""
+    """Two normalised 3x3 convolutions with a shortcut, followed by ReLU unless the block is the last of its layer."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1, last: bool = False):
         super().__init__()
@@ -115,7 +117,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 and 1x1 normalised convolutions, the last to twice the channels, beside a shortcut; no last ReLU."""
+    """1x1, 3x3 and 1x1 normalised convolutions, the last to twice the channels, with a shortcut; no final ReLU."""
 
     def __init__(self, inputs: int, between: int, stride: int = 1):
         super().__init__()
@@ -135,8 +137,8 @@ class Bottleneck(nn.Module):
 class PooledNormalisation(nn.BatchNorm2d):
     """Batch normalisation for maps that may be a single cell.
 
-    A single cell of a single image has no variance, and PyTorch refuses it in training. There the running statistics
-    are used, as in evaluation, and not updated: so a batch of one image can be trained on.
+    A single cell of a single image has no variance, and PyTorch refuses it in training. In this case the running
+    statistics are used, as in evaluation, and not updated, so that training on a batch of one image works.
     """
 
     def forward(self, features: Tensor) -> Tensor:
@@ -148,21 +150,32 @@ class PooledNormalisation(nn.BatchNorm2d):
 
 
 class PyramidPooling(nn.Module):
-    """The authors' DAPPM: means over ever larger surroundings (the zeros of the padding count), from small to all."""
+    """The authors' DAPPM: combines means over larger and larger windows, up to the whole map.
+
+    The zeros of the padding are part of the means.
+    """
 
     def __init__(self, inputs: int, between: int, outputs: int):
         super().__init__()
-        self.scale1 = nn.Sequential(nn.AvgPool2d(5, 2, 2), *activated(inputs, between, 1, PooledNormalisation))
-        self.scale2 = nn.Sequential(nn.AvgPool2d(9, 4, 4), *activated(inputs, between, 1, PooledNormalisation))
-        self.scale3 = nn.Sequential(nn.AvgPool2d(17, 8, 8), *activated(inputs, between, 1, PooledNormalisation))
-        self.scale4 = nn.Sequential(nn.AdaptiveAvgPool2d(1), *activated(inputs, between, 1, PooledNormalisation))
-        self.scale0 = nn.Sequential(*activated(inputs, between))
-        self.process1 = nn.Sequential(*activated(between, between, 3))
-        self.process2 = nn.Sequential(*activated(between, between, 3))
-        self.process3 = nn.Sequential(*activated(between, between, 3))
-        self.process4 = nn.Sequential(*activated(between, between, 3))
-        self.compression = nn.Sequential(*activated(5 * between, outputs))
-        self.shortcut = nn.Sequential(*activated(inputs, outputs))
+        self.scale1 = nn.Sequential(
+            nn.AvgPool2d(5, 2, 2), *preactivated_convolution(inputs, between, 1, PooledNormalisation)
+        )
+        self.scale2 = nn.Sequential(
+            nn.AvgPool2d(9, 4, 4), *preactivated_convolution(inputs, between, 1, PooledNormalisation)
+        )
+        self.scale3 = nn.Sequential(
+            nn.AvgPool2d(17, 8, 8), *preactivated_convolution(inputs, between, 1, PooledNormalisation)
+        )
+        self.scale4 = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), *preactivated_convolution(inputs, between, 1, PooledNormalisation)
+        )
+        self.scale0 = nn.Sequential(*preactivated_convolution(inputs, between))
+        self.process1 = nn.Sequential(*preactivated_convolution(between, between, 3))
+        self.process2 = nn.Sequential(*preactivated_convolution(between, between, 3))
+        self.process3 = nn.Sequential(*preactivated_convolution(between, between, 3))
+        self.process4 = nn.Sequential(*preactivated_convolution(between, between, 3))
+        self.compression = nn.Sequential(*preactivated_convolution(5 * between, outputs))
+        self.shortcut = nn.Sequential(*preactivated_convolution(inputs, outputs))
 
     def forward(self, features: Tensor) -> Tensor:
         found = [self.scale0(features)]

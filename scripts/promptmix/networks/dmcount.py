@@ -1,7 +1,7 @@
 """DM-Count (Wang, Liu, Samaras, Hoai: Distribution Matching for Crowd Counting, NeurIPS 2020).
 
-One of the PromptMix paper's heavyweight annotators: the convolutions of VGG-19, doubled in size, and a small head.
-21 499 457 parameters, 324.45 GMac for a 1024x768 image. The keys are those of the published checkpoints
+One of the PromptMix paper's heavyweight annotators: the convolutions of VGG-19, whose map is doubled in size, and a
+small head. 21 499 457 parameters, 324.45 GMac for a 1024x768 image. The keys are those of the published checkpoints
 (github.com/cvlab-stonybrook/DM-Count, MIT).
 """
 
@@ -15,10 +15,10 @@ REGRESSION = (256, 128)
 
 
 class DMCount(CrowdNetwork):
-    """Density map of a crowd at one eighth of the image's size, and the same as a distribution.
+    """Density map of a crowd at one eighth of the image's size, and the same map as a distribution.
 
-    A new network has Kaiming's weights everywhere; the last layer is small with a bias of 0.1, for the ReLU behind it.
-    (The authors take VGG-19's ImageNet weights for `features`, and PyTorch's for the rest.)
+    A new network has Kaiming's weights everywhere; the last layer has small ones and a bias of 0.1, for the ReLU after
+    it. (The authors take VGG-19's ImageNet weights for `features`, and PyTorch's initial ones for the rest.)
 
     Args:
         width: share of the published number of channels (1 = published).
@@ -39,7 +39,7 @@ class DMCount(CrowdNetwork):
         start_small(self.density_layer[0], bias=0.1)
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
-        """Return (2 * (H // 16), 2 * (W // 16)): four poolings that round down, then a doubling."""
+        """Return (2 * (H // 16), 2 * (W // 16)): four poolings round down, then the size is doubled."""
         return 2 * (height // 16), 2 * (width // 16)
 
     def people(self, output: tuple[Tensor, Tensor]) -> Tensor:
@@ -49,7 +49,7 @@ class DMCount(CrowdNetwork):
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return two maps, each (N, 1, 2 (H // 16), 2 (W // 16)), for ImageNet-normalised RGB, (N, 3, H, W).
 
-        The first is people per output pixel, at least 0, and its sum the count. The second is the first divided by
+        The first is people per output pixel, at least 0, and its sum is the count. The second is the first divided by
         (its sum + 1e-6).
         """
         features = F.interpolate(self.features(image), scale_factor=2, mode="bilinear", align_corners=True)

@@ -1,7 +1,7 @@
 """EfficientNet-B5 (Tan, Le: EfficientNet, ICML 2019) as an encoder: AdaBins' first half.
 
-The variant with TensorFlow's padding, `tf_efficientnet_b5_ap` of github.com/rwightman/gen-efficientnet-pytorch
-(Apache-2.0), without its classifier. Its keys and shapes are those of timm's `tf_efficientnet_b5` too.
+This is the variant with TensorFlow's padding, `tf_efficientnet_b5_ap` of github.com/rwightman/gen-efficientnet-pytorch
+(Apache-2.0), without its classifier. Keys and shapes are also those of timm's `tf_efficientnet_b5`.
 """
 
 from torch import Tensor, nn
@@ -20,13 +20,13 @@ STAGES = (
     (9, 5, 2, 6, 304),
     (3, 3, 1, 6, 512),
 )
-"""Of EfficientNet-B5. The stem has stride 2 and comes first."""
+"""EfficientNet-B5's channels and stages. The stem comes first and has stride 2."""
 
 TAPPED = (0, 1, 2, 4)
-"""Stages whose output is handed out: the last of each size, but for the smallest."""
+"""Indices of the stages whose outputs are returned: the last of each size except the smallest."""
 
 EPSILON = 1e-3
-"""Of the batch normalisations, as in TensorFlow."""
+"""Epsilon of the batch normalisations, as in TensorFlow."""
 
 
 class EfficientNet(nn.Module):
@@ -36,13 +36,13 @@ class EfficientNet(nn.Module):
 
     Args:
         width: share of the published number of channels (1 = published).
-        depth: share of the published number of blocks in each stage (1 = published); one at least.
+        depth: share of the published number of blocks in each stage (1 = published); each has at least one.
     """
 
     def __init__(self, width: float = 1.0, depth: float = 1.0):
         super().__init__()
         if not depth > 0:
-            raise ValueError(f"the encoder's depth is {depth!r}; it is the share of the published blocks, above 0")
+            raise ValueError(f"the encoder's depth is {depth!r}; expected a share of the published blocks, above 0")
         inputs = channels(STEM, width)
         self.conv_stem = SameConvolution(3, inputs, 3, stride=2)
         self.bn1 = nn.BatchNorm2d(inputs, eps=EPSILON)
@@ -56,7 +56,7 @@ class EfficientNet(nn.Module):
             self.blocks.append(stage)
             inputs = outputs
         self.conv_head = nn.Conv2d(inputs, channels(HEAD, width), 1, bias=False)
-        # In every checkpoint, and without influence: the features are taken before it.
+        # In every checkpoint, but without effect: the features are taken before it.
         self.bn2 = nn.BatchNorm2d(channels(HEAD, width), eps=EPSILON)
         self.channels = [channels(STAGES[i][-1], width) for i in TAPPED] + [channels(HEAD, width)]
         for module in self.modules():
@@ -78,9 +78,9 @@ class EfficientNet(nn.Module):
 
 
 class SameConvolution(nn.Conv2d):
-    """A convolution without bias whose output has a side of ceil(input / stride), padded as TensorFlow does.
+    """A convolution without bias whose output's sides are ceil(input / stride), padded as in TensorFlow.
 
-    Where the padding is odd, the larger half is on the right and below. That differs from PyTorch's with strides only.
+    If the padding is odd, the larger half is on the right and below. Only strided convolutions differ from PyTorch's.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1):
@@ -96,7 +96,7 @@ class SameConvolution(nn.Conv2d):
 
 
 class SqueezeExcite(nn.Module):
-    """Each channel times a number in (0, 1) that follows from the means of all channels."""
+    """Multiplies each channel by a number in (0, 1) computed from the means of all channels."""
 
     def __init__(self, inputs: int, between: int):
         super().__init__()
@@ -109,7 +109,7 @@ class SqueezeExcite(nn.Module):
 
 
 class SeparableBlock(nn.Module):
-    """A convolution of each channel for itself, then a 1x1 one; beside a shortcut where no shape changes."""
+    """A depthwise convolution, then a 1x1 one; with a shortcut if the shape does not change."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int = 1):
         super().__init__()
@@ -127,7 +127,7 @@ class SeparableBlock(nn.Module):
 
 
 class InvertedBlock(nn.Module):
-    """A 1x1 convolution to `expansion` times the channels, then as in `SeparableBlock`."""
+    """A 1x1 convolution to `expansion` times the channels, followed by the layers of `SeparableBlock`."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int):
         super().__init__()

@@ -1,8 +1,8 @@
 """GFPGAN v1.3 (Wang et al.: Towards Real-World Blind Face Restoration with Generative Facial Prior, CVPR 2021).
 
-Restores the face in an aligned image of one. A U-Net reads the face, and its code and its features at each scale steer
-a StyleGAN2 generator, which knows what faces look like. 86 444 252 parameters, 2.1 million of them never used. The keys
-are those of the published checkpoint (github.com/TencentARC/GFPGAN, there `GFPGANv1Clean`; Apache 2.0).
+Restores the face in an aligned image of one. A U-Net encodes the face as a style code and features at each scale; these
+steer a StyleGAN2 generator, which knows what faces look like. 86 444 252 parameters, 2.1 million of them never used.
+The keys are those of the published checkpoint (github.com/TencentARC/GFPGAN, there `GFPGANv1Clean`; Apache 2.0).
 """
 
 from collections.abc import Sequence
@@ -17,16 +17,16 @@ from promptmix.networks.stylegan2 import SLOPE, Generator, resize
 
 
 class GFPGAN(nn.Module):
-    """A clear face for a bad image of it.
+    """Makes a clear image of a face from a bad one.
 
-    Faces are aligned: their eyes, nose and mouth lie where those of the training images lie. A new network has
-    Kaiming's weights, and its steering maps leave the generator's features as they are.
+    Faces are aligned: their eyes, nose and mouth are at the same places as in the training images. A new network has
+    Kaiming's weights, and its steering maps leave the generator's features unchanged.
 
     Args:
         out_size: side of a face's image in pixels, in and out: 8, 16, 32 … 1024.
         style: numbers per style code.
         width: share of the published number of channels (1 = published).
-        mlp: layers of StyleGAN2's mapping network, which the checkpoint holds and nothing uses; 0 in a new network.
+        mlp: layers of StyleGAN2's mapping network, which is in the checkpoint and never used; a new network can have 0.
     """
 
     task = "faces"
@@ -36,7 +36,7 @@ class GFPGAN(nn.Module):
         super().__init__()
         sides = [2**level for level in range(2, 11)]
         if out_size not in sides[1:]:
-            raise ValueError(f"out_size is {out_size!r}; it is one of {', '.join(map(str, sides[1:]))} pixels")
+            raise ValueError(f"out_size is {out_size!r}; expected one of {', '.join(map(str, sides[1:]))} pixels")
         self.out_size = out_size
         self.style = style
         sides = sides[: sides.index(out_size) + 1]
@@ -64,7 +64,7 @@ class GFPGAN(nn.Module):
                     nn.init.zeros_(module.bias)
         with torch.no_grad():
             for block in (*self.conv_body_down, *self.conv_body_up):
-                # Two branches of half the variance each, else features grow with each of the blocks.
+                # Each of the two branches has half the variance; otherwise features would grow with every block.
                 block.conv2.weight *= 0.5**0.5
                 block.skip.weight *= 0.5**0.5
         for layer in self.toRGB:
@@ -75,12 +75,12 @@ class GFPGAN(nn.Module):
                 nn.init.constant_(layer[2].bias, bias)
 
     def forward(self, face: Tensor, noise: Sequence[Tensor] | None = None) -> tuple[Tensor, list[Tensor]]:
-        """Return restored faces (N, 3, S, S), not clamped, and the U-Net's own at sides 8, 16 … S, (N, 3, s, s) each.
+        """Return restored faces (N, 3, S, S), not clamped, and the U-Net's guesses at sides 8, 16 … S, (N, 3, s, s).
 
         Args:
             face: RGB in [-1, 1], (N, 3, S, S), where S is `out_size`.
-            noise: what `draw_noise` returns; without, the noise that the weights hold. (The authors' `forward` draws
-                anew unless told not to.)
+            noise: what `draw_noise` returns; the default is the noise stored with the weights. (The authors' `forward`
+                draws new noise by default.)
 
         Raises:
             ValueError: the image has another size.
@@ -110,15 +110,15 @@ class GFPGAN(nn.Module):
 
         Args:
             face: RGB in [-1, 1], (N, 3, S, S).
-            generators: one for each face, see `draw_noise`; without, the noise that the weights hold.
+            generators: one for each face, see `draw_noise`; the default is the noise stored with the weights.
         """
         return self(face, None if generators is None else self.draw_noise(generators))[0].clamp(-1, 1)
 
     def draw_noise(self, generators: Sequence[torch.Generator]) -> list[Tensor]:
-        """Return new noise for some faces, (N, 1, s, s) for each of StyleGAN2's convolutions.
+        """Return new noise for N faces, (N, 1, s, s) for each of StyleGAN2's convolutions.
 
-        A face's noise depends on its generator alone, whatever the batch and the device. Faces may share a generator,
-        and draw from it one after the other.
+        A face's noise depends only on its generator, not on the batch or the device. Faces that share a generator draw
+        from it one after the other.
 
         Args:
             generators: one for each face, on the CPU.
@@ -129,7 +129,7 @@ class GFPGAN(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions beside a 1x1 one; between the two, the size is multiplied with `scale`."""
+    """Two 3x3 convolutions with a 1x1 shortcut; between the two, the size is multiplied by `scale`."""
 
     def __init__(self, inputs: int, outputs: int, scale: float):
         super().__init__()
@@ -144,7 +144,7 @@ class ResidualBlock(nn.Module):
 
 
 def condition(features: int) -> nn.Sequential:
-    """Return the layers that make the steering maps of one level: (N, C, s, s) to the same shape."""
+    """Return the layers that make the steering maps of one level, from (N, C, s, s) to the same shape."""
     return nn.Sequential(
         nn.Conv2d(features, features, 3, padding=1),
         nn.LeakyReLU(SLOPE, inplace=True),

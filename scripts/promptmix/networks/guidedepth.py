@@ -2,7 +2,7 @@
 
 The PromptMix paper's lightweight network for depth: DDRNet-23-slim and three up-sampling blocks that are guided by the
 image itself. 5 824 513 parameters, 10.59 GMac for a 640x480 image. The keys are those of the published checkpoints
-(github.com/mic-rud/GuidedDecoding), which has no licence: written from the facts.
+(github.com/mic-rud/GuidedDecoding). The authors' code has no licence; this is written from the facts, without copying.
 """
 
 import torch
@@ -13,13 +13,11 @@ from promptmix.networks.ddrnet import DDRNet
 from promptmix.networks.layers import Backbone, channels, initialise, start_small
 from promptmix.networks.registry import FARTHEST, NEAREST
 
-"""Range of depths in metres, as for NYU Depth V2."""
-
 
 class GuideDepth(nn.Module):
     """Inverse depth of each pixel, in images of rooms.
 
-    A new network has Kaiming's weights everywhere; the last layer is small with a bias of 3, that is a depth of 3.3 m.
+    A new network has Kaiming's weights everywhere; the last layer has small ones and a bias of 3, a depth of 3.3 m.
     (The authors take ImageNet's weights for the backbone.)
 
     Args:
@@ -29,7 +27,7 @@ class GuideDepth(nn.Module):
     task = "depth"
     stride = 1
     mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-    """The network takes RGB in [0, 1] as it is."""
+    """The network takes RGB in [0, 1] without normalisation."""
     published = (
         "NYU_Full_GuideDepth.pth is on Google Drive, as 1TNTUUve5LHEv6ERN6v9aX2eYw1-a-4bO "
         "(github.com/mic-rud/GuidedDecoding)"
@@ -54,13 +52,13 @@ class GuideDepth(nn.Module):
         start_small(self.up_3.reduce, bias=3.0)
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
-        """Return the largest size within the image's whose sides are multiples of 8, the backbone's stride."""
+        """Return the largest size, at most the image's, whose sides are multiples of 8, the backbone's stride."""
         return height - height % 8, width - width % 8
 
     def forward(self, image: Tensor) -> Tensor:
         """Return 10 / depth in 1/m, (N, 1, H, W), for RGB in [0, 1], (N, 3, H, W), with sides that are multiples of 8.
 
-        Nothing bounds the values: `depth` does.
+        The values are not bounded; `depth` bounds them.
         """
         features = self.feature_extractor(image)
         for block, scale in ((self.up_1, 0.25), (self.up_2, 0.5), (self.up_3, 1)):
@@ -69,15 +67,15 @@ class GuideDepth(nn.Module):
         return features
 
     def depth(self, image: Tensor) -> Tensor:
-        """Return metres in [0.1, 10], (N, 1, H, W), of images as in `forward`.
+        """Return metres in [0.1, 10], (N, 1, H, W), for images as in `forward`.
 
-        As with the authors, values of `forward` below zero, which stand for no depth at all, become 0.1 m.
+        As in the authors' code, values of `forward` below zero, which are not valid depths, become 0.1 m.
         """
         return (10 / self(image)).clamp(NEAREST, FARTHEST)
 
 
 class GuidedUpSampling(nn.Module):
-    """Features, and what convolutions find to add to them, given the image at the same size.
+    """Adds to features what convolutions compute from them and from the image at the same size.
 
     Args:
         inputs: channels of the features, an even number.
@@ -99,7 +97,7 @@ class GuidedUpSampling(nn.Module):
 
 
 def convolutions(inputs: int, between: int, outputs: int) -> nn.Sequential:
-    """Return a 3x3 and a 1x1 convolution, each normalised and with ReLU."""
+    """Return a 3x3 and a 1x1 convolution, each followed by normalisation and ReLU."""
     return nn.Sequential(
         nn.Conv2d(inputs, between, 3, padding=1),
         nn.BatchNorm2d(between),
@@ -111,7 +109,7 @@ def convolutions(inputs: int, between: int, outputs: int) -> nn.Sequential:
 
 
 class SqueezeExcite(nn.Module):
-    """Each channel times a number in (0, 1) that follows from the means of all channels."""
+    """Multiplies each channel by a number in (0, 1) computed from the means of all channels."""
 
     def __init__(self, inputs: int):
         super().__init__()

@@ -1,4 +1,4 @@
-"""What the crowd counting networks have in common: their interface, their width, VGG's layers, the first weights."""
+"""What the networks share: the crowd counters' interface, scaling of widths, VGG's layers, and initial weights."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Backbone:
-    """The classifier whose ImageNet weights a network's first part can start from. All keys are regular expressions.
+    """A classifier whose ImageNet weights can initialise the first part of a network.
 
     Args:
         classifier: its name.
-        published: where its weights are.
-        keys: the network's keys that take a weight, whole.
-        renamed: how keys of the classifier begin, and what stands there in the network.
-        dropped: the classifier's keys that have no place in the network, whole.
+        published: where its weights are published.
+        keys: regular expression that must match a whole key: the network's keys that take a weight of the classifier.
+        renamed: maps a regular expression for the start of a classifier's key to what replaces it in the network's key.
+        dropped: regular expressions that must match a whole key: the classifier's keys that the network does not use.
     """
 
     classifier: str
@@ -28,8 +28,8 @@ class Backbone:
 class CrowdNetwork(nn.Module):
     """A network that maps an image to a density map.
 
-    `forward` returns what the authors' `forward` returns, `people` makes people per output pixel of it, and `density`
-    is both in one. Images are ImageNet-normalised RGB, (N, 3, H, W). The sum over a density map is the count.
+    `forward` returns what the authors' `forward` returns, `people` converts that to people per output pixel, and
+    `density` does both. Images are ImageNet-normalised RGB, (N, 3, H, W). The sum over a density map is the count.
     """
 
     task = "counting"
@@ -45,28 +45,28 @@ class CrowdNetwork(nn.Module):
         return output
 
     def density(self, image: Tensor) -> Tensor:
-        """Return people per output pixel, (N, 1, h, w), of images (N, 3, H, W)."""
+        """Return people per output pixel, (N, 1, h, w), for images (N, 3, H, W)."""
         return self.people(self(image))
 
 
 def channels(published: int, width: float) -> int:
-    """Return the share `width` of a published number of channels, as a multiple of four and at least four."""
+    """Return the share `width` of a published number of channels, rounded to a multiple of four and at least four."""
     if not width > 0:
-        raise ValueError(f"width is {width!r}; it is the share of the published channels, above 0 (1 = published)")
+        raise ValueError(f"width is {width!r}; expected a share of the published channels, above 0 (1 = published)")
     return max(4, 4 * round(published * width / 4))
 
 
 def convolutions(
     inputs: int, plan: Sequence[int | str], width: float, dilation: int = 1, normalised: bool = False
 ) -> nn.Sequential:
-    """Return 3x3 convolutions in the manner of VGG, numbered as torchvision's `features`.
+    """Return 3x3 convolutions as in VGG, numbered as torchvision's `features`.
 
     Args:
-        inputs: channels of the input, as they are.
-        plan: published channels of each convolution, which is followed by ReLU; "pool" is a 2x2 max pooling.
-        width: share of the published channels.
-        dilation: of all convolutions; the padding keeps the size.
-        normalised: batch normalisation between convolution and ReLU.
+        inputs: channels of the input; `width` does not scale them.
+        plan: published number of channels of each convolution, which is followed by ReLU; "pool" is a 2x2 max pooling.
+        width: share of the published number of channels.
+        dilation: dilation of all convolutions; the padding keeps the size.
+        normalised: whether there is a batch normalisation between convolution and ReLU.
     """
     layers: list[nn.Module] = []
     for step in plan:
@@ -83,9 +83,9 @@ def convolutions(
 
 
 def initialise(network: nn.Module) -> None:
-    """Set first weights from which a network trains without any pretrained ones.
+    """Set initial weights from which a network can be trained without pretrained ones.
 
-    Convolutions get Kaiming's normal weights (fan-out, ReLU) and no bias; normalisations keep scale 1 and shift 0.
+    Convolutions get Kaiming's normal weights (fan-out, ReLU) and a bias of 0; normalisations keep scale 1 and shift 0.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
@@ -95,7 +95,7 @@ def initialise(network: nn.Module) -> None:
 
 
 def start_small(output: nn.Conv2d, bias: float = 0.0) -> None:
-    """Set the first weights of a layer that gives results: deviation 0.01, and the bias.
+    """Set the initial weights of an output layer: deviation 0.01, and the given bias.
 
     Before a final ReLU the bias must be positive: a map that starts below zero everywhere has no gradient and stays
     empty.

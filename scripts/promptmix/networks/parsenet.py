@@ -1,7 +1,8 @@
 """ParseNet, which finds the parts of an aligned face (facexlib, github.com/xinntao/facexlib, MIT).
 
-GFPGAN's pipeline pastes a restored face back where this network sees one. An encoder, residual blocks at a sixteenth of
-the size, a decoder, and no skip connections: 21 303 254 parameters. The keys are those of the published checkpoint.
+GFPGAN's pipeline pastes a restored face back only where this network finds parts of a face. It has an encoder, residual
+blocks at a sixteenth of the size, a decoder, and no skip connections: 21 303 254 parameters. The keys are those of the
+published checkpoint.
 """
 
 import math
@@ -16,23 +17,23 @@ CLASSES = (
     *("left ear", "right ear", "mouth", "upper lip", "lower lip", "hair", "hat", "earring", "necklace", "neck"),
     "clothes",
 )
-"""The parts by number, as in CelebAMask-HQ."""
+"""The parts; a part's number is its position here, as in CelebAMask-HQ."""
 
 FACE = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15)
 """Numbers of the parts that are pasted back: all but background, hat, necklace, neck and clothes."""
 
 
 class ParseNet(nn.Module):
-    """The part of a face that each pixel belongs to.
+    """Finds the part of a face that each pixel belongs to.
 
-    A new network has Kaiming's weights everywhere, and the last layers are small.
+    A new network has Kaiming's weights everywhere, and last layers with small ones.
 
     Args:
         in_size: side of a face's image in pixels.
         classes: number of parts.
         width: share of the published number of channels (1 = published).
         depth: residual blocks between encoder and decoder.
-        smallest: side that the encoder reduces the image to; `in_size` is this times a power of two.
+        smallest: side to which the encoder reduces the image; `in_size` must be this times a power of two.
     """
 
     task = "faces"
@@ -45,7 +46,7 @@ class ParseNet(nn.Module):
         steps = round(math.log2(in_size / smallest)) if in_size >= smallest >= 2 else 0
         if in_size != smallest * 2**steps or smallest < 2:
             raise ValueError(
-                f"in_size is {in_size!r}; it is smallest, {smallest!r}, times 1, 2, 4 …, and smallest is 2 or more"
+                f"in_size is {in_size!r}; expected smallest, {smallest!r}, times 1, 2, 4 …, with smallest 2 or more"
             )
         self.in_size = in_size
         widths = [channels(min(64 * 2**step, 256), width) for step in range(steps + 1)]
@@ -58,7 +59,7 @@ class ParseNet(nn.Module):
         self.out_mask_conv = Convolution(widths[0], classes)
         initialise(self)
         for block in (*down, *up):
-            # No ReLU follows a shortcut: Kaiming's weights for one would double the features' variance each time.
+            # No ReLU follows a shortcut, and Kaiming's weights for a ReLU would double the variance in each block.
             nn.init.kaiming_normal_(block.shortcut_func.conv2d.weight, nonlinearity="linear")
         start_small(self.out_img_conv.conv2d)
         start_small(self.out_mask_conv.conv2d)
@@ -66,10 +67,10 @@ class ParseNet(nn.Module):
     def forward(self, face: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits of the parts, (N, classes, S, S), and an image, (N, 3, S, S).
 
-        The published checkpoint was also trained to return the face; the pipeline has no use for that.
+        The published checkpoint was also trained to return the face as an image, which the pipeline does not use.
 
         Args:
-            face: RGB in [-1, 1], (N, 3, S, S), where S is `in_size`; the face aligned as for GFPGAN.
+            face: RGB in [-1, 1], (N, 3, S, S), where S is `in_size`, aligned as for GFPGAN.
 
         Raises:
             ValueError: the image has another size.
@@ -87,13 +88,13 @@ class ParseNet(nn.Module):
 
 
 class Convolution(nn.Module):
-    """A 3x3 convolution of the image mirrored at its edges, after doubling or while halving the size if said so.
+    """A 3x3 convolution with mirrored edges that can also change the size.
 
     Args:
-        inputs, outputs: channels.
-        scale: "same", "up" or "down".
-        normalised: batch normalisation in place of a bias.
-        relu: a leaky ReLU behind.
+        inputs, outputs: numbers of channels.
+        scale: "same", "up" (doubles the size before the convolution) or "down" (halves it by a stride of 2).
+        normalised: whether a batch normalisation replaces the bias.
+        relu: whether a leaky ReLU follows.
     """
 
     def __init__(self, inputs: int, outputs: int, scale: str = "same", normalised: bool = False, relu: bool = False):
@@ -109,7 +110,7 @@ class Convolution(nn.Module):
 
 
 class Normalisation(nn.Module):
-    """Batch normalisation, one level further down, as the checkpoint's keys want it."""
+    """Batch normalisation inside one more module, as the checkpoint's keys require."""
 
     def __init__(self, features: int):
         super().__init__()
@@ -120,7 +121,7 @@ class Normalisation(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two normalised convolutions beside a shortcut, which is a convolution where shapes change."""
+    """Two normalised convolutions with a shortcut, which is a convolution if shapes change."""
 
     def __init__(self, inputs: int, outputs: int, scale: str = "same"):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The networks by name: what is known of them without importing torch. `promptmix.networks.build` makes them."""
+"""The networks by name: what can be known without importing torch. `promptmix.networks.build` makes them."""
 
 from promptmix.errors import did_you_mean
 from promptmix.extensions import is_reference
@@ -15,7 +15,7 @@ NETWORKS = {
     "parsenet": "ParseNet",
     "retinaface": "RetinaFace",
 }
-"""Class of each network, in the file of the network's name."""
+"""Class of each network, in the module of the network's name."""
 
 TASKS = {
     "csrnet": "counting",
@@ -25,18 +25,20 @@ TASKS = {
     "adabins": "depth",
     "guidedepth": "depth",
 }
-"""What each network gives for an image: its class's `task`. The others do not regress a map."""
+"""Task of each network that regresses a map, the same as its class's `task`. The others do not regress one."""
 
 STRIDES = {"counting": 8, "depth": 1}
-"""Image pixels per cell of an annotation, along a side: that of every lightweight network of a task."""
-
+"""Image pixels per cell of an annotation, along a side. All lightweight networks of a task have this stride."""
 
 NEAREST, FARTHEST = 0.1, 10.0
-"""Range of depths in metres that lightweight networks tell apart."""
+"""Range of depths in metres that lightweight networks predict.
+
+The same as in `promptmix.datasets.readers.depth_maps`, which may not import this package.
+"""
 
 
 def map_shape(height: int, width: int, stride: int) -> tuple[int, int]:
-    """Return the rows and columns of cells that cover an image: both are rounded up."""
+    """Return how many rows and columns of cells cover an image; both are rounded up."""
     return -(-height // stride), -(-width // stride)
 
 
@@ -48,11 +50,12 @@ def task_of(name: str) -> str:
     """
     if name not in TASKS:
         raise ValueError(
-            f"{name!r} is not a network for counting or depth. Known: {', '.join(sorted(TASKS))}.{did_you_mean(name, TASKS)}"
+            f"{name!r} is not a network for counting or depth. Known: {', '.join(sorted(TASKS))}."
+            f"{did_you_mean(name, TASKS)}"
         )
     return TASKS[name]
 
 
 def module_of(name: str) -> str:
-    """Return what `promptmix.running.fingerprint` calls the code of the network `name`: a module, or the reference itself."""
+    """Return the name of a network's code for `promptmix.running.fingerprint`: a module, or the reference itself."""
     return name if is_reference(name) else f"promptmix.networks.{name}"

@@ -1,8 +1,8 @@
 """ResCSRNet, the ultra-lightweight crowd counter of the PromptMix paper (section IV-A1, Table III).
 
 CSRNet with the first nine convolutions of ResNet-18 (He et al., CVPR 2016) as its front end and 128 channels in each
-dilated layer: 1 568 705 parameters, 26.54 GMac for a 1024x768 image. No official checkpoint; the key names are
-CSRNet's, and within a residual block torchvision's.
+dilated layer: 1 568 705 parameters, 26.54 GMac for a 1024x768 image. There is no official checkpoint; keys are named as
+in CSRNet, and within a residual block as in torchvision.
 """
 
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ BACKEND = (128, 128, 128, 128, 128, 128)
 class ResCSRNet(CrowdNetwork):
     """Density map of a crowd at one eighth of the image's size.
 
-    A new network has Kaiming's weights everywhere, and the last layer is small.
+    A new network has Kaiming's weights everywhere, and a last layer with small ones.
 
     Args:
         width: share of the published number of channels (1 = published).
@@ -52,7 +52,7 @@ class ResCSRNet(CrowdNetwork):
         start_small(self.output_layer)
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
-        """Return (ceil(H / 8), ceil(W / 8)): strided convolutions round up, where CSRNet's poolings round down."""
+        """Return (ceil(H / 8), ceil(W / 8)): strided convolutions round up, while CSRNet's poolings round down."""
         return -(-height // 8), -(-width // 8)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ class ResCSRNet(CrowdNetwork):
 
 
 class ResidualBlock(nn.Module):
-    """ResNet-18's block: two normalised 3x3 convolutions beside a shortcut, which is a 1x1 one where shapes change."""
+    """ResNet-18's block: two normalised 3x3 convolutions with a shortcut, which is a 1x1 one if shapes change."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1):
         super().__init__()

@@ -1,8 +1,8 @@
 """RetinaFace (Deng et al.: RetinaFace: Single-Shot Multi-Level Face Localisation in the Wild, CVPR 2020).
 
-Finds the faces for GFPGAN, and five landmarks in each: ResNet-50, a feature pyramid at strides 8, 16 and 32, context
-modules, and at each cell the corrections to a few square anchors. 27 293 600 parameters. The keys are those of the
-checkpoint that GFPGAN's authors use (github.com/xinntao/facexlib, MIT).
+Finds faces for GFPGAN, and five landmarks in each. It consists of ResNet-50, a feature pyramid at strides 8, 16 and 32,
+and context modules, and predicts at each cell the corrections to a few square anchors. 27 293 600 parameters. The keys
+are those of the checkpoint that GFPGAN's authors use (github.com/xinntao/facexlib, MIT).
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from promptmix.networks.layers import channels, initialise, start_small
 
 MEAN = (104, 117, 123)
-"""What is subtracted from blue, green and red, of 0 to 255."""
+"""Means subtracted from blue, green and red in [0, 255]."""
 
 STRIDES = (8, 16, 32)
 """Image pixels per cell of each level of the pyramid, along a side."""
@@ -23,21 +23,21 @@ SIZES = ((16, 32), (64, 128), (256, 512))
 """Sides in pixels of the anchors at each level."""
 
 VARIANCES = (0.1, 0.2)
-"""What the regressions of positions and of the logarithms of sizes are multiplied with."""
+"""Factors by which the regressions of positions and of the logarithms of sizes are multiplied."""
 
 LANDMARKS = ("left eye", "right eye", "nose", "left mouth corner", "right mouth corner")
-"""The points of a face, in order; left and right as one sees the image."""
+"""The points of a face, in order; left and right as seen in the image."""
 
 
 class RetinaFace(nn.Module):
-    """Corrections to anchors, which of them are faces, and where the landmarks lie, for images of any size.
+    """Predicts which anchors are faces, corrections to them, and positions of landmarks, for images of any size.
 
-    A new network has Kaiming's weights everywhere, and the last layers are small.
+    A new network has Kaiming's weights everywhere, and last layers with small ones.
 
     Args:
         width: share of the ResNet's published number of channels (1 = published).
         features: channels of the pyramid and the context modules, a multiple of 4.
-        blocks: residual blocks in each of the ResNet's four stages.
+        blocks: number of residual blocks in each of the ResNet's four stages.
         sizes: sides in pixels of the square anchors at strides 8, 16 and 32.
     """
 
@@ -53,12 +53,14 @@ class RetinaFace(nn.Module):
     ):
         super().__init__()
         if features < 4 or features % 4:
-            raise ValueError(f"features is {features!r}; it is a number of channels, a multiple of 4 (published: 256)")
+            raise ValueError(
+                f"features is {features!r}; expected a number of channels, a multiple of 4 (published: 256)"
+            )
         if len(blocks) != 4 or min(blocks) < 1:
-            raise ValueError(f"blocks is {blocks!r}; it is four numbers from 1 on (published: 3, 4, 6, 3)")
+            raise ValueError(f"blocks is {blocks!r}; expected four numbers, each 1 or more (published: 3, 4, 6, 3)")
         if len(sizes) != len(STRIDES) or not all(sizes):
             raise ValueError(
-                f"sizes is {sizes!r}; it is one list of anchor sides in pixels for each stride of {STRIDES}"
+                f"sizes is {sizes!r}; expected one list of anchor sides in pixels for each stride of {STRIDES}"
             )
         self.sizes = [list(level) for level in sizes]
         self.body = ResNet(width, blocks)
@@ -79,13 +81,13 @@ class RetinaFace(nn.Module):
         There are A anchors, in the order of `anchors`. Of the two probabilities, the second is that of a face.
 
         Args:
-            image: blue, green and red of 0 to 255 minus `MEAN`, (N, 3, H, W), as `normalise` makes it.
+            image: blue, green and red in [0, 255] minus `MEAN`, (N, 3, H, W), as `normalise` returns it.
         """
         boxes, logits, landmarks = self.raw(image)
         return boxes, logits.softmax(-1), landmarks
 
     def raw(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return what `forward` returns, but with logits in place of probabilities, as a training loss wants them."""
+        """Return what `forward` returns, but with logits instead of probabilities, for a training loss."""
         levels = self.fpn(self.body(image))
         levels = [context(level) for context, level in zip((self.ssh1, self.ssh2, self.ssh3), levels, strict=True)]
         boxes, logits, landmarks = (
@@ -100,7 +102,7 @@ class RetinaFace(nn.Module):
 
 
 def normalise(rgb: Tensor) -> Tensor:
-    """Return what the network takes, given RGB of 0 to 255, (N, 3, H, W), of integers or not."""
+    """Return the network's input, given RGB in [0, 255], (N, 3, H, W), as integers or floats."""
     bgr = rgb.flip(1)
     bgr = bgr if bgr.is_floating_point() else bgr.float()
     return bgr - bgr.new_tensor(MEAN)[:, None, None]
@@ -122,12 +124,12 @@ def anchors(height: int, width: int, sizes: Sequence[Sequence[float]] = SIZES) -
 
 
 def decode(boxes: Tensor, landmarks: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
-    """Return where the faces lie, given the network's regressions.
+    """Return the positions of faces, given the network's regressions.
 
     Args:
         boxes: regressions, (..., A, 4).
         landmarks: regressions, (..., A, 10).
-        anchors: (A, 4), see `anchors`; positions and sizes are returned in their unit.
+        anchors: (A, 4), see `anchors`; positions and sizes are returned in the same unit.
 
     Returns:
         boxes (..., A, 4): left, top, right and bottom; and points (..., A, 5, 2): x and y of `LANDMARKS`.
@@ -140,10 +142,10 @@ def decode(boxes: Tensor, landmarks: Tensor, anchors: Tensor) -> tuple[Tensor, T
 
 
 def encode(boxes: Tensor, points: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the regressions that `decode` turns into the given faces: what the network should say of each anchor.
+    """Return the regressions that `decode` turns into the given faces: the network's targets for each anchor.
 
     Args:
-        boxes: left, top, right and bottom of the face that each anchor stands for, (..., A, 4); none is empty.
+        boxes: left, top, right and bottom of the face assigned to each anchor, (..., A, 4); none is empty.
         points: x and y of its `LANDMARKS`, (..., A, 5, 2).
         anchors: (A, 4), see `anchors`.
 
@@ -159,7 +161,7 @@ def encode(boxes: Tensor, points: Tensor, anchors: Tensor) -> tuple[Tensor, Tens
 
 
 class ResNet(nn.Module):
-    """ResNet-50's convolutions: an image to the features of the last three stages, at strides 8, 16 and 32."""
+    """ResNet-50's convolutions: returns an image's features of the last three stages, at strides 8, 16 and 32."""
 
     def __init__(self, width: float, blocks: Sequence[int]):
         super().__init__()
@@ -185,13 +187,13 @@ class ResNet(nn.Module):
 
 
 def stage(inputs: int, planes: int, blocks: int, stride: int) -> nn.Sequential:
-    """Return one stage of the ResNet; its first block has the stride."""
+    """Return one stage of the ResNet; the first block applies the stride."""
     first = Bottleneck(inputs, planes, stride)
     return nn.Sequential(first, *(Bottleneck(Bottleneck.expansion * planes, planes) for _ in range(blocks - 1)))
 
 
 class Bottleneck(nn.Module):
-    """ResNet-50's block: 1x1, 3x3 and 1x1 convolutions beside a shortcut, which is a 1x1 one where shapes change."""
+    """ResNet-50's block: 1x1, 3x3 and 1x1 convolutions with a shortcut, which is a 1x1 one if shapes change."""
 
     expansion = 4
 
@@ -219,7 +221,7 @@ class Bottleneck(nn.Module):
 
 
 class Pyramid(nn.Module):
-    """Three levels of features, each joined with the next deeper one (Lin et al., CVPR 2017)."""
+    """Three levels of features, each combined with the next deeper one (Lin et al., CVPR 2017)."""
 
     def __init__(self, inputs: Sequence[int], outputs: int):
         super().__init__()
@@ -238,7 +240,7 @@ class Pyramid(nn.Module):
 
 
 class Context(nn.Module):
-    """Views of 3x3, 5x5 and 7x7 cells side by side, of 3x3 convolutions in a row (SSH; Najibi et al., ICCV 2017)."""
+    """Views of 3x3, 5x5 and 7x7 cells by successive 3x3 convolutions, concatenated (SSH; Najibi et al., ICCV 2017)."""
 
     def __init__(self, features: int):
         super().__init__()
@@ -256,7 +258,7 @@ class Context(nn.Module):
 
 
 class Head(nn.Module):
-    """One level's results: (N, C, h, w) to (N, h w anchors, outputs)."""
+    """Computes one level's results: from (N, C, h, w) to (N, h * w * anchors, outputs)."""
 
     def __init__(self, features: int, anchors: int, outputs: int):
         super().__init__()
@@ -268,11 +270,11 @@ class Head(nn.Module):
 
 
 def convolution(inputs: int, outputs: int, kernel: int, slope: float | None = None) -> nn.Sequential:
-    """Return a normalised convolution that keeps the size, with ReLU of the given slope unless that is None."""
+    """Return a normalised convolution that keeps the size, followed by a ReLU of the given slope if there is one."""
     layers = [nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False), nn.BatchNorm2d(outputs)]
     return nn.Sequential(*layers, *([] if slope is None else [nn.LeakyReLU(slope, inplace=True)]))
 
 
 def leak(features: int) -> float:
-    """Return the slope of ReLU below zero: the authors let it leak where channels are few."""
+    """Return the slope of the ReLU below zero: the authors use a leaky one if there are few channels."""
     return 0.1 if features <= 64 else 0.0

@@ -1,7 +1,7 @@
 """SASNet (Song et al.: To Choose or to Fuse? Scale Selection for Crowd Counting, AAAI 2021).
 
-One of the PromptMix paper's crowd counters (Table III): VGG-16 with batch normalisation, a decoder of five levels, and
-for each block of the image a choice of level. 38 898 698 parameters, 698.72 GMac for a 1024x768 image. The keys are
+One of the PromptMix paper's crowd counters (Table III): VGG-16 with batch normalisation and a decoder of five levels,
+weighted separately for each block of the image. 38 898 698 parameters, 698.72 GMac for a 1024x768 image. The keys are
 those of the published checkpoints (github.com/TencentYoutuResearch/CrowdCounting-SASNet).
 """
 
@@ -12,19 +12,19 @@ from torch.nn import functional as F
 from promptmix.networks.layers import CrowdNetwork, channels, convolutions, initialise, start_small
 
 LOG_PARA = 1000
-"""The authors train on densities times this number (their `log_para`)."""
+"""The authors train on densities multiplied by this number (their `log_para`)."""
 
 
 class SASNet(CrowdNetwork):
-    """Density map of a crowd at the image's size, for images of any size from 32x32 on.
+    """Density map of a crowd at the image's size, for images of at least 32x32 pixels.
 
-    A new network has Kaiming's weights everywhere; the last layers are small, those of the density heads with a bias of
-    0.1, for the ReLU behind them. (The authors' training code is not published.)
+    A new network has Kaiming's weights everywhere; the last layers have small ones, and those of the density heads a
+    bias of 0.1, for the ReLU after them. (The authors' training code is not published.)
 
     Args:
         width: share of the published number of channels (1 = published).
-        block_size: side of the blocks that choose a level, in image pixels. Where it does not divide an image's side,
-            there are as many blocks as fit, a little larger.
+        block_size: side in image pixels of the blocks for which levels are weighted. If it does not divide an image's
+            side, there are as many blocks as fit, each a little larger.
     """
 
     stride = 1
@@ -36,7 +36,7 @@ class SASNet(CrowdNetwork):
     def __init__(self, width: float = 1.0, block_size: int = 32):
         super().__init__()
         if block_size < 1:
-            raise ValueError(f"block_size is {block_size!r}; it is a number of pixels")
+            raise ValueError(f"block_size is {block_size!r}; expected a number of pixels, 1 or more")
         self.block_size = block_size
         c1, c2, c3, c4, c5 = (channels(c, width) for c in (64, 128, 256, 512, 512))
         self.features1 = convolutions(3, (64, 64), width, normalised=True)
@@ -75,7 +75,7 @@ class SASNet(CrowdNetwork):
 
     @property
     def confidence_heads(self) -> list[nn.Module]:
-        """The heads that choose a level, from the finest level to the deepest."""
+        """The heads that rate the levels, from the finest level to the deepest."""
         return [
             self.confidence_head1,
             self.confidence_head2,
@@ -103,7 +103,7 @@ class SASNet(CrowdNetwork):
         size = tuple(image.shape[-2:])
         smallest = max(self.block_size, 16)
         if min(size) < smallest:
-            raise ValueError(f"SASNet takes images from {smallest}x{smallest} on, not {size[1]}x{size[0]}")
+            raise ValueError(f"SASNet takes images of at least {smallest}x{smallest} pixels, not {size[1]}x{size[0]}")
         levels = self.decode(self.encode(image))
         densities = [head(level) for head, level in zip(self.density_heads, levels, strict=True)]
         blocks = (size[0] // self.block_size, size[1] // self.block_size)
@@ -124,7 +124,7 @@ class SASNet(CrowdNetwork):
         return stages
 
     def decode(self, stages: list[Tensor]) -> list[Tensor]:
-        """Return the five levels, from stride 1 to 16: each joins its stage with the next deeper level."""
+        """Return the five levels, from stride 1 to 16: each combines its stage with the next deeper level."""
         levels = [self.de_pred5(stages[4])]
         for stage, layers in (
             (stages[3], self.de_pred4),
@@ -143,17 +143,17 @@ def decoder(inputs: int, between: int, outputs: int) -> nn.Sequential:
 
 
 def density_head(inputs: int) -> nn.Sequential:
-    """Return the layers that count at one level: (N, C, h, w) to (N, 1, h, w), at least 0."""
+    """Return the layers that count at one level, from (N, C, h, w) to (N, 1, h, w), at least 0."""
     return nn.Sequential(Branches(inputs), Convolution(4 * inputs, 1, 1))
 
 
 def confidence_head(inputs: int) -> nn.Sequential:
-    """Return the layers that rate one level for each block: (N, C, h, w) to (N, 1, h, w), of any value."""
+    """Return the layers that rate one level for each block, from (N, C, h, w) to (N, 1, h, w), of any value."""
     return nn.Sequential(Convolution(inputs, inputs // 2, 1), Convolution(inputs // 2, 1, 1, relu=False))
 
 
 class Convolution(nn.Module):
-    """A convolution that keeps the size, with ReLU unless said otherwise."""
+    """A convolution that keeps the size, followed by ReLU by default."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, relu: bool = True):
         super().__init__()
@@ -165,7 +165,7 @@ class Convolution(nn.Module):
 
 
 class Branches(nn.Module):
-    """Four views of the same features side by side: 1x1, 3x3 and 5x5 convolutions, and the features themselves."""
+    """Concatenates four views of features: 1x1, 3x3 and 5x5 convolutions, and the features themselves."""
 
     def __init__(self, inputs: int):
         super().__init__()
@@ -189,7 +189,7 @@ class Branches(nn.Module):
 class NormalisedConvolution(nn.Module):
     """A convolution that keeps the size, batch normalisation and ReLU.
 
-    The ReLU is a function and no module: only so does ptflops count the paper's 698.72 GMac (Table III).
+    The ReLU is a function and not a module; otherwise ptflops would not count the paper's 698.72 GMac (Table III).
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int):

@@ -1,7 +1,7 @@
 """StyleGAN2's generator (Karras et al.: Analyzing and Improving the Image Quality of StyleGAN, CVPR 2020), for GFPGAN.
 
-In the form that GFPGAN's authors trained ("clean", without custom CUDA kernels): up-sampling is bilinear, and half of
-the features at each scale are steered by maps from outside. A part of GFPGAN, and no network by itself here.
+This is the form that GFPGAN's authors trained ("clean", without custom CUDA kernels): up-sampling is bilinear, and half
+of the features at each scale are steered by maps from outside. It is a part of GFPGAN and not a network by itself here.
 """
 
 import math
@@ -16,23 +16,23 @@ SLOPE = 0.2
 """Slope below zero of all ReLUs."""
 
 GAIN = math.sqrt(2)
-"""What a styled convolution's result is multiplied with, to keep the deviation behind its ReLU."""
+"""Factor for a styled convolution's result that keeps the deviation after its ReLU."""
 
 
 class Generator(nn.Module):
-    """Style codes and steering maps to an image.
+    """Turns style codes and steering maps into an image.
 
     A new generator has normal weights of variance 1 / fan-in, no noise, and styles around 1.
 
     Args:
-        widths: channels at sides 4, 8, 16 … of which the last is the image's; even numbers.
+        widths: numbers of channels at sides 4, 8, 16 … up to the image's; all even.
         style: numbers per style code.
-        mlp: layers of the mapping from random vectors to style codes, which checkpoints hold and nothing here uses.
+        mlp: layers of the mapping from random vectors to style codes, which is in checkpoints and not used here.
     """
 
     def __init__(self, widths: Sequence[int], style: int, mlp: int):
         super().__init__()
-        # The identity stands where the authors normalise the vector, for the numbers in the keys.
+        # An identity replaces the authors' normalisation of the vector, so that the numbers in the keys agree.
         mapping = [nn.Sequential(nn.Linear(style, style), nn.LeakyReLU(SLOPE)) for _ in range(mlp)]
         self.style_mlp = nn.Sequential(nn.Identity(), *(layer for pair in mapping for layer in pair))
         self.constant_input = Constant(widths[0], 4)
@@ -52,11 +52,11 @@ class Generator(nn.Module):
 
     @property
     def codes(self) -> int:
-        """Number of style codes that an image takes."""
+        """Number of style codes that an image needs."""
         return 2 * len(self.to_rgbs) + 2
 
     def stored_noise(self) -> list[Tensor]:
-        """Return the noise that the weights hold, one map (1, 1, s, s) for each styled convolution."""
+        """Return the noise stored with the weights, one map (1, 1, s, s) for each styled convolution."""
         return [getattr(self.noises, f"noise{i}") for i in range(len(self.sides))]
 
     def forward(self, styles: Tensor, scales: Sequence[Tensor], shifts: Sequence[Tensor], noise: Sequence[Tensor]):
@@ -64,8 +64,8 @@ class Generator(nn.Module):
 
         Args:
             styles: style codes, (N, codes, style).
-            scales: what half of the features are multiplied with at sides 8, 16 … S, (N, C/2, s, s).
-            shifts: what is then added to them, likewise.
+            scales: factors for half of the features at sides 8, 16 … S, (N, C/2, s, s) each.
+            shifts: what is then added to these features, of the same shapes.
             noise: one map for each styled convolution, (1 or N, 1, s, s).
         """
         styles = styles.unbind(1)
@@ -83,7 +83,7 @@ class Generator(nn.Module):
 
 
 class Constant(nn.Module):
-    """What every image starts from."""
+    """The learnt features that every image starts from."""
 
     def __init__(self, features: int, side: int):
         super().__init__()
@@ -120,10 +120,10 @@ class ToRGB(nn.Module):
 
 
 class ModulatedConvolution(nn.Module):
-    """A convolution whose input channels a style code scales, and whose weights are then scaled to length 1.
+    """A convolution whose input channels are scaled by a style code, and whose weights are then scaled to length 1.
 
-    The published code scales the weights, for each image its own. Here the features before and behind the convolution
-    are scaled instead, which is the same and lets a batch share one convolution.
+    The published code scales the weights, separately for each image. Here the features before and after the convolution
+    are scaled instead, which is equivalent and lets a batch share one convolution.
     """
 
     def __init__(
@@ -151,5 +151,5 @@ class ModulatedConvolution(nn.Module):
 
 
 def resize(features: Tensor, scale: float) -> Tensor:
-    """Return features, or an image, of `scale` times the size, bilinearly."""
+    """Return features, or an image, resized bilinearly by the factor `scale`."""
     return F.interpolate(features, scale_factor=scale, mode="bilinear", align_corners=False)

@@ -116,7 +116,7 @@ class Function(nn.Module):
     def _maps(self, image: Tensor) -> Tensor:
         """Return the function's maps, (N, 1, h, w) float32 on the images' device, all numbers finite."""
         images = image.round().to(torch.uint8).contiguous()
-        with extensions.explained(self.reference, f"failed on {_describe(image)}"):
+        with extensions.attribute_errors(self.reference, f"failed on {_describe(image)}"):
             maps = self._function(images)
         expected = f"a tensor of ({len(image)}, h, w) or ({len(image)}, 1, h, w), one map per image"
         if not isinstance(maps, Tensor):
@@ -171,7 +171,7 @@ def annotate(
         with torch.inference_mode():
             return predict(network, [image for _, image in batch], device).float().cpu().numpy()
 
-    for batch, maps in out_of_memory.in_parts(_batches(images, batch_pixels), maps_of, out_of_memory.SMALLER):
+    for batch, maps in out_of_memory.compute_in_parts(_batches(images, batch_pixels), maps_of, out_of_memory.SMALLER):
         for (stem, image), full in zip(batch, maps, strict=True):
             height, width = image.shape[:2]
             if stride > network.stride:

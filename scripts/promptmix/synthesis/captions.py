@@ -17,7 +17,7 @@ from transformers.utils import logging as transformers_logging
 
 from promptmix.errors import InputError
 from promptmix.networks.checkpoints import load_network
-from promptmix.out_of_memory import in_parts
+from promptmix.out_of_memory import compute_in_parts
 
 STOP = "."
 """The text that ends a caption; it stays in the caption, as in the authors' code."""
@@ -70,7 +70,7 @@ class Captioner:
         images = iter(images)
         batches = iter(lambda: list(islice(images, batch_size)), [])
         advice = "Use smaller models (`clip` and `weights` of the captioner)"
-        for _, captions in in_parts(batches, self._captions_of, advice):
+        for _, captions in compute_in_parts(batches, self._captions_of, advice):
             yield from captions
 
     @torch.inference_mode()

@@ -26,7 +26,7 @@ from promptmix.networks.checkpoints import load_network
 from promptmix.networks.gfpgan import GFPGAN
 from promptmix.networks.parsenet import FACE, ParseNet
 from promptmix.networks.retinaface import RetinaFace, decode, normalise
-from promptmix.out_of_memory import SMALLER, explained
+from promptmix.out_of_memory import SMALLER, explain_lack_of_memory
 from promptmix.running.progress import progress
 from promptmix.synthesis.manifest import read_manifest, read_verified, write_manifest
 
@@ -282,7 +282,7 @@ def restore_block(restorer: FaceRestorer, manifest: str | Path, files: Sequence[
         )
     counts = []
     for row, file in progress(zip(rows.itertuples(), files), len(rows), "images restored"):
-        with explained(f"the faces of an image of {row.width}x{row.height} pixels", SMALLER):
+        with explain_lack_of_memory(f"the faces of an image of {row.width}x{row.height} pixels", SMALLER):
             restored, faces = restorer.restore(read_verified(row.file, row.sha256), int(row.seed))
         content = encode_jpeg(restored, int(row.quality)) if faces else Path(row.file).read_bytes()
         with replacing(file) as temporary:

@@ -29,7 +29,7 @@ from transformers.utils import logging as transformers_logging
 from promptmix.datasets.pictures import encode_jpeg
 from promptmix.errors import InputError
 from promptmix.files import replacing, sha256
-from promptmix.out_of_memory import SMALLER, in_parts
+from promptmix.out_of_memory import SMALLER, compute_in_parts
 from promptmix.running.progress import progress
 from promptmix.synthesis.manifest import write_manifest
 
@@ -143,7 +143,9 @@ def generate(
         at_once = max(1, batch_pixels // math.prod(inner_size(width, height)))
         positions = group.index.tolist()
         batches += [positions[begin : begin + at_once] for begin in range(0, len(group), at_once)]
-    for batch, pixels in in_parts(batches, lambda batch: _pixels(pipeline, images.loc[batch], settings), LESS_MEMORY):
+    for batch, pixels in compute_in_parts(
+        batches, lambda batch: _pixels(pipeline, images.loc[batch], settings), LESS_MEMORY
+    ):
         yield from zip(batch, pixels, strict=True)
 
 

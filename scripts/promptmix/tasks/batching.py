@@ -1,10 +1,10 @@
-"""From images to batches and from batches to maps: the one place where sizes meet a network's demands.
+"""From images to batches and from batches to maps: the one place that fits image sizes to a network.
 
-Images keep their size. Where a network's map would not cover the image (CSRNet rounds an odd side down to 8 pixels,
-DM-Count to 16, AdaBins to 32), the image is padded on the right and below with zeros after the normalisation, that is
-with the mean colour, by as little as will do; cells outside the image are cut off again. Training, validation, testing and
-annotating all come through here. The paper does not say what it does with such sizes; this is our choice. The count
-that a prediction is compared with is the number of points in the whole image.
+Images keep their size. Where a network's map would not cover the image (CSRNet rounds a side down to a multiple of 8
+pixels, DM-Count of 16, AdaBins of 32), the image is padded after the normalisation, on the right and below, by as
+little as possible, with zeros, which are the mean colour; cells outside the image are cut off again. Training,
+validation, testing and annotation all use this module. The paper does not say what it does with such sizes; this is
+our choice. A prediction is compared with the number of points in the whole image.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,14 +18,14 @@ from promptmix.networks.registry import map_shape
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
-"""ImageNet's, of RGB in [0, 1]."""
+"""ImageNet's mean and standard deviation of RGB in [0, 1]."""
 
 BATCH_PIXELS = 4 * 1024 * 768
-"""Image pixels that are predicted at once, unless one image has more."""
+"""Image pixels that are predicted at once at most, unless a single image has more."""
 
 
 def padded_size(network: nn.Module, height: int, width: int) -> tuple[int, int]:
-    """Return the least size from the image's on whose map covers the image."""
+    """Return the smallest size, at least the image's, whose map covers the image."""
     rows, columns = map_shape(height, width, network.stride)
     while network.output_size(height, width)[0] < rows:
         height += 1
@@ -35,12 +35,12 @@ def padded_size(network: nn.Module, height: int, width: int) -> tuple[int, int]:
 
 
 def network_input(network: nn.Module, images: Sequence[np.ndarray], device: torch.device | str) -> Tensor:
-    """Return images of one size as a batch for a network: normalised, and padded where it must be.
+    """Return images of one size as a batch for a network: normalised, and padded if needed.
 
     Args:
-        network: may have a `mean` and a `std` of RGB in [0, 1]; else they are ImageNet's.
+        network: may have a `mean` and a `std` of RGB in [0, 1]; ImageNet's are the default.
         images: (H, W, 3) uint8 RGB each.
-        device: where the batch is wanted; the images travel as bytes.
+        device: where the batch goes; the images are copied there as bytes.
 
     Returns:
         (N, 3, H', W') float32, channels last in memory; H' and W' from `padded_size`.
@@ -77,10 +77,10 @@ def depth(network: nn.Module, images: Sequence[np.ndarray], device: torch.device
     return network.depth(network_input(network, images, device))[:, 0, :height, :width]
 
 
-def by_size(sizes: Iterable[tuple[int, int]], batch_size: int) -> list[list[int]]:
+def batch_by_size(sizes: Iterable[tuple[int, int]], batch_size: int) -> list[list[int]]:
     """Return batches of positions, each of one size and of `batch_size` or fewer, in the order given.
 
-    A size that occurs seldom makes small batches; sizes that are all different, batches of one.
+    Rare sizes make small batches; if all sizes differ, each batch has one image.
     """
     return list(group(enumerate(sizes), batch_size, lambda item: item[1], lambda item: item[0]))
 

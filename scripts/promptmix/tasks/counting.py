@@ -9,9 +9,9 @@ import pandas as pd
 import torch
 from torch import nn
 
-from promptmix.out_of_memory import SMALLER, in_parts
+from promptmix.out_of_memory import SMALLER, compute_in_parts
 from promptmix.running.progress import progress
-from promptmix.tasks.batching import BATCH_PIXELS, by_size, density
+from promptmix.tasks.batching import BATCH_PIXELS, batch_by_size, density
 
 if TYPE_CHECKING:
     from promptmix.datasets.split import Split
@@ -28,8 +28,8 @@ def predict(network: nn.Module, images: Split, device: torch.device | str) -> pd
 def predict_counts(network: nn.Module, images: Split, device: torch.device | str) -> np.ndarray:
     """Return the predicted number of people in each image, (N,) float64: the sum over its map.
 
-    The network is left in evaluation mode. Images of one size go through it together, in float32, fewer of them where
-    memory does not suffice.
+    The network is left in evaluation mode. Images of one size are predicted together, in float32, and fewer at once if
+    memory runs out.
     """
     network.eval()
     counts = np.zeros(len(images.sizes))
@@ -40,7 +40,7 @@ def predict_counts(network: nn.Module, images: Split, device: torch.device | str
             maps = density(network, [images.image(i) for i in batch], device)
             return maps.double().sum(dim=(1, 2)).cpu().numpy()
 
-    batches = progress(by_size(images.sizes, at_once), len(counts), "images predicted", len)
-    for batch, found in in_parts(batches, counts_of, SMALLER):
+    batches = progress(batch_by_size(images.sizes, at_once), len(counts), "images predicted", len)
+    for batch, found in compute_in_parts(batches, counts_of, SMALLER):
         counts[batch] = found
     return counts

@@ -3,9 +3,9 @@
 Coordinates are 0-based and continuous: pixel i covers [i, i + 1), so a horizontal flip is x -> width - x and a resize
 by s is x -> s x. The annotation files' 1-based coordinates minus 1 fall into the pixel that the authors' code uses.
 
-Two constructions. `density_at_stride` integrates the Gaussian over the cells of a network's output and is the target
-of training: whatever crop, flip or resize the points went through, the sum is their number. `density_map_paper` is the
-full-resolution map of C-3-Framework and SASNet, pixel by pixel.
+There are two constructions. `density_at_stride` integrates the Gaussian over the cells of a network's output and is
+the training target: after any crop, flip or resize of the points, the sum is still their number. `density_map_paper`
+is the full-resolution map of C-3-Framework and SASNet, pixel by pixel.
 """
 
 from collections.abc import Iterator
@@ -21,8 +21,8 @@ def kernel_sizes(count: int, kernel: float, sigma: float, boxes: np.ndarray | No
     """Return the kernel's size and sigma in pixels, each (count, 2) for x and y.
 
     With `boxes`, (count, 2) widths and heights in pixels, the kernel follows each head's box (PANDA-Crowd): the size is
-    the side made odd (14.6 becomes 15, 16.2 becomes 17), and sigma keeps its ratio to it (4/15). A side of 0 stands for
-    "no box" and takes `kernel` and `sigma`.
+    the side made odd (14.6 becomes 15, 16.2 becomes 17), and sigma keeps its ratio to the size (4/15). A side of 0
+    means "no box" and takes `kernel` and `sigma`.
     """
     sizes = np.full((count, 2), float(kernel))
     sigmas = np.full((count, 2), float(sigma))
@@ -58,7 +58,7 @@ def density_at_stride(
         shape: (h, w) of the network's output: ResCSRNet rounds height / stride up (the default), CSRNet down.
 
     Raises:
-        ValueError: points that are not finite, or a map without cells for an image with heads.
+        ValueError: points are not finite, or the map of an image with heads has no cells.
     """
     h, w = shape or (-(-height // stride), -(-width // stride))
     points = np.asarray(points, dtype=np.float64).reshape(-1, 2)
@@ -82,7 +82,7 @@ def density_at_stride(
         below = _normal_cdf((edges - centres[heads, :, None]) / sigmas[heads, :, None])
         return (below[..., 1:] - below[..., :-1]) / (below[..., -1:] - below[..., :1])
 
-    return _sum_of_windows(masses, first, spans, (h, w)).astype(np.float32)
+    return _sum_windows(masses, first, spans, (h, w)).astype(np.float32)
 
 
 def density_map_paper(
@@ -95,10 +95,10 @@ def density_map_paper(
 ) -> np.ndarray:
     """Return people per pixel, (height, width) float64, in the convention of C-3-Framework and SASNet.
 
-    The kernel sits on the head's pixel. Where its window sticks out of the image, the window is cut, and a smaller
-    kernel, normalised to 1 and centred on the cut window, takes its place: the sum stays the count, and the peak moves
-    inwards. Points are in this project's 0-based coordinates; as in the authors' code, a coordinate that is negative
-    in the files' 1-based ones loses its sign, and points beyond the far edges count at the edge.
+    The kernel is centred on the head's pixel. Where its window extends beyond the image, the window is cut, and a
+    smaller kernel, normalised to 1 and centred on the cut window, is used instead: the sum stays the count, and the
+    peak moves inwards. Points are in this project's 0-based coordinates; as in the authors' code, a coordinate that is
+    negative in the files' 1-based system loses its sign, and points beyond the far edges count at the edge.
 
     Args: as for `density_at_stride`; `kernel` must be odd.
     """
@@ -118,32 +118,32 @@ def density_map_paper(
         weight = np.exp(-0.5 * np.square(offset / sigmas[heads, :, None])) * (position < spans[heads, :, None])
         return weight / weight.sum(axis=-1, keepdims=True)
 
-    return _sum_of_windows(masses, first, spans, (height, width))
+    return _sum_windows(masses, first, spans, (height, width))
 
 
-def _sum_of_windows(masses, first: np.ndarray, spans: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def _sum_windows(masses, first: np.ndarray, spans: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Add up the heads' windows, the outer products of their masses along y and along x, in a map of `shape`.
 
     Args:
-        masses: function of (heads, cells) that returns each head's mass in the `cells` cells from its first on, along x
-            and along y: (heads, 2, cells), with zeros behind the head's own span.
+        masses: function of (heads, cells) that returns the mass of each head in `cells` cells, starting at its first
+            one, along x and along y: (heads, 2, cells), with zeros after the head's own span.
         first: (N, 2) first cell of each head's window, x and y.
         spans: (N, 2) number of cells in each head's window, x and y.
     """
     h, w = shape
     total = np.zeros(h * w)
-    for heads in _of_similar_size(spans.max(axis=1)):
+    for heads in _group_by_size(spans.max(axis=1)):
         cells = int(spans[heads].max())
         along = masses(heads, cells)
         mass = along[:, 1, :, None] * along[:, 0, None, :]
-        # Cells behind a head's span hold nothing, so those outside the map may point anywhere inside it.
+        # Cells after a head's span are zero, so those outside the map may point anywhere inside it.
         position = np.minimum(first[heads, :, None] + np.arange(cells), [[w - 1], [h - 1]])
         cell = position[:, 1, :, None] * w + position[:, 0, None, :]
         total += np.bincount(cell.ravel(), weights=mass.ravel(), minlength=h * w)
     return total.reshape(h, w)
 
 
-def _of_similar_size(spans: np.ndarray) -> Iterator[np.ndarray | slice]:
+def _group_by_size(spans: np.ndarray) -> Iterator[np.ndarray | slice]:
     """Group heads by the size of their windows, within a factor of 2, into chunks of bounded memory."""
     largest = int(spans.max())
     if len(spans) * largest**2 <= _CHUNK:
@@ -158,5 +158,5 @@ def _of_similar_size(spans: np.ndarray) -> Iterator[np.ndarray | slice]:
 
 
 def _normal_cdf(x: np.ndarray) -> np.ndarray:
-    """Return the share of a normal distribution below x; torch's, as scipy.special takes a third of a second to import."""
+    """Return the share of a normal distribution below x, with torch: scipy.special takes 1/3 s to import."""
     return torch.special.ndtr(torch.from_numpy(x)).numpy()

@@ -1,4 +1,4 @@
-"""Monocular depth estimation: metres in each pixel, 0 where they are not known."""
+"""Monocular depth estimation: the depth of each pixel in metres, 0 where it is unknown."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pandas as pd
 import torch
 from torch import nn
 
-from promptmix.out_of_memory import SMALLER, in_parts
+from promptmix.out_of_memory import SMALLER, compute_in_parts
 from promptmix.running.progress import progress
-from promptmix.tasks.batching import BATCH_PIXELS, by_size, depth
+from promptmix.tasks.batching import BATCH_PIXELS, batch_by_size, depth
 from promptmix.tasks.depth_metrics import image_sums
 
 if TYPE_CHECKING:
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def predict(network: nn.Module, images: Split, device: torch.device | str) -> pd.DataFrame:
-    """Return the sums of each image from which every metric and convention follows (`promptmix.tasks.depth_metrics`).
+    """Return for each image the sums from which `promptmix.tasks.depth_metrics` computes every metric and convention.
 
-    The network is left in evaluation mode. Images of one size go through it together, in float32, fewer of them where
-    memory does not suffice.
+    The network is left in evaluation mode. Images of one size are predicted together, in float32, and fewer at once if
+    memory runs out.
     """
     network.eval()
     rows: list[dict] = [{}] * len(images.sizes)
@@ -32,8 +32,8 @@ def predict(network: nn.Module, images: Split, device: torch.device | str) -> pd
         with torch.inference_mode():
             return depth(network, [images.image(i) for i in batch], device).float().cpu().numpy()
 
-    batches = progress(by_size(images.sizes, at_once), len(rows), "images predicted", len)
-    for batch, found in in_parts(batches, depth_of, SMALLER):
+    batches = progress(batch_by_size(images.sizes, at_once), len(rows), "images predicted", len)
+    for batch, found in compute_in_parts(batches, depth_of, SMALLER):
         for i, predicted in zip(batch, found, strict=True):
             rows[i] = {"image": images.frame["image"].iloc[i]} | image_sums(predicted, images.depth(i))
     return pd.DataFrame(rows)

@@ -1,8 +1,6 @@
-"""What sets one task of dense regression apart from another, each in a module of its name.
+"""The tasks of dense regression. What differs between them is in a module named after each task, which has
 
-A task's module has
-
-    predict(network, images, device)   a row per image of a `Split`: the predictions.csv of an experiment
+predict(network, images, device)   a row per image of a `Split`: the predictions.csv of an experiment
 """
 
 import importlib

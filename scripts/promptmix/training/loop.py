@@ -42,7 +42,7 @@ from promptmix.errors import InputError
 from promptmix.files import replacing
 from promptmix.networks.build import build
 from promptmix.networks.checkpoints import save_weights
-from promptmix.out_of_memory import SMALLER, explained
+from promptmix.out_of_memory import SMALLER, explain_lack_of_memory
 from promptmix.records.histories import HISTORY
 from promptmix.running.progress import Progress, progress
 from promptmix.synthesis.mixing import check_ratio, draw_epoch
@@ -153,7 +153,7 @@ def train(
         if epoch == first:  # an epoch can take long; without this, nothing would be logged before its end
             prepared = progress(prepared, sum(map(len, batches)), f"images of epoch {epoch}", lambda part: len(part[0]))
         for images, targets in prepared:
-            with explained(f"an update on {_describe(images)}", LESS_MEMORY):
+            with explain_lack_of_memory(f"an update on {_describe(images)}", LESS_MEMORY):
                 targets = torch.from_numpy(targets).to(device, non_blocking=True).float()
                 with torch.autocast(device.type, dtype=torch.float16, enabled=half):
                     predicted = objective.forward(network, images, device)

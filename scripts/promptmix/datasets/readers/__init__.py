@@ -1,1 +1,1 @@
-"""Datasets in their authors' formats, a module per format."""
+"""Readers of datasets, one module per format."""

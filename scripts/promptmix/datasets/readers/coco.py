@@ -1,14 +1,14 @@
-"""Your own images with a box around each head, in COCO's form for detection.
+"""Your own images with a box around each head, in COCO's detection format.
 
-Layout: `images/` (.jpg, .jpeg or .png, also in folders in it) and `annotations.json` beside it, or `train/` and
-`test/`, each of that form. What is read:
+Layout: `images/` (.jpg, .jpeg or .png, also in subfolders) with `annotations.json` beside it, or `train/` and `test/`,
+each of that form. The keys that are read:
 
-    images        id, file_name (the path from `images/` on), width, height
-    annotations   image_id, category_id, bbox ([left, top, width, height] in pixels), iscrowd (0, if it is not there)
+    images        id, file_name (path relative to `images/`), width, height
+    annotations   image_id, category_id, bbox ([left, top, width, height] in pixels), iscrowd (0 if missing)
     categories    id, name
 
-Points are the centres of the boxes, and the boxes give the size of the kernels. One category counts: the only one that
-has boxes, or, of several, the one named `head`. Regions of crowds (iscrowd: 1) are no heads and are left out.
+Points are the centres of the boxes, and the boxes set the size of the kernels. One category counts: the only one with
+boxes or, if there are several, the one named `head`. Regions of crowds (iscrowd: 1) are not heads and are left out.
 """
 
 import json
@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from promptmix.datasets.readers.folders import IMAGES, files_in, parts, size_of, with_heads
-from promptmix.datasets.sample import Sample, check_counts, existing, natural_key
+from promptmix.datasets.readers.folders import IMAGES, files_in, find_parts, make_samples, size_of
+from promptmix.datasets.sample import Sample, check_counts, find_member, natural_key
 from promptmix.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -31,33 +31,33 @@ ANNOTATIONS = "annotations.json"
 HEAD = "head"
 KINDS = {int | str: "a number or text", str: "text", int | float: "a number", list: "a list"}
 WHERE = (
-    f"Expected: a folder with images/ (.jpg or .png) and {ANNOTATIONS} (COCO's form for detection, with images, "
+    f"Expected: a folder with images/ (.jpg or .png) and {ANNOTATIONS} (COCO's detection format, with images, "
     "annotations and categories), or with train/ and test/, each of that form"
 )
 
 
 def read(path: str | Path, expected: Mapping[str, int] | None = None) -> list[Sample]:
-    """Return the samples, training before test images if there is such a split, else with split "", by name.
+    """Return the samples, sorted by name: first training, then test images, or with split "" if there is no split.
 
-    The images are those that the annotation file lists; others in `images/` are left out.
+    Only images that the annotation file lists are read; others in `images/` are left out.
 
     Args:
         path: the folder.
         expected: images per split, see `check_counts`.
 
     Raises:
-        InputError: folders, images or annotations are missing, damaged or do not fit together; several categories and
-            none of them is `head`; or there are not as many images as expected.
+        InputError: folders, images or annotations are missing, damaged or do not fit together; there are several
+            categories and none is named `head`; or the number of images is not the expected one.
     """
     samples = []
-    for split, part in parts(path, expected, WHERE).items():
-        images = files_in(existing(part, ["images"], WHERE), IMAGES, WHERE)
-        file = existing(part, [ANNOTATIONS], WHERE)
+    for split, part in find_parts(path, expected, WHERE).items():
+        images = files_in(find_member(part, ["images"], WHERE), IMAGES, WHERE)
+        file = find_member(part, [ANNOTATIONS], WHERE)
         entries = _read_json(file)
-        positions, files = _images(file, entries["images"], images)
-        image, boxes = _boxes(file, entries, positions)
+        positions, files = _order_images(file, entries["images"], images)
+        image, boxes = _convert_boxes(file, entries, positions)
         points = (boxes[:, :2] + boxes[:, 2:]) / 2
-        samples += with_heads(Path(path), split, files, image, points, file, boxes)
+        samples += make_samples(Path(path), split, files, image, points, file, boxes)
     check_counts(samples, expected, Path(path), WHERE)
     return samples
 
@@ -74,7 +74,7 @@ def _read_json(file: Path) -> dict[str, list]:
 
 
 def _values(file: Path, section: str, entries: list, key: str, kind: type | UnionType) -> list:
-    """Return a key's value, which is of this kind, in each entry of a section."""
+    """Return a key's value in each entry of a section; raise an InputError if one is not of the given kind."""
     values = [entry.get(key) if isinstance(entry, dict) else None for entry in entries]
     for i, value in enumerate(values):
         if not isinstance(value, kind):
@@ -83,8 +83,8 @@ def _values(file: Path, section: str, entries: list, key: str, kind: type | Unio
     return values
 
 
-def _images(file: Path, entries: list, images: Mapping[str, Path]) -> tuple[dict[Any, int], list[Path]]:
-    """Return the position of each image by its id, and the files, by name, after a look at their sizes."""
+def _order_images(file: Path, entries: list, images: Mapping[str, Path]) -> tuple[dict[Any, int], list[Path]]:
+    """Return each image's position by its id, and the files sorted by name; check ids, names and sizes."""
     if not entries:
         raise InputError(f"{file}: 'images' is empty. {WHERE}")
     ids, names, widths, heights = (
@@ -98,7 +98,7 @@ def _images(file: Path, entries: list, images: Mapping[str, Path]) -> tuple[dict
     if lost := [name for name in names if name not in images]:
         raise InputError(
             f"{file}: '{lost[0]}' is not among the images ({len(lost)} in all). "
-            f"Expected file_name: the path from images/ on, such as '{next(iter(images))}'"
+            f"Expected file_name: a path relative to images/, such as '{next(iter(images))}'"
         )
     if len(images) > len(names):
         more = len(images) - len(names)
@@ -109,20 +109,25 @@ def _images(file: Path, entries: list, images: Mapping[str, Path]) -> tuple[dict
             found = "{}x{}".format(*size)
             raise InputError(
                 f"{images[name]}: the image has {found} pixels, {file.name} says {width}x{height}. "
-                "Expected boxes in pixels of the file: resize both or neither"
+                "Expected boxes in pixels of the file: resize both image and boxes, or neither"
             )
     order = sorted(range(len(names)), key=lambda i: natural_key(names[i]))
     return {ids[i]: place for place, i in enumerate(order)}, [images[names[i]] for i in order]
 
 
-def _boxes(file: Path, entries: Mapping[str, list], positions: Mapping[Any, int]) -> tuple[np.ndarray, np.ndarray]:
+def _convert_boxes(
+    file: Path, entries: Mapping[str, list], positions: Mapping[Any, int]
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the position of each head's image, (N,), and its left, top, right and bottom, (N, 4) float64."""
-    heads = _heads(file, entries)
+    heads = _select_heads(file, entries)
     image = np.array([positions.get(i, -1) for i in _values(file, "annotations", heads, "image_id", int | str)], int)
     unknown = np.flatnonzero(image < 0)
     if len(unknown):
         name = heads[unknown[0]]["image_id"]
-        raise InputError(f"{file}: no image has the id {name!r}, the image_id of {len(unknown)} annotations or more")
+        raise InputError(
+            f"{file}: an annotation's image_id is {name!r}, but no image has this id ({len(unknown)} or more in all). "
+            "Expected the id of an entry of 'images'"
+        )
     found = _values(file, "annotations", heads, "bbox", list)
     try:
         boxes = np.array(found, dtype=np.float64).reshape(len(found), 4)
@@ -136,8 +141,8 @@ def _boxes(file: Path, entries: Mapping[str, list], positions: Mapping[Any, int]
     return image, boxes
 
 
-def _heads(file: Path, entries: Mapping[str, list]) -> list[dict]:
-    """Return the annotations of the category that counts, without regions of crowds."""
+def _select_heads(file: Path, entries: Mapping[str, list]) -> list[dict]:
+    """Return the annotations of the category that is counted, without regions of crowds."""
     categories, annotations = entries["categories"], entries["annotations"]
     ids = _values(file, "categories", categories, "id", int | str)
     names = dict(zip(ids, _values(file, "categories", categories, "name", str), strict=True))
@@ -147,7 +152,9 @@ def _heads(file: Path, entries: Mapping[str, list]) -> list[dict]:
     single = [(names[i], head) for i, head in zip(of, annotations, strict=True) if not head.get("iscrowd")]
     if len(single) < len(annotations):
         crowds = len(annotations) - len(single)
-        logger.warning("%s: %d regions of crowds (iscrowd) are left out, and nobody in them counts", file, crowds)
+        logger.warning(
+            "%s: %d regions of crowds (iscrowd) are left out; the people in them are not counted", file, crowds
+        )
     used = sorted({name for name, _ in single})
     if len(used) > 1 and HEAD not in used:
         raise InputError(

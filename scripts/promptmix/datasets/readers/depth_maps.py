@@ -1,9 +1,9 @@
-"""Your own images with a depth map each.
+"""Your own images, each with a depth map.
 
-Layout: `images/` (.jpg, .jpeg or .png, also in folders in it) and `depths/` beside it, or `train/` and `test/`, each of
+Layout: `images/` (.jpg, .jpeg or .png, also in subfolders) with `depths/` beside it, or `train/` and `test/`, each of
 that form. The depth of `images/a/1.jpg` is `depths/a/1.png`, grey with 16 bits, or `depths/a/1.npy`, (H, W) integers
-or floats; it has a value for each pixel of the image. A value times `unit` is metres along the optical axis; zero,
-negative or not finite is unknown.
+or floats, with a value for each pixel of the image. A value times `unit` is metres along the optical axis; a value that
+is zero, negative or not finite is unknown.
 """
 
 import logging
@@ -15,9 +15,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from promptmix.datasets.pictures import opened
-from promptmix.datasets.readers.folders import IMAGES, files_in, parts, size_of
-from promptmix.datasets.sample import Sample, check_counts, existing, known_depth, natural_key, spread
+from promptmix.datasets.pictures import open_image
+from promptmix.datasets.readers.folders import IMAGES, files_in, find_parts, size_of
+from promptmix.datasets.sample import Sample, check_counts, find_member, known_depth, natural_key, pick_evenly
 from promptmix.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,10 @@ SIXTEEN_BITS = ("I;16", "I;16B", "I")
 """Modes in which Pillow opens a grey PNG of 16 bits."""
 
 NEAREST, FARTHEST = 0.1, 10.0
-"""Metres between which training tells depths apart, see `promptmix.training.depth_loss`."""
+"""Range of depths in metres that training distinguishes, see `promptmix.training.depth_loss`.
+
+The same as in `promptmix.networks.registry`, which this package may not import: datasets do not depend on networks.
+"""
 
 WHERE = (
     "Expected: a folder with images/ (.jpg or .png) and depths/ (for each image a .png with 16 bits or a .npy of the "
@@ -37,7 +40,7 @@ WHERE = (
 
 @dataclass(frozen=True, eq=False)
 class Scene(Sample):
-    """An image with a depth map in a file of its own, read when asked for.
+    """An image whose depth map is in a separate file, read on access.
 
     Attributes:
         file: the depth map.
@@ -53,48 +56,50 @@ class Scene(Sample):
         """Return (H, W) float32 in metres, 0 = unknown.
 
         Raises:
-            InputError: the file is damaged, or no depth in it is known.
+            InputError: the file is damaged, or contains no known depth.
         """
         depth = known_depth(_values(self.file).astype(np.float32) * np.float32(self.unit))
         if not depth.any():
             raise InputError(
-                f"{self.file}: no depth is known: no value is a number above 0. Leave the image out, or mend the file"
+                f"{self.file}: no depth is known: no value is a number above 0. Remove the image and this file, or "
+                "correct the file"
             )
         return depth
 
 
 def read(path: str | Path, expected: Mapping[str, int] | None = None, unit: float | None = None) -> list[Sample]:
-    """Return the samples, training before test images if there is such a split, else with split "", by name.
+    """Return the samples, sorted by name: first training, then test images, or with split "" if there is no split.
 
-    Depth maps stay in their files; of some, spread evenly, the range is looked at.
+    Depth maps stay in their files; the range of an evenly spaced selection is checked.
 
     Args:
         path: the folder.
         expected: images per split, see `check_counts`.
-        unit: metres per count, such as 0.001 for millimetres; must be given for integers, and is 1 for floats if not.
+        unit: metres per count, such as 0.001 for millimetres; required for integers, 1 by default for floats.
 
     Raises:
         InputError: folders, images or depth maps are missing, damaged, of another kind or size, or do not fit
-            together; integers without a unit; no depth is in the range that is learnt; or there are not as many
-            images as expected.
+            together; integers have no unit; no depth is in the range that networks learn; or the number of images is
+            not the expected one.
     """
     if unit is not None and not 0 < unit < math.inf:
         raise InputError(f"{path}: the unit is {unit}; expected metres per count, such as 0.001 for millimetres")
     folder = Path(path)
     samples = [
         _scene(folder, split, image, depth, unit)
-        for split, part in parts(folder, expected, WHERE).items()
-        for image, depth in _pairs(part)
+        for split, part in find_parts(folder, expected, WHERE).items()
+        for image, depth in _match_pairs(part)
     ]
     check_counts(samples, expected, folder, WHERE)
     _check_range(folder, samples)
     return samples
 
 
-def _pairs(part: Path) -> list[tuple[Path, Path]]:
+def _match_pairs(part: Path) -> list[tuple[Path, Path]]:
     """Return each image with its depth map."""
     images, depths = (
-        _by_stem(existing(part, [name], WHERE), suffixes) for name, suffixes in (("images", IMAGES), ("depths", DEPTHS))
+        _index_by_stem(find_member(part, [name], WHERE), suffixes)
+        for name, suffixes in (("images", IMAGES), ("depths", DEPTHS))
     )
     for one, other, what in ((images, depths, "depth map"), (depths, images, "image")):
         if lost := [stem for stem in one if stem not in other]:
@@ -102,52 +107,55 @@ def _pairs(part: Path) -> list[tuple[Path, Path]]:
     return [(file, depths[stem]) for stem, file in images.items()]
 
 
-def _by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
-    """Return the files of a folder by their name without the suffix."""
+def _index_by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
+    """Return a folder's files by their names without suffix, in natural order."""
     files: dict[str, Path] = {}
     for name, file in files_in(folder, suffixes, WHERE).items():
         other = files.setdefault(name.removesuffix(file.suffix), file)
         if other != file:
-            raise InputError(f"{other} and {file.name}: expected one file of this name. Take one of them away")
+            raise InputError(f"{other} and {file.name}: expected one file of this name. Remove one of them")
     return dict(sorted(files.items(), key=lambda item: natural_key(item[0])))
 
 
 def _scene(folder: Path, split: str, image: Path, file: Path, unit: float | None) -> Scene:
     width, height = size_of(image)
-    size, whole = _form(file)
+    size, whole = _read_form(file)
     if size != (width, height):
         raise InputError(
             f"{file}: the depth map has {size[0]}x{size[1]} values, {image} has {width}x{height} pixels. "
             "Expected one for each pixel; resize the image, or the map without interpolation"
         )
     if whole and unit is None:
-        raise InputError(f"{file}: whole numbers without a unit; give metres per count, such as 0.001 for millimetres")
+        raise InputError(
+            f"{file}: whole numbers without a unit; set `unit` to metres per count, such as 0.001 for millimetres"
+        )
     name = image.relative_to(folder).as_posix()
     return Scene(name, image, split, width, height, np.zeros((0, 2)), file=file, unit=unit or 1.0)
 
 
-def _form(file: Path) -> tuple[tuple[int, int], bool]:
-    """Return width and height of a depth map, and whether its values are whole numbers, without reading them."""
+def _read_form(file: Path) -> tuple[tuple[int, int], bool]:
+    """Return (width, height) of a depth map, and whether its values are whole numbers, without reading them."""
     if file.suffix.lower() == ".png":
-        with opened(file) as image:
+        with open_image(file) as image:
             if image.mode not in SIXTEEN_BITS:
                 raise InputError(
                     f"{file}: a PNG of mode {image.mode}; expected grey with 16 bits. 8 bits are too few for depth, "
-                    "and colours are no distances: export the depths again"
+                    "and colours are not distances: export the depths again"
                 )
             return image.size, True
     array = _values(file)
     if array.ndim != 2 or array.dtype.kind not in "fiu" or array.dtype.itemsize == 1:
         raise InputError(
-            f"{file}: {array.dtype} of shape {array.shape}; expected (height, width) floats, or integers of 16 bits or more"
+            f"{file}: {array.dtype} of shape {array.shape}; expected (height, width) floats, or integers of 16 bits or "
+            "more"
         )
     return array.shape[::-1], array.dtype.kind != "f"
 
 
 def _values(file: Path) -> np.ndarray:
-    """Return a depth map's values, (H, W); those of .npy stay on disk until they are used."""
+    """Return a depth map's values, (H, W); values in .npy files stay on disk until they are used."""
     if file.suffix.lower() == ".png":
-        with opened(file) as image:
+        with open_image(file) as image:
             return np.asarray(image)
     try:
         return np.lib.format.open_memmap(file, mode="r")
@@ -156,17 +164,17 @@ def _values(file: Path) -> np.ndarray:
 
 
 def _check_range(folder: Path, samples: Sequence[Scene]) -> None:
-    """Compare the depths of some maps, spread evenly, with what can be learnt."""
-    looked_at = spread(samples)
+    """Compare the depths of an evenly spaced selection of maps with the range that networks learn."""
+    examined = pick_evenly(samples)
     known = learnt = far = 0
     lowest, highest = math.inf, 0.0
-    for sample in looked_at:
+    for sample in examined:
         depth = sample.depth()
         depth = depth[depth > 0]
         known, far = known + depth.size, far + int((depth > FARTHEST).sum())
         learnt += int(((depth >= NEAREST) & (depth <= FARTHEST)).sum())
         lowest, highest = min(lowest, depth.min()), max(highest, depth.max())
-    maps = f"{len(looked_at)} of {len(samples)} depth maps"
+    maps = f"{len(examined)} of {len(samples)} depth maps"
     if not learnt:
         raise InputError(
             f"{folder}: depths are {lowest:g} to {highest:g} m in {maps}. Networks for depth learn {NEAREST:g} to "
@@ -174,7 +182,7 @@ def _check_range(folder: Path, samples: Sequence[Scene]) -> None:
         )
     if far:
         logger.warning(
-            "%s: %.1f %% of the known depths are farther than %g m, up to %.4g m (%s looked at). Networks for depth "
-            "give at most %g m, so these count as errors; a smaller unit brings all nearer, and errors are then in it",
+            "%s: %.1f %% of the known depths are farther than %g m, up to %.4g m (%s examined). Networks for depth "
+            "predict at most %g m, so these count as errors. A smaller `unit` scales all depths down, and errors too",
             *(folder, 100 * far / known, FARTHEST, highest, maps, FARTHEST),
         )

@@ -17,15 +17,15 @@ def read_points(path: Path, key: str, unpack: Callable[[Any], Any] = lambda valu
         unpack: gets them out of the variable's nested cells and structures.
 
     Raises:
-        InputError: the file cannot be read, lacks the variable, or holds no list of (x, y) in it.
+        InputError: the file cannot be read, lacks the variable, or does not hold a list of (x, y) in it.
     """
-    import scipy.io  # here, as Snakemake imports this package at every start, and scipy takes its time
+    import scipy.io  # here, since Snakemake imports this package at every start and scipy is slow to import
 
     try:
         variables = scipy.io.loadmat(path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such annotation file") from None
-    except Exception as error:  # scipy raises many kinds, also bare ones, on damaged files
+    except Exception as error:  # scipy raises many kinds, even bare Exception, on damaged files
         raise InputError(f"{path}: not a readable MATLAB 5 file ({error}). Fetch or copy it again") from error
     if key not in variables:
         there = ", ".join(f"'{name}'" for name in variables if not name.startswith("__")) or "nothing"

@@ -1,6 +1,6 @@
-"""NYU Depth V2, its labelled part (Silberman et al., ECCV 2012): images of rooms with depth, and no test split.
+"""The labelled part of NYU Depth V2 (Silberman et al., ECCV 2012): images of rooms with depth, without a test split.
 
-Layout: one file, `nyu_depth_v2_labeled.mat`, of MATLAB 7.3. That is HDF5, with MATLAB's axes reversed: `images`
+Layout: one MATLAB 7.3 file, `nyu_depth_v2_labeled.mat`. This is HDF5 with MATLAB's axes reversed: `images`
 (N, 3, W, H) uint8 RGB, and `depths` (N, W, H) in metres along the optical axis, whose holes the authors have filled.
 """
 
@@ -29,12 +29,12 @@ WHERE = (
 
 @dataclass(frozen=True, eq=False)
 class Room(Sample):
-    """An image with depth, both read from the file when asked for.
+    """An image with depth, both read from the file on access.
 
-    All samples share the two opened datasets, so there is one handle, and threads take turns (h5py has a lock).
+    All samples share the two open HDF5 datasets, so there is one file handle, and threads take turns (h5py has a lock).
 
     Attributes:
-        images, depths: the file's datasets.
+        images, depths: the file's HDF5 datasets.
         number: position in the file, from 1.
     """
 
@@ -49,7 +49,7 @@ class Room(Sample):
         yield Image.fromarray(self._read(self.images))
 
     def depth(self) -> np.ndarray:
-        """Return (H, W) float32 in metres. What is no distance (zero, negative, not finite) becomes 0 = unknown.
+        """Return (H, W) float32 in metres; what is not a distance (zero, negative, not finite) becomes 0 = unknown.
 
         Raises:
             InputError: no depth of the image is known, or the file is damaged here.
@@ -73,25 +73,25 @@ class Room(Sample):
 
 
 def read(path: str | Path, expected: Mapping[str, int] | None = None) -> list[Sample]:
-    """Return the samples in the file's order, called "0001", "0002", ..., with split "", as there is none.
+    """Return the samples in the file's order, named "0001", "0002", ..., with split "", since the file defines none.
 
     Pixels stay in the file, which remains open as long as a sample is in use. The authors' own split (795 training
-    and 654 test images, in a file apart) is not the paper's and is not read.
+    and 654 test images, in a separate file) is not the paper's and is not read.
 
     Args:
         path: the file, or its folder.
         expected: number of images, see `check_counts`. The dataset has {"all": 1449}.
 
     Raises:
-        InputError: the file is missing, damaged or another; images and depths have other axes, types or sizes than
-            the published ones or do not fit together; or there are not as many images as expected.
+        InputError: the file is missing, damaged or a different one; images and depths have other axes or types than
+            the published ones or do not fit together; or the number of images is not the expected one.
     """
     path = Path(path)
     path = path / FILE if path.is_dir() else path
-    file = _opened(path)
+    file = _open_file(path)
     try:
-        images, depths = (_dataset(file, key, path) for key in ("images", "depths"))
-        _check(images, depths, path)
+        images, depths = (_find_array(file, key, path) for key in ("images", "depths"))
+        _check_arrays(images, depths, path)
         number, _, width, height = images.shape
         samples = [
             Room(f"{i:04d}", path, "", width, height, np.zeros((0, 2)), images=images, depths=depths, number=i)
@@ -104,13 +104,13 @@ def read(path: str | Path, expected: Mapping[str, int] | None = None) -> list[Sa
     return samples
 
 
-def _opened(path: Path) -> "h5py.File":
-    import h5py  # here, as Snakemake imports this package at every start, and h5py takes its time
+def _open_file(path: Path) -> "h5py.File":
+    import h5py  # here, since Snakemake imports this package at every start and h5py is slow to import
 
     if not path.is_file():
         raise InputError(f"{path}: the dataset is missing, there is no such file. {WHERE}")
     try:
-        # A compressed chunk may span several images: with room to keep it, it is decompressed once, not once per image.
+        # A compressed chunk may span several images; with a large enough cache it is decompressed only once.
         return h5py.File(path, "r", rdcc_nbytes=64 * 2**20)
     except OSError as error:
         with open(path, "rb") as file:
@@ -120,14 +120,14 @@ def _opened(path: Path) -> "h5py.File":
         raise InputError(f"{path}: {what}. It has {size} bytes; fetch or copy it again. {WHERE}") from error
 
 
-def _dataset(file: "h5py.File", key: str, path: Path) -> "h5py.Dataset":
+def _find_array(file: "h5py.File", key: str, path: Path) -> "h5py.Dataset":
     if not hasattr(file.get(key), "shape"):  # missing, or a group
         there = ", ".join(f"'{name}'" for name in file if not name.startswith("#")) or "nothing"
         raise InputError(f"{path}: no array '{key}', there is {there}. {WHERE}")
     return file[key]
 
 
-def _check(images: "h5py.Dataset", depths: "h5py.Dataset", path: Path) -> None:
+def _check_arrays(images: "h5py.Dataset", depths: "h5py.Dataset", path: Path) -> None:
     axes = "h5py shows MATLAB's axes reversed, and MATLAB's are (height, width, 3, N) and (height, width, N)"
     if images.ndim != 4 or images.shape[1] != 3:
         raise InputError(f"{path}: 'images' is {images.shape}; expected (N, 3, width, height): {axes}")

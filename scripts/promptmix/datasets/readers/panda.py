@@ -1,4 +1,4 @@
-"""PANDA-Crowd (Wang et al., CVPR 2020): a few gigapixel images with a box for each head, and no test split.
+"""PANDA-Crowd (Wang et al., CVPR 2020): a few gigapixel images with a box for each head, without a test split.
 
 Layout: `head_bbox_annotations.json` beside one folder of images per scene. The file maps an image's path, such as
 "Marathon/marathon_01.jpg", to its size and its heads, whose corners are fractions of width and height.
@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from promptmix.datasets.pictures import opened
-from promptmix.datasets.sample import Sample, check_counts, existing, natural_key, root
+from promptmix.datasets.pictures import open_image
+from promptmix.datasets.sample import Sample, check_counts, find_folder, find_member, natural_key
 from promptmix.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -27,18 +27,18 @@ WHERE = (
 
 
 def read(path: str | Path, expected: Mapping[str, int] | None = None) -> list[Sample]:
-    """Return the samples, sorted by path, with split "", as the dataset has none; points are the centres of the boxes.
+    """Return the samples, sorted by path, with split "", since the dataset has none. Points are the boxes' centres.
 
     Args:
-        path: the folder of the annotation file.
+        path: the folder that contains the annotation file.
         expected: number of images, see `check_counts`. The dataset has {"all": 45}.
 
     Raises:
-        InputError: the annotation file or images are missing or damaged, entries lack keys, or there are not as many
-            images as expected.
+        InputError: the annotation file or images are missing or damaged, entries lack keys, or the number of images is
+            not the expected one.
     """
-    folder = root(path, WHERE)
-    file = existing(folder, [ANNOTATIONS], WHERE)
+    folder = find_folder(path, WHERE)
+    file = find_member(folder, [ANNOTATIONS], WHERE)
     try:
         entries = json.loads(file.read_text())
     except ValueError as error:
@@ -53,8 +53,8 @@ def read(path: str | Path, expected: Mapping[str, int] | None = None) -> list[Sa
 def _sample(folder: Path, file: Path, name: str, entry: Any) -> Sample:
     path = folder / name
     if not path.exists():
-        raise InputError(f"{path}: the image is missing, which {file.name} names. {WHERE}")
-    with opened(path) as image:
+        raise InputError(f"{path}: this image, listed in {file.name}, is missing. {WHERE}")
+    with open_image(path) as image:
         size = image.size
     heads = _get(entry, "objects list", f"{file}: '{name}'")
     boxes = np.array(
@@ -73,7 +73,7 @@ def _sample(folder: Path, file: Path, name: str, entry: Any) -> Sample:
     centres = boxes.mean(axis=1)
     kept = ((centres >= 0) & (centres <= size)).all(axis=1)
     if not kept.all():
-        logger.info("%s: %s: %d heads lie outside the image: dropped", file, name, (~kept).sum())
+        logger.info("%s: %s: %d heads are outside the image: dropped", file, name, (~kept).sum())
     boxes = boxes[kept].reshape(-1, 4)
     return Sample(Path(name).as_posix(), path, "", *size, centres[kept], boxes, outside=int((~kept).sum()))
 

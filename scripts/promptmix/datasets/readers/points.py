@@ -1,8 +1,8 @@
 """Your own images with a point for each head.
 
-Layout: `images/` (.jpg, .jpeg or .png, also in folders in it) and `points.csv` beside it, or `train/` and `test/`, each
-of that form. The table has a row per head: `image`, the path from `images/` on, and `x` and `y`, 0-based, continuous,
-in pixels of the file; other columns are not read. All images count: one that has no row shows no people.
+Layout: `images/` (.jpg, .jpeg or .png, also in subfolders) with `points.csv` beside it, or `train/` and `test/`, each
+of that form. The table has a row per head: `image`, the path relative to `images/`, and `x` and `y`, 0-based,
+continuous, in pixels of the file; other columns are not read. All images are used: one without a row shows no people.
 """
 
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from promptmix.datasets.readers.folders import IMAGES, files_in, parts, with_heads
-from promptmix.datasets.sample import Sample, check_counts, existing
+from promptmix.datasets.readers.folders import IMAGES, files_in, find_parts, make_samples
+from promptmix.datasets.sample import Sample, check_counts, find_member
 from promptmix.errors import InputError
 
 ANNOTATIONS = "points.csv"
@@ -23,33 +23,33 @@ WHERE = (
 
 
 def read(path: str | Path, expected: Mapping[str, int] | None = None) -> list[Sample]:
-    """Return the samples, training before test images if there is such a split, else with split "", by name.
+    """Return the samples, sorted by name: first training, then test images, or with split "" if there is no split.
 
     Args:
         path: the folder.
         expected: images per split, see `check_counts`.
 
     Raises:
-        InputError: folders, images or the table are missing, damaged or do not fit together; coordinates are no
-            numbers, or not pixels; or there are not as many images as expected.
+        InputError: folders, images or the table are missing, damaged or do not fit together; coordinates are not
+            numbers, or not pixels; or the number of images is not the expected one.
     """
     samples = []
-    for split, part in parts(path, expected, WHERE).items():
-        images = files_in(existing(part, ["images"], WHERE), IMAGES, WHERE)
-        annotation = existing(part, [ANNOTATIONS], WHERE)
+    for split, part in find_parts(path, expected, WHERE).items():
+        images = files_in(find_member(part, ["images"], WHERE), IMAGES, WHERE)
+        annotation = find_member(part, [ANNOTATIONS], WHERE)
         image, points = _read_points(annotation, list(images))
-        samples += with_heads(Path(path), split, list(images.values()), image, points, annotation)
+        samples += make_samples(Path(path), split, list(images.values()), image, points, annotation)
     check_counts(samples, expected, Path(path), WHERE)
     return samples
 
 
 def _read_points(file: Path, images: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return the position in `images` of each head's image, (N,), and the points, (N, 2) float64."""
-    import pandas as pd  # here, as Snakemake imports this package at every start, and pandas takes its time
+    import pandas as pd  # here, since Snakemake imports this package at every start and pandas is slow to import
 
     try:
         frame = pd.read_csv(file, dtype=str, keep_default_na=False, skipinitialspace=True)
-    except ValueError as error:  # which pandas' own errors are, too
+    except ValueError as error:  # pandas' own errors are ValueErrors too
         raise InputError(f"{file}: not a readable CSV file ({str(error).strip()}). {WHERE}") from error
     for column in COLUMNS:
         if column not in frame:
@@ -60,7 +60,7 @@ def _read_points(file: Path, images: list[str]) -> tuple[np.ndarray, np.ndarray]
     if unknown := sorted(set(frame["image"]) - set(images)):
         raise InputError(
             f"{file}: '{unknown[0]}' is not among the images ({len(unknown)} such names in all). "
-            f"Expected paths from images/ on, such as '{images[0]}'"
+            f"Expected paths relative to images/, such as '{images[0]}'"
         )
     points = frame[["x", "y"]].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
     for row, column in np.argwhere(~np.isfinite(points))[:1]:

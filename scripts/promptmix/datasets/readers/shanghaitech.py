@@ -1,42 +1,44 @@
 """ShanghaiTech A and B (Zhang et al., CVPR 2016), one part at a time.
 
-Layout: `train_data/` and `test_data/`, in each `images/IMG_<n>.jpg` and `ground_truth/GT_IMG_<n>.mat`. Kaggle's copy,
-with `ground-truth/` and parts named `part_A`, is read as well. Annotations: points, 1-based.
+Layout: `train_data/` and `test_data/`, each with `images/IMG_<n>.jpg` and `ground_truth/GT_IMG_<n>.mat`. Kaggle's copy,
+with `ground-truth/` and parts named `part_A`, is also read. Annotations are 1-based points.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from promptmix.datasets.pictures import opened
+from promptmix.datasets.pictures import open_image
 from promptmix.datasets.readers.matlab import read_points
-from promptmix.datasets.sample import Sample, check_counts, existing, inside, natural_key, root
+from promptmix.datasets.sample import Sample, check_counts, find_folder, find_member, keep_inside, natural_key
 from promptmix.errors import InputError
 
 WHERE = (
     "Expected: part_A_final/ or part_B_final/ with train_data/ and test_data/, each with images/IMG_<n>.jpg and "
     "ground_truth/GT_IMG_<n>.mat. Get ShanghaiTech_Crowd_Counting_Dataset.zip from "
-    "https://github.com/desenzhou/ShanghaiTechDataset (no registration) or https://www.kaggle.com/datasets/tthien/shanghaitech"
+    "https://github.com/desenzhou/ShanghaiTechDataset (no registration) or "
+    "https://www.kaggle.com/datasets/tthien/shanghaitech"
 )
 
 
 def read(path: str | Path, expected: Mapping[str, int] | None = None) -> list[Sample]:
-    """Return the samples of one part, training before test images, by number.
+    """Return the samples of one part: first training, then test images, each sorted by number.
 
     Args:
         path: the part's folder; `part_A_final` also finds `part_A` beside it, and the other way round.
         expected: images per split, see `check_counts`. A has 300 and 182, B 400 and 316.
 
     Raises:
-        InputError: folders, images or annotations are missing, damaged, or not as many as expected.
+        InputError: folders, images or annotations are missing or damaged, or the number of images is not the expected
+            one.
     """
     path = Path(path)
     name = path.name
-    part = root(path, WHERE, [name.removesuffix("_final") if name.endswith("_final") else f"{name}_final"])
+    part = find_folder(path, WHERE, [name.removesuffix("_final") if name.endswith("_final") else f"{name}_final"])
     samples = []
     for split in ("train", "test"):
-        folder = existing(part, [f"{split}_data"], WHERE)
-        images = existing(folder, ["images"], WHERE)
-        annotations = existing(folder, ["ground_truth", "ground-truth"], WHERE)
+        folder = find_member(part, [f"{split}_data"], WHERE)
+        images = find_member(folder, ["images"], WHERE)
+        annotations = find_member(folder, ["ground_truth", "ground-truth"], WHERE)
         files = sorted(images.glob("*.jpg"), key=lambda file: natural_key(file.name))
         _check_pairs(files, images, annotations)
         samples += [_sample(part, split, file, annotations / f"GT_{file.stem}.mat") for file in files]
@@ -45,7 +47,7 @@ def read(path: str | Path, expected: Mapping[str, int] | None = None) -> list[Sa
 
 
 def _check_pairs(files: list[Path], images: Path, annotations: Path) -> None:
-    """Every image has an annotation, and every annotation an image."""
+    """Raise an InputError if an image has no annotation, or an annotation no image."""
     wanted = {f"GT_{file.stem}.mat" for file in files}
     there = {file.name for file in annotations.glob("GT_*.mat")}
     if lost := sorted(wanted - there, key=natural_key):
@@ -58,8 +60,8 @@ def _check_pairs(files: list[Path], images: Path, annotations: Path) -> None:
 
 
 def _sample(part: Path, split: str, file: Path, annotation: Path) -> Sample:
-    with opened(file) as image:
+    with open_image(file) as image:
         width, height = image.size
     points = read_points(annotation, "image_info", lambda info: info[0, 0][0, 0][0])
-    points, outside = inside(points, width, height, annotation)
+    points, outside = keep_inside(points, width, height, annotation)
     return Sample(file.relative_to(part).as_posix(), file, split, width, height, points, outside=outside)

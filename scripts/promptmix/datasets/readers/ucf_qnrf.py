@@ -1,15 +1,15 @@
 """UCF-QNRF (Idrees et al., ECCV 2018).
 
-Layout: `Train/` and `Test/`, in each `img_<4 digits>.jpg` and `img_<4 digits>_ann.mat` side by side. Annotations:
-points, 1-based; some lie outside their image and are dropped.
+Layout: `Train/` and `Test/`, each with `img_<4 digits>.jpg` and `img_<4 digits>_ann.mat` side by side. Annotations are
+1-based points; some are outside their image and are dropped.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from promptmix.datasets.pictures import opened
+from promptmix.datasets.pictures import open_image
 from promptmix.datasets.readers.matlab import read_points
-from promptmix.datasets.sample import Sample, check_counts, existing, inside, natural_key, root
+from promptmix.datasets.sample import Sample, check_counts, find_folder, find_member, keep_inside, natural_key
 from promptmix.errors import InputError
 
 WHERE = (
@@ -19,19 +19,20 @@ WHERE = (
 
 
 def read(path: str | Path, expected: Mapping[str, int] | None = None) -> list[Sample]:
-    """Return the samples, training before test images, by number.
+    """Return the samples: first training, then test images, each sorted by number.
 
     Args:
         path: the folder with `Train/` and `Test/`.
         expected: images per split, see `check_counts`. The dataset has 1201 and 334.
 
     Raises:
-        InputError: folders, images or annotations are missing, damaged, or not as many as expected.
+        InputError: folders, images or annotations are missing or damaged, or the number of images is not the expected
+            one.
     """
-    folder = root(path, WHERE)
+    folder = find_folder(path, WHERE)
     samples = []
     for split in ("train", "test"):
-        part = existing(folder, [split.capitalize()], WHERE)
+        part = find_member(folder, [split.capitalize()], WHERE)
         files = sorted(part.glob("*.jpg"), key=lambda file: natural_key(file.name))
         wanted = {f"{file.stem}_ann.mat" for file in files}
         if lost := sorted({file.name for file in part.glob("*_ann.mat")} - wanted):
@@ -43,10 +44,10 @@ def read(path: str | Path, expected: Mapping[str, int] | None = None) -> list[Sa
 
 
 def _sample(folder: Path, split: str, file: Path) -> Sample:
-    with opened(file) as image:
+    with open_image(file) as image:
         width, height = image.size
     annotation = file.with_name(f"{file.stem}_ann.mat")
     if not annotation.exists():
         raise InputError(f"{annotation}: the annotation of an image is missing. {WHERE}")
-    points, outside = inside(read_points(annotation, "annPoints"), width, height, annotation)
+    points, outside = keep_inside(read_points(annotation, "annPoints"), width, height, annotation)
     return Sample(file.relative_to(folder).as_posix(), file, split, width, height, points, outside=outside)

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from promptmix.datasets.index import Index
-from promptmix.datasets.pictures import decoded, encode_jpeg, training_size
+from promptmix.datasets.pictures import decode_image, encode_jpeg, training_size
 from promptmix.miniature.rendering.corpus import save
 from promptmix.miniature.rendering.datasets import jpeg_quality, scene
 from promptmix.miniature.rendering.rooms import Room
@@ -49,7 +49,7 @@ def render(settings: Mapping, resize: Mapping | None, seed: int, number: int) ->
     jpeg = encode_jpeg(crowd.image, jpeg_quality(rng, settings), crowd.grey)
     height, width = crowd.image.shape[:2]
     size = training_size(width, height, resize)
-    pixels = decoded(Image.open(io.BytesIO(jpeg)), size)
+    pixels = decode_image(Image.open(io.BytesIO(jpeg)), size)
     heads = np.zeros((len(crowd.points), 4), np.float32)
     heads[:, :2] = crowd.points * (size[0] / width, size[1] / height)
     row |= {"width": size[0], "height": size[1], "grey": crowd.grey, "count": len(heads)}
