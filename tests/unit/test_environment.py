@@ -21,7 +21,6 @@ NOT_IMPORTED = {
     "accelerate",  # diffusers and transformers load models with it
     "snakemake",  # runs the jobs
     "snakemake-executor-plugin-slurm",  # submits them
-    "tabulate",  # pandas writes Markdown with it
 }
 
 

@@ -157,6 +157,11 @@ class Comparison:
     sigma: float = 4.0
     kernel: int = 15
 
+    @property
+    def stride(self) -> int:
+        """Pixels per cell of the networks' maps, along a side."""
+        return int(self.baseline.stride)  # type: ignore[arg-type]
+
 
 def draw_predictions(
     path: str | Path, csv: str | Path, comparisons: Iterable[Comparison], device: torch.device | str
@@ -197,7 +202,7 @@ class Panels:
     """
 
     title: str
-    task: type
+    task: "type[Counts] | type[Depths]"
     image: np.ndarray
     maps: Sequence[np.ndarray]
     captions: Sequence[str]
@@ -210,7 +215,8 @@ class Panels:
 def compare(comparison: Comparison, device: torch.device | str) -> list[Panels]:
     """Return the rows of a dataset, one for each of the `PERCENTILES`."""
     networks = {"baseline": comparison.baseline.eval(), "promptmix": comparison.promptmix.eval()}
-    task, index, rows = TASKS[comparison.baseline.task], comparison.index, []
+    task, stride = TASKS[str(comparison.baseline.task)], comparison.stride
+    index, rows = comparison.index, list[Panels]()
     if not len(test := index.split("test")):
         raise InputError(f"{index.path}: no test image to draw; see `split` in the dataset's configuration")
     values = task.values(index, test)
@@ -227,7 +233,6 @@ def compare(comparison: Comparison, device: torch.device | str) -> list[Panels]:
         numbers |= {f"{method}_{task.measure}": result for method, result in zip(networks, results, strict=True)}
         numbers |= {"scale_low": low, "scale_high": high}
         title = "" if rows else comparison.title
-        stride = comparison.baseline.stride
         rows.append(Panels(title, task, image, [*maps, true], captions, low, high, stride, numbers))
     return rows
 
@@ -282,7 +287,7 @@ class Counts:
     def true(comparison: Comparison, i: int) -> np.ndarray:
         """Return the density that the networks are trained to give for an image."""
         heads, (height, width) = comparison.index.heads(i), comparison.index.image(i).shape[:2]
-        stride, sigma, kernel = comparison.baseline.stride, comparison.sigma, comparison.kernel
+        stride, sigma, kernel = comparison.stride, comparison.sigma, comparison.kernel
         return density_at_stride(heads[:, :2], height, width, stride, sigma, kernel, heads[:, 2:])
 
     @staticmethod
@@ -331,7 +336,7 @@ class Depths:
         return metrics(pd.DataFrame([image_sums(found, true)]), "full", "images")["rmse"]
 
 
-TASKS = {"counting": Counts, "depth": Depths}
+TASKS: "dict[str, type[Counts] | type[Depths]]" = {"counting": Counts, "depth": Depths}
 
 
 # --- Pictures ---

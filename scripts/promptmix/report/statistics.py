@@ -87,8 +87,8 @@ def _depth(name: str, title: str, crop: str, average: str) -> Metric:
     numerator, denominator = (
         lambda predictions, part=part: terms(predictions, name, crop, average)[part] for part in range(2)
     )
-    shown = {"root": is_root(name, average), "lower_is_better": name == "rmse", "digits": 3}
-    return Metric(name, f"{name}_{crop}_{average}", title, numerator, denominator, **shown)
+    column, is_error = f"{name}_{crop}_{average}", name == "rmse"
+    return Metric(name, column, title, numerator, denominator, is_root(name, average), is_error, digits=3)
 
 
 COUNTING = [

@@ -192,16 +192,16 @@ def write_table(
     Raises:
         InputError: rows of different tasks, or a comparison with an experiment that is not in the table.
     """
-    rows = [Row.read(**row) for row in rows]
-    tasks = {row.task for row in rows}
+    read = [Row.read(**row) for row in rows]
+    tasks = {row.task for row in read}
     if len(tasks) != 1:
         raise InputError(f"the rows have the tasks {', '.join(sorted(tasks)) or 'none'}; a table has one task")
-    metrics = metrics_of(rows[0].task, convention)
-    table = lay_out(rows, metrics)
-    notes = describe(rows, metrics, scale, convention)
+    metrics = metrics_of(read[0].task, convention)
+    table = lay_out(read, metrics)
+    notes = describe(read, metrics, scale, convention)
     write_markdown(markdown, table, notes)
     write_tex(tex, table, notes)
-    write_csv(csv, runs_of(rows, scale))
+    write_csv(csv, runs_of(read, scale))
     return table
 
 
@@ -353,8 +353,8 @@ def resolution(rows: Sequence[Row], error: Metric) -> str:
     for baseline in dict.fromkeys(row.baseline for row in rows if row.baseline):
         compared = [row for row in rows if row.baseline == baseline]
         changes = [change_to(name, row, rows, error) for row in compared for name in (baseline, row.control)]
-        smallest = [resolvable(change.differences) for change in changes if change is not None]
-        smallest = [value for value in smallest if value is not None]
+        found = [resolvable(change.differences) for change in changes if change is not None]
+        smallest = [value for value in found if value is not None]
         if not smallest:
             continue
         ends = dict.fromkeys(f"{value:.{error.digits}f}" for value in (min(smallest), max(smallest)))
@@ -396,7 +396,7 @@ def runs_of(rows: Iterable[Row], scale: str) -> pd.DataFrame:
     """Return one row per run with everything that the cells are computed from."""
     parts = []
     for row in rows:
-        facts = {"scale": scale, "experiment": row.experiment, **row.labels, "task": row.task}
+        facts: dict[str, Any] = {"scale": scale, "experiment": row.experiment, **row.labels, "task": row.task}
         facts |= {"baseline": row.baseline, "control": row.control}
         facts |= {"k": row.k, "r_mix": row.r_mix, "repeated": row.repeated, **row.more}
         paper = {f"paper_{name}": value for name, value in row.paper.items()}

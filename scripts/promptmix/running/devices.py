@@ -105,7 +105,7 @@ def threads(jobs: int, limit: int | None = None) -> int:
     Args:
         limit: the most cores that the jobs may use together; None for all that this process can keep busy.
     """
-    return max(1, min(cores(), limit or math.inf) // max(1, jobs))
+    return max(1, min(cores(), limit or cores()) // max(1, jobs))
 
 
 def _quota() -> float:

@@ -85,7 +85,7 @@ def _tree(file: Path) -> ast.Module:
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):  # drop docstrings, also those of attributes
-            node.body = [line for line in body if not _is_text(line)] or [ast.Pass()]
+            vars(node)["body"] = [line for line in body if not _is_text(line)] or [ast.Pass()]
     return tree
 
 

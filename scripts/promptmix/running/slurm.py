@@ -26,7 +26,7 @@ def refuse_orphans(folder: str | Path = ".") -> None:
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         raise InputError(
             "Snakemake was killed here, and jobs of it may still be in Slurm's queue, but "
-            f"`{' '.join(command[:2])}` fails: {(error.stderr or str(error)).strip()}. Run the same command again when "
+            f"`{' '.join(command[:2])}` fails: {str(error.stderr or error).strip()}. Run the same command again when "
             "Slurm answers"
         ) from None
     lines = (line.split(" ", 1) for line in queue.splitlines())

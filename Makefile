@@ -1,0 +1,36 @@
+# Named tasks. `make` lists them; each is an ordinary command that can be given by hand as well.
+
+.PHONY: help quick test workflow cluster lint types boundaries rulegraph
+.DEFAULT_GOAL := help
+
+help:  ## This list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+quick:  ## Tests that take less than two minutes together
+	uv run pytest -m quick
+
+test:  ## All tests
+	uv run pytest
+
+workflow:  ## Tests that run or plan real workflows
+	uv run pytest -m workflow
+
+cluster:  ## Tests on a Slurm that runs on this machine, if it is installed
+	uv run pytest -m cluster
+
+lint:  ## Formatters, linters, the order of the library's layers, types
+	uv run ruff check .
+	uv run ruff format --check .
+	uv run snakefmt --check Snakefile rules
+	uv run snakemake --lint
+	PYTHONPATH=scripts uv run lint-imports --no-logo
+	$(MAKE) types
+
+types:  ## Type checker over config, running, report and records
+	uv run mypy
+
+boundaries:  ## Write anew which rules an edit of each module makes run again (look at the difference)
+	PYTHONPATH=scripts:tests uv run python tests/unit/test_boundaries.py
+
+rulegraph:  ## Draw docs/rulegraph.svg (needs graphviz)
+	uv run snakemake --rulegraph --forceall --quiet all | sed -n '/^digraph/,$$p' | dot -Tsvg > docs/rulegraph.svg
