@@ -149,10 +149,8 @@ def _list_steps(plan: Plan, needs: Needs, sizes: ImageSizes) -> Iterator[tuple[S
             yield Annotation(annotator.reference, annotator.settings), of_images
     for name in sorted(needs.annotators):
         if given := plan.annotators[name].fine_tune:
-            training = plan.fine_tuning_of(name)
-            step = Training(
-                training["network"], training["network_settings"], training["batch_size"], training["precision"]
-            )
+            made = plan.fine_tuning_of(name)
+            step = Training(made["network"], made["network_settings"], made["batch_size"], made["precision"])
             yield step, sizes.of_dataset(given["dataset"])
     for name in sorted(needs.experiments):
         experiment = plan.experiments[name]

@@ -11,7 +11,7 @@ FOUND, IMPORTED, UNPACKED, MADE = "found", "found, will be imported", "found, wi
 FETCHED = "will be fetched"
 MISSING, WRONG = "MISSING", "WRONG"
 
-COLUMNS = {"what": 22, "where": 52, "state": 20, "needed by": 20}
+COLUMNS = {"what": 22, "where": 54, "state": 18, "needed by": 20}
 """The columns of the table, and the most characters of a line in each."""
 
 WIDTH = sum(COLUMNS.values()) + 2 * (len(COLUMNS) - 1)
@@ -51,9 +51,9 @@ def report(items: Sequence[Item]) -> str:
     problems = [item for item in items if not item.ok]
     rows = []
     for item in items:
-        number = "" if item.ok else f" [{problems.index(item) + 1}]"
-        users = "all" if len(targets) > 1 and set(item.needed_by) == targets else ", ".join(item.needed_by)
-        rows.append((item.what, item.where, item.state + number, users))
+        note = "" if item.ok else f" [{problems.index(item) + 1}]"
+        users = "all" if len(targets) > 1 and set(item.needed_by) == targets else " ".join(item.needed_by)
+        rows.append((item.what, item.where, item.state + note, users))
     widths = list(COLUMNS.values())
     table = tabulate(rows, list(COLUMNS), maxcolwidths=widths, break_on_hyphens=False, disable_numparse=True)
     lines = [line.rstrip() for line in table.splitlines()]

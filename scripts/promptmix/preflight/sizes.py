@@ -42,7 +42,7 @@ class ImageSizes:
             known = self._config["render"][name]["sizes"]
         else:
             known = [fact] if fact else list((resize or {}).values())
-        sizes = [training_size(*size, resize) for size in known]
+        sizes = [training_size(width, height, resize) for width, height in known]
         return [max(sizes, key=math.prod)] * sum(split_of(self._config, name).values()) if sizes else []
 
     def of_pool(self, name: str) -> list[Size]:

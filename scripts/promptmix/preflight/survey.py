@@ -172,23 +172,20 @@ class _Survey:
             annotator = self._plan.annotators[name]
             if not annotator.is_function:
                 path = annotator.weights or f"results/{self._config['scale']}/annotators/{name}.safetensors"
-                check = partial(checkpoints.check_weights, annotator.reference, **annotator.settings)
+                check: Check = partial(checkpoints.check_weights, annotator.reference, **annotator.settings)
                 yield path, (f"annotator {name}", check), users
         for name, users in self._users_of(self._config["captioners"], lambda needs: needs.captioners):
-            yield self._describe_part(f"captioner {name}", "clipcap", self._config["captioners"][name], users)
+            yield _describe_part(f"captioner {name}", "clipcap", self._config["captioners"][name], users)
         for name, users in self._users_of(self._plan.generators, _list_generators):
             if restorer := self._plan.generators[name].get("restorer"):
                 for part, network in RESTORER.items():
                     entry = self._config["restorers"][restorer][part]
-                    yield self._describe_part(f"{part} of {restorer}", network, entry, users)
+                    yield _describe_part(f"{part} of {restorer}", network, entry, users)
         for name, users in self._users_of(self._plan.experiments, lambda needs: needs.experiments):
-            if (network := self._plan.experiments[name].network).backbone:
-                check = partial(checkpoints.read_backbone, network.reference, **network.settings)
-                yield network.backbone, (f"backbone of {network.name}", check), users
-
-    def _describe_part(self, what: str, network: str, entry: Mapping, users: Users) -> tuple:
-        """Return the same for an entry of a config with `weights` and `settings`."""
-        return entry["weights"], (what, partial(checkpoints.check_weights, network, **entry.get("settings", {}))), users
+            trained = self._plan.experiments[name].network
+            if trained.backbone:
+                check = partial(checkpoints.read_backbone, trained.reference, **trained.settings)
+                yield trained.backbone, (f"backbone of {trained.name}", check), users
 
     def _check_checkpoint(self, path: str, what: str, check: Check, users: Users) -> Item:
         log.info("%s: checking %s", what, path)
@@ -242,6 +239,14 @@ class _Survey:
 
 def _list_generators(needs: Needs) -> set[str]:
     return {generator for _, generator in needs.images}
+
+
+def _describe_part(
+    what: str, network: str, entry: Mapping[str, Any], users: Users
+) -> tuple[str, tuple[str, Check], Users]:
+    """Return the same as `_list_checkpoints`, for an entry of the config with `weights` and perhaps `settings`."""
+    check = partial(checkpoints.check_weights, network, **entry.get("settings", {}))
+    return entry["weights"], (what, check), users
 
 
 def _check_plugin(place: str, what: str, kind: str, users: Users) -> Item:
