@@ -614,10 +614,9 @@ def test_the_report():
     assert lines[3].split() == ["figure3"]
     assert lines[4].split() == ["disk", "x" * 54, "found", "(3.0", "GB", "all"]
     assert lines[5].split() == ["x" * 11, "crowd-counting", "free)"]
-    assert lines[6].split() == ["GPU", "8.0", "GB", "WRONG", "(7.0", "GB)", "table4"]
-    assert lines[7].split() == ["[2]"]
-    assert lines[9:13] == ["[1] dataset shtb: MISSING", "    Get it.", "    - here:", f"    https://a.b/{'c' * 120}"]
-    assert lines[14] == "[2] GPU: WRONG (7.0 GB)"
+    assert lines[6].split() == ["GPU", "8.0", "GB", "WRONG", "(7.0", "GB)", "[2]", "table4"]
+    assert lines[8:12] == ["[1] dataset shtb: MISSING", "    Get it.", "    - here:", f"    https://a.b/{'c' * 120}"]
+    assert lines[13] == "[2] GPU: WRONG (7.0 GB)"
     assert lines[-1] == "3 things needed: 1 missing, 1 wrong"
     assert all(len(line) <= WIDTH for line in lines if "https" not in line)
 
