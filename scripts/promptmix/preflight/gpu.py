@@ -25,6 +25,12 @@ LARGE = 512 * 512
 
 SMALLER = "make the images smaller (`resize` of the dataset, `width` and `height` of the pool)"
 
+NO_GPU = (
+    "There is no GPU here, and images of {megapixels:.1f} megapixels are to be generated or trained on, which takes far too "
+    "long on a CPU. If jobs run on other machines, as on a cluster, look there, for example by `srun --gres=gpu:1 uv run "
+    "snakemake preflight ...`."
+)
+
 
 @dataclass(frozen=True)
 class Generation:
@@ -116,22 +122,18 @@ def check_gpu(plan: Plan, needs: Mapping[str, Needs], sizes: ImageSizes) -> Item
         need, step, size = max(((step.predict(size), step, size) for step, size in steps), key=lambda found: found[0])
     except InputError as error:
         return Item("GPU", "unknown", WRONG, users, str(error))
-    text = step.describe(size)
-    where = f"{describe_bytes(need)} for {text}" + (f"; sizes not known yet: {unknown}" if unknown else "")
+    where = f"{describe_bytes(need)} for {step.describe(size)}"
+    where += f"; sizes not known yet: {unknown}" if unknown else ""
     if not here:
-        advice = (
-            f"There is no GPU here, and images of {large / 1e6:.1f} megapixels are to be generated or trained on, "
-            "which takes far too long on a CPU. If jobs run on other machines, as on a cluster, look there, for example "
-            "by `srun --gres=gpu:1 uv run snakemake preflight ...`."
-        )
-        return Item("GPU", where, MISSING, users, advice)
+        return Item("GPU", where, MISSING, users, NO_GPU.format(megapixels=large / 1e6))
     devices = [torch.cuda.get_device_properties(number) for number in range(torch.cuda.device_count())]
-    device = min(devices, key=lambda device: device.total_memory)
-    has = describe_bytes(device.total_memory)
-    if device.total_memory >= need:
+    smallest = min(devices, key=lambda device: device.total_memory)
+    has = describe_bytes(smallest.total_memory)
+    if smallest.total_memory >= need:
         return Item("GPU", where, f"{FOUND} ({has})", users)
     advice = (
-        f"{device.name} has {has}, and {text} needs about {describe_bytes(need)}. Use a larger GPU, or {step.remedy}."
+        f"{smallest.name} has {has}, and {step.describe(size)} needs about {describe_bytes(need)}. Use a larger GPU, or "
+        f"{step.remedy}."
     )
     return Item("GPU", where, f"{WRONG} ({has})", users, advice)
 
@@ -170,7 +172,7 @@ def _take_largest(steps: Iterator[tuple[Step, list[Size]]]) -> list[tuple[Step, 
     largest = [(step, max(of_images, key=math.prod)) for step, of_images in steps if of_images]
     found: list[tuple[Step, Size]] = []
     for step, size in sorted(largest, key=lambda pair: math.prod(pair[1]), reverse=True):
-        if step not in [known for known, _ in found]:  # which have settings, so no dictionary can find them
+        if step not in [known for known, _ in found]:  # settings cannot be keys of a dictionary
             found.append((step, size))
     return found
 
