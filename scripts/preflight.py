@@ -6,10 +6,9 @@ with job.start(snakemake):
     import logging
     import sys
 
-    from promptmix.preflight.report import report
-
     from promptmix.config.validation import resolve
     from promptmix.errors import InputError
+    from promptmix.preflight.report import report
     from promptmix.preflight.survey import survey
 
     config = snakemake.config

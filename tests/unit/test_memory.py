@@ -9,7 +9,6 @@ from safetensors import safe_open
 from promptmix.networks.build import build
 from promptmix.preflight import memory
 from promptmix.synthesis.generation import TILE
-from promptmix.tasks import batching
 
 MINIATURE = "resources/models/stable-diffusion"
 GB = 10**9
@@ -72,7 +71,7 @@ def test_what_backpropagation_needs_is_alive():
     ("network", "precision"), [("rescsrnet", "float32"), ("rescsrnet", "float16"), ("guidedepth", "float32")]
 )
 def test_training_on_fake_tensors_counts_as_on_real_ones(really, monkeypatch, network, precision):
-    monkeypatch.setattr(batching, "BATCH_PIXELS", 1)
+    monkeypatch.setattr(memory, "BATCH_PIXELS", 1)
     arguments = (network, 96, 64, 3, precision, {"width": 0.25})
     predicted = memory.training(*arguments, overhead=False)
     assert predicted == pytest.approx(really(memory.training, *arguments), rel=0.02)
@@ -151,7 +150,7 @@ def test_weights_gradients_and_moments_are_there():
 
 def test_validation_may_need_more_than_an_update(monkeypatch):
     needed = memory.training("rescsrnet", 256, 192, 1, overhead=False)
-    monkeypatch.setattr(batching, "BATCH_PIXELS", 1)
+    monkeypatch.setattr(memory, "BATCH_PIXELS", 1)
     assert memory.training("rescsrnet", 256, 192, 1, overhead=False) < 0.5 * needed
 
 

@@ -15,21 +15,19 @@ import pytest
 import torch
 import yaml
 
-from promptmix.config.plan import Plan
-from promptmix.config.validation import check
+from promptmix.config.validation import check, read, resolve
 from promptmix.errors import InputError
 from promptmix.files import sha256
 from promptmix.miniature.rendering.datasets import render_dataset
 from promptmix.networks.build import build
 from promptmix.networks.checkpoints import save_weights
-from promptmix.preflight import memory
-from promptmix.preflight import survey as preflight
-from promptmix.preflight.survey import Item, report
+from promptmix.preflight import memory, models
+from promptmix.preflight.report import WIDTH, Item, report
+from promptmix.preflight.survey import survey as look_for
 from promptmix.running import job
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-check(SHIPPED)
+SHIPPED = read([ROOT / "config" / "config.yaml"])
 LICENCE = {"name": "MIT", "spdx": "MIT", "url": "https://example.org/licence", "inherits": "Nothing."}
 LICENCE |= dict.fromkeys(("research", "commercial", "redistribute"), "yes")
 NYU = "resources/downloads/nyu_depth_v2_labeled.mat"
@@ -71,7 +69,7 @@ def survey(config, *targets, **sources):
     content = yaml.safe_dump(sections)
     ledger = Path(f"sources-{hash(content)}.yaml").absolute()  # files that are read stay in memory, by name
     ledger.write_text(content)
-    items = preflight.survey(config, Plan(config), targets or None, ledger)
+    items = look_for(config, *resolve(config), targets or None, ledger)
     assert len({item.what for item in items}) == len(items)
     return {item.what: item for item in items}
 
@@ -80,7 +78,9 @@ def only_shtb(config, path, **facts):
     """Return a config whose Part B of 3 + 2 images lies elsewhere, with Table I of its baseline and PromptMix."""
     entry = {"path": str(path), "images": {"train": 3, "test": 2}, "split": {"val": 1}, "facts": facts}
     config["datasets"]["shtb"] |= entry
-    config["tables"] = {"table1": [{"baseline": "shtb-csrnet", "promptmix": "shtb-csrnet-promptmix"}]}
+    config["promptmix"]["shtb"] |= {"r_mix": 4}
+    rows = [{"dataset": "shtb", "network": "csrnet"}]
+    config["tables"] = {"table1": config["tables"]["table1"] | {"rows": rows, "methods": ["baseline", "promptmix"]}}
     config["figures"] = {}
     return config
 
@@ -95,9 +95,14 @@ def assert_matches(text, pattern):
 def test_the_miniature_needs_nothing(config):
     items = survey(config)
     assert all(item.ok and not item.advice for item in items.values())
-    assert {name: item.state for name, item in items.items() if name.startswith("dataset ")} == {
-        f"dataset {name}": "will be made" for name in ("shta", "shtb", "qnrf", "panda", "nyu")
+    assert set(items) == {
+        *(f"dataset {name}" for name in config["datasets"]),
+        *(f"annotator {name}" for name in config["annotators"]),
+        *(f"captioner {name}" for name in config["captioners"]),
+        *(f"{part} of {name}" for name in config["restorers"] for part in ("detector", "parser", "restorer")),
+        *("diffusion model", "CLIP, tokeniser", "GPU", "disk"),
     }
+    assert {items[f"dataset {name}"].state for name in config["datasets"]} == {"will be made"}
     assert items["diffusion model"].where == "resources/models/stable-diffusion"
     assert items["annotator sasnet-panda"].where == "results/miniature/annotators/sasnet-panda.safetensors"
     assert items["annotator sasnet-panda"].state == "will be made"
@@ -111,7 +116,7 @@ def test_the_miniature_needs_nothing(config):
         assert items[name].state == "found"
     assert items["GPU"].state == "none; CPU suffices"
     assert items["disk"].state.startswith("found (")
-    assert report(list(items.values())).endswith("18 things needed: nothing missing, nothing wrong")
+    assert report(list(items.values())).endswith(f"{len(items)} things needed: nothing missing, nothing wrong")
 
 
 def test_only_what_the_targets_need_is_looked_for(config):
@@ -120,7 +125,7 @@ def test_only_what_the_targets_need_is_looked_for(config):
     }
     assert set(survey(config, "figure2")) == {"diffusion model", "GPU", "disk"}
     fine_tuned = survey(config, "table1")["annotator sasnet-panda"]
-    config["tables"]["table1"] = config["tables"]["table1"][-1:]
+    config["tables"]["table1"]["rows"] = [{"dataset": "panda", "network": "csrnet"}]
     assert survey(config, "table1")["annotator sasnet-panda"] == fine_tuned
     assert "annotator sasnet-shta" in survey(config, "table1")  # the fine-tuning starts from it
 
@@ -136,15 +141,18 @@ def test_who_needs_what(config):
 
 
 def test_annotators_that_are_tested_are_needed(config):
-    config["tables"]["table3"] = [{"network": "sasnet", "annotators": {"shta": "sasnet-shta"}}]
+    config["tables"]["table3"]["rows"] = [
+        config["tables"]["table3"]["rows"][-1] | {"annotators": {"shta": "sasnet-shta"}}
+    ]
     assert set(survey(config, "table3")) == {"dataset shta", "annotator sasnet-shta", "GPU", "disk"}
 
 
 def test_an_unknown_target(config):
+    config["preflight"] = ["tabel1"]
     with pytest.raises(
-        InputError, match=r"preflight: 'tabel1' is not a table or figure.*Known: table1, .*mean 'table1'\?"
+        InputError, match=r"preflight\[0\]: 'tabel1' is not a table or a figure\. Known.* table1, .*mean 'table1'\?"
     ):
-        survey(config, "tabel1")
+        check(config)
 
 
 # --- Datasets ---
@@ -389,7 +397,7 @@ def test_a_model_that_nobody_knows(pipeline, monkeypatch):
 
 
 def test_a_model_in_the_cache_of_the_hub(pipeline, monkeypatch, folder):
-    monkeypatch.setattr(preflight, "try_to_load_from_cache", lambda name, file: str(folder / "resources/hub/sd" / file))
+    monkeypatch.setattr(models, "try_to_load_from_cache", lambda name, file: str(folder / "resources/hub/sd" / file))
     pipeline["generators"]["stable-diffusion"]["model"] = "owner/name"
     assert survey(pipeline, "figure2")["diffusion model"].state == "found"
 
@@ -405,7 +413,11 @@ def truncate(file):
         ("vae/diffusion_pytorch_model.safetensors", Path.unlink, "vae/diffusion_pytorch_model.safetensors is missing"),
         ("text_encoder/model.safetensors", Path.unlink, "text_encoder/model.safetensors is missing"),
         ("unet/config.json", Path.unlink, "config.json is missing in resources/hub/sd/unet"),
-        ("scheduler/scheduler_config.json", lambda f: f.write_text("<html>"), "scheduler_config.json in .* is no JSON"),
+        (
+            "scheduler/scheduler_config.json",
+            lambda f: f.write_text("<html>"),
+            "scheduler_config.json in .* is not JSON",
+        ),
         ("tokenizer/tokenizer.json", Path.unlink, "tokenizer: no tokenizer.json, and no vocab.json"),
         ("model_index.json", Path.unlink, "model_index.json is missing in resources/hub/sd"),
         (
@@ -514,6 +526,17 @@ def test_training_counts_for_the_gpu(config, monkeypatch):
     assert item.advice.endswith("Use a larger GPU, or lower `batch_size`.")
 
 
+def test_each_precision_counts_for_the_gpu(config, monkeypatch):
+    """Once, with and without faces restored."""
+    calls = []
+    monkeypatch.setattr(memory, "training", lambda *_: 10**9)
+    monkeypatch.setattr(memory, "generation", lambda *size, **_: calls.append(size) or 10**9)
+    monkeypatch.setattr(memory, "annotation", lambda *_: 10**9)
+    gpus(monkeypatch, 24)
+    assert survey(config, "table6")["GPU"].ok
+    assert sorted(calls) == [(96, 64, "float16"), (96, 64, "float32")]
+
+
 def test_the_memory_of_the_miniature_is_worked_out(config, monkeypatch):
     gpus(monkeypatch, 24)
     item = survey(config, "figure2")["GPU"]
@@ -546,10 +569,10 @@ def test_no_room(config, monkeypatch):
 def test_what_will_be_written(config):
     """Of 2 experiments at 4 learning rates in 3 repeats, 9 999 images."""
     config["pools"]["rooms"] |= {"width": 640, "height": 480}
-    config["experiments"]["nyu-guidedepth-promptmix"]["fake"] |= {"images_per_prompt": 3333}
+    config["promptmix"]["nyu"] |= {"k": 3333}
     config["training"]["nyu"] |= {"learning_rates": ["1e-3", "1e-4", "1e-5", "1e-6"]}
     config["networks"]["guidedepth"] = {}
-    config["tables"]["table2"][0].pop("control")
+    config["tables"]["table2"] |= {"methods": ["baseline", "promptmix"]}
     where = survey(config, "table2")["disk"].where
     numbers = sum(tensor.numel() for tensor in build("guidedepth").state_dict().values())
     pixels = 9_999 * 640 * 480
@@ -578,23 +601,24 @@ def test_the_report():
             "dataset shtb",
             "a/b",
             "MISSING",
-            ("table1", "table4", "figure3"),
+            ("table1", "stations", "figure3"),
             "Get it.\n- here: https://a.b/" + "c" * 120,
         ),
-        Item("disk", "x" * 65, "found (3.0 GB free)", ("table1", "table4", "roundtrip", "figure3")),
+        Item("disk", "x" * 65 + " crowd-counting", "found (3.0 GB free)", ("table1", "table4", "stations", "figure3")),
         Item("GPU", "8.0 GB", "WRONG (7.0 GB)", ("table4",), "word " * 40),
     ]
     lines = report(items).splitlines()
-    assert lines[0].split("  ")[0] == "what"
-    assert set(lines[1]) == {"-"}
-    assert lines[2].split() == ["dataset", "shtb", "a/b", "MISSING", "[1]", "table1,4", "figure3"]
-    assert lines[3].split() == ["disk", "x" * 60, "found", "(3.0", "GB", "free)", "all"]
-    assert lines[4].split() == ["x" * 5]
-    assert lines[5].split() == ["GPU", "8.0", "GB", "WRONG", "(7.0", "GB)", "[2]", "table4"]
-    assert lines[7:11] == ["[1] dataset shtb: MISSING", "    Get it.", "    - here:", f"    https://a.b/{'c' * 120}"]
-    assert lines[12] == "[2] GPU: WRONG (7.0 GB)"
+    assert lines[0].split() == ["what", "where", "state", "needed", "by"]
+    assert set(lines[1]) == {"-", " "}
+    assert lines[2].split() == ["dataset", "shtb", "a/b", "MISSING", "[1]", "table1", "stations"]
+    assert lines[3].split() == ["figure3"]
+    assert lines[4].split() == ["disk", "x" * 54, "found", "(3.0", "GB", "all"]
+    assert lines[5].split() == ["x" * 11, "crowd-counting", "free)"]
+    assert lines[6].split() == ["GPU", "8.0", "GB", "WRONG", "(7.0", "GB)", "[2]", "table4"]
+    assert lines[8:12] == ["[1] dataset shtb: MISSING", "    Get it.", "    - here:", f"    https://a.b/{'c' * 120}"]
+    assert lines[13] == "[2] GPU: WRONG (7.0 GB)"
     assert lines[-1] == "3 things needed: 1 missing, 1 wrong"
-    assert all(len(line) <= preflight.WIDTH for line in lines if "https" not in line)
+    assert all(len(line) <= WIDTH for line in lines if "https" not in line)
 
 
 # --- The script ---

@@ -29,8 +29,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from promptmix.networks.build import build
 from promptmix.networks.registry import map_shape
 from promptmix.synthesis import generation as generating
-from promptmix.tasks import batching
-from promptmix.tasks.batching import padded_size
+from promptmix.tasks.batching import BATCH_PIXELS, padded_size
 from promptmix.training.objective import load_objective
 
 CONTEXT = 2**30
@@ -41,9 +40,9 @@ SLACK = 1.25
 1.13 to 1.25 times their tensors."""
 
 ALIGNMENT = 512
-"""torch's allocator gives out multiples of so many bytes."""
+"""torch's allocator gives out multiples of this number of bytes."""
 
-STABLE_DIFFUSION = {
+STABLE_DIFFUSION: dict[str, dict[str, Any]] = {
     "unet": {
         "sample_size": 64,
         "in_channels": 4,
@@ -203,7 +202,7 @@ class _Memory(TorchDispatchMode):
         return result
 
     def _count(self, storage: torch.UntypedStorage) -> None:
-        key = storage._cdata  # a view's storage is that of the tensor it looks at
+        key = storage._cdata  # a view's storage is that of the tensor that it shows
         if key in self._alive:
             return
         bytes_ = -(-storage.nbytes() // ALIGNMENT) * ALIGNMENT
@@ -242,7 +241,7 @@ def _forward(network: nn.Module, width: int, height: int, batch: int) -> Any:
 
 
 def _predict(network: nn.Module, width: int, height: int, batch: int | None) -> None:
-    batch = batch or max(1, batching.BATCH_PIXELS // (width * height))
+    batch = batch or max(1, BATCH_PIXELS // (width * height))
     network.eval()
     with torch.no_grad():
         _forward(network, width, height, batch)

@@ -1,0 +1,181 @@
+"""Is there a GPU, if one is needed, and does its memory suffice for the largest images?"""
+
+import logging
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from promptmix.config.experiments import Needs, Plan
+from promptmix.errors import InputError
+from promptmix.extensions import is_reference
+from promptmix.preflight import memory
+from promptmix.preflight.report import FOUND, MISSING, WRONG, Item, describe_bytes
+from promptmix.preflight.sizes import ImageSizes, Size
+
+log = logging.getLogger(__name__)
+
+LARGE = 512 * 512
+"""Image pixels from which on generating or training without a GPU takes too long to be meant."""
+
+SMALLER = "make the images smaller (`resize` of the dataset, `width` and `height` of the pool)"
+
+NO_GPU = (
+    "There is no GPU here, and images of {megapixels:.1f} megapixels are to be generated or trained on, which takes far too "
+    "long on a CPU. If jobs run on other machines, as on a cluster, look there, for example by `srun --gres=gpu:1 uv run "
+    "snakemake preflight ...`."
+)
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A diffusion model makes images: a folder, or a name in the Hub's cache, and its precision."""
+
+    model: str
+    precision: str
+
+    def predict(self, size: Size) -> int:
+        """Return the bytes that it takes for images of a size."""
+        has_configs = Path(self.model, "unet", "config.json").exists()
+        return memory.generation(*size, self.precision, model=self.model if has_configs else None)
+
+    def describe(self, size: Size) -> str:
+        """Return it in words."""
+        return f"generating images of {_show(size)} in {self.precision}"
+
+    @property
+    def remedy(self) -> str:
+        """What takes less memory."""
+        return SMALLER if self.precision == "float16" else "set the generator's `precision` to float16"
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """A network annotates images."""
+
+    network: str
+    settings: Mapping[str, Any]
+
+    def predict(self, size: Size) -> int:
+        """Return the bytes that it takes for images of a size."""
+        return memory.annotation(self.network, *size, self.settings)
+
+    def describe(self, size: Size) -> str:
+        """Return it in words."""
+        return f"annotating images of {_show(size)} with {self.network}"
+
+    @property
+    def remedy(self) -> str:
+        """What takes less memory."""
+        return SMALLER
+
+
+@dataclass(frozen=True)
+class Training:
+    """A network is trained."""
+
+    network: str
+    settings: Mapping[str, Any]
+    batch_size: int
+    precision: str
+
+    def predict(self, size: Size) -> int:
+        """Return the bytes that it takes for images of a size."""
+        return memory.training(self.network, *size, self.batch_size, self.precision, self.settings)
+
+    def describe(self, size: Size) -> str:
+        """Return it in words."""
+        return f"training {self.network} on {self.batch_size} images of {_show(size)} at once"
+
+    @property
+    def remedy(self) -> str:
+        """What takes less memory."""
+        return "lower `batch_size`" if self.batch_size > 1 else SMALLER
+
+
+Step = Generation | Annotation | Training
+
+
+def check_gpu(plan: Plan, needs: Mapping[str, Needs], sizes: ImageSizes) -> Item | None:
+    """Return the largest memory that something needs, beside the GPU's; None if nothing is computed on images.
+
+    Args:
+        needs: by table or figure.
+        sizes: of the datasets that were read.
+    """
+    steps = _take_largest(_list_steps(plan, reduce(or_, needs.values(), Needs()), sizes))
+    users, unknown, here = tuple(needs), ", ".join(sizes.list_unknown(needs.values())), torch.cuda.is_available()
+    if not steps and not unknown:
+        return None
+    large = max((math.prod(size) for step, size in steps if not isinstance(step, Annotation)), default=0)
+    if unknown and (not steps or (large < LARGE and not here)):
+        return Item("GPU", f"sizes not known yet: {unknown}", "not known yet", users)
+    if large < LARGE and not here:
+        return Item("GPU", "no large images to generate or to train on", "none; CPU suffices", users)
+    log.info("GPU: working out the memory of %d kinds of steps", len(steps))
+    try:
+        need, step, size = max(((step.predict(size), step, size) for step, size in steps), key=lambda found: found[0])
+    except InputError as error:
+        return Item("GPU", "unknown", WRONG, users, str(error))
+    where = f"{describe_bytes(need)} for {step.describe(size)}"
+    where += f"; sizes not known yet: {unknown}" if unknown else ""
+    if not here:
+        return Item("GPU", where, MISSING, users, NO_GPU.format(megapixels=large / 1e6))
+    devices = [torch.cuda.get_device_properties(number) for number in range(torch.cuda.device_count())]
+    smallest = min(devices, key=lambda device: device.total_memory)
+    has = describe_bytes(smallest.total_memory)
+    if smallest.total_memory >= need:
+        return Item("GPU", where, f"{FOUND} ({has})", users)
+    advice = (
+        f"{smallest.name} has {has}, and {step.describe(size)} needs about {describe_bytes(need)}. Use a larger GPU, or "
+        f"{step.remedy}."
+    )
+    return Item("GPU", where, f"{WRONG} ({has})", users, advice)
+
+
+def _list_steps(plan: Plan, needs: Needs, sizes: ImageSizes) -> Iterator[tuple[Step, list[Size]]]:
+    """Yield what is computed on images, and the images' sizes. What a user's own code needs is not known."""
+    for pool, generator in needs.images:
+        if "model" in (entry := plan.generators[generator]):
+            yield Generation(entry["model"], entry["precision"]), sizes.of_pool(pool)
+    annotated = [(name, sizes.of_pool(pool)) for pool, _, name in needs.annotations]
+    annotated += [(name, sizes.of_dataset(dataset)) for name, dataset in sorted(needs.tests)]
+    for name, of_images in annotated:
+        annotator = plan.annotators[name]
+        if not annotator.is_function:
+            yield Annotation(annotator.reference, annotator.settings), of_images
+    for name in sorted(needs.annotators):
+        if given := plan.annotators[name].fine_tune:
+            made = plan.fine_tuning_of(name)
+            step = Training(made["network"], made["network_settings"], made["batch_size"], made["precision"])
+            yield step, sizes.of_dataset(given["dataset"])
+    for name in sorted(needs.experiments):
+        experiment = plan.experiments[name]
+        network, training = experiment.network, experiment.training
+        if not is_reference(network.reference):
+            of_images = [*sizes.of_dataset(experiment.dataset)]
+            for pool in experiment.fake.pools if experiment.fake else ():
+                of_images += sizes.of_pool(pool)
+            yield (
+                Training(network.reference, network.settings, training["batch_size"], training["precision"]),
+                of_images,
+            )
+
+
+def _take_largest(steps: Iterator[tuple[Step, list[Size]]]) -> list[tuple[Step, Size]]:
+    """Return each step once, with the largest of its images; none whose images' sizes are not known."""
+    largest = [(step, max(of_images, key=math.prod)) for step, of_images in steps if of_images]
+    found: list[tuple[Step, Size]] = []
+    for step, size in sorted(largest, key=lambda pair: math.prod(pair[1]), reverse=True):
+        if step not in [known for known, _ in found]:  # settings cannot be keys of a dictionary
+            found.append((step, size))
+    return found
+
+
+def _show(size: Size) -> str:
+    return f"{size[0]}x{size[1]}"
