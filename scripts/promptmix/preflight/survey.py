@@ -172,7 +172,7 @@ class _Survey:
             annotator = self._plan.annotators[name]
             if not annotator.is_function:
                 path = annotator.weights or f"results/{self._config['scale']}/annotators/{name}.safetensors"
-                check: Check = partial(checkpoints.check_weights, annotator.reference, **annotator.settings)
+                check: Check = partial(checkpoints.read_fitting, annotator.reference, **annotator.settings)
                 yield path, (f"annotator {name}", check), users
         for name, users in self._users_of(self._config["captioners"], lambda needs: needs.captioners):
             yield _describe_part(f"captioner {name}", "clipcap", self._config["captioners"][name], users)
@@ -245,7 +245,7 @@ def _describe_part(
     what: str, network: str, entry: Mapping[str, Any], users: Users
 ) -> tuple[str, tuple[str, Check], Users]:
     """Return the same as `_list_checkpoints`, for an entry of the config with `weights` and perhaps `settings`."""
-    check = partial(checkpoints.check_weights, network, **entry.get("settings", {}))
+    check = partial(checkpoints.read_fitting, network, **entry.get("settings", {}))
     return entry["weights"], (what, check), users
 
 
