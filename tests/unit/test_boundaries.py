@@ -11,6 +11,7 @@ which writes the list anew, and look at what has changed.
 
 import re
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,7 @@ def scripts() -> set[str]:
     return set(re.findall(r'fingerprint\(\s*"([\w/]+)"', text))
 
 
+@cache
 def rules_by_module() -> dict[str, list[str]]:
     """Return the rules that an edit of each module makes run again, as boundaries.yaml has them."""
     found = defaultdict(set)
@@ -98,22 +100,24 @@ def test_an_edit_makes_no_other_rules_run_again(module):
     ("module", "wanted"),
     [
         ("promptmix.datasets.readers.coco", {"prepare_dataset: coco"}),
-        ("promptmix.training.depth_loss", {"fine_tune_annotator", "train_network", "train_annotator"}),
         ("promptmix.training.loop", {"fine_tune_annotator", "train_network", "train_annotator"}),
         ("promptmix.report.tables", {"write_table", "write_cost_table"}),
         ("promptmix.report.roundtrip", {"write_roundtrip"}),
-        ("promptmix.networks.own", {"count_cost", "train_network"}),
+        ("promptmix.synthesis.generation", {"generate_images"}),
+        (
+            "promptmix.records.histories",
+            {"fine_tune_annotator", "select_learning_rate", "train_annotator", "train_network"},
+        ),
     ],
 )
 def test_an_edit_reaches_what_it_means(module, wanted):
-    if module == "promptmix.networks.own":  # a user's own network is built where any network is
-        assert "caption_images" not in LISTED[module] or "promptmix.networks.build" in LISTED
-        return
-    if module == "promptmix.training.depth_loss":  # of the networks, those for depth alone
-        assert {rule.partition(":")[0] for rule in LISTED[module]} == wanted
-        assert all(rule.endswith((": guidedepth", ": adabins")) for rule in LISTED[module])
-        return
     assert set(LISTED[module]) == wanted
+
+
+def test_the_loss_of_depth_reaches_only_training_on_depth():
+    rules = [rule.split(": ") for rule in LISTED["promptmix.training.depth_loss"]]
+    assert {rule for rule, _ in rules} == {"fine_tune_annotator", "train_network", "train_annotator"}
+    assert {network for _, network in rules} == {"guidedepth", "adabins"}
 
 
 def test_nothing_before_training_depends_on_it():

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from support.workflow import shipped
 from transformers import CLIPModel, CLIPTokenizer
 
 from promptmix.datasets.index import Index, prepare
@@ -71,15 +72,13 @@ def test_clip_finds_the_prompt_s_location_in_the_image(pipeline):
 
 
 @pytest.mark.parametrize(("dataset", "annotator"), [("shtb", "sasnet-shtb"), ("qnrf", "dmcount-qnrf")])
-def test_the_annotator_beats_the_student_that_it_teaches(dataset, annotator, tmp_path):
-    import yaml
-
-    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+def test_the_annotator_beats_the_lightweight_network_that_it_teaches(dataset, annotator, tmp_path):
+    config = shipped()
     settings, render = config["datasets"][dataset], config["render"][dataset]
     render_dataset(tmp_path, render, settings["images"], seed=123)
     folder = next(path for path in tmp_path.iterdir() if path.is_dir())
     samples = split(read_dataset(settings["format"], folder), settings["split"])
-    prepare(samples, tmp_path / "prepared", settings["resize"])
+    prepare(samples, tmp_path / "prepared", settings.get("resize"))
     index = Index.open(tmp_path / "prepared/index.csv")
     training = TrainingSettings("rescsrnet", 1e-3, 20, 4, 0, {"width": 0.25}, sigma=1.5, kernel=7)
     checkpoint = train(training, index, None, tmp_path / "run", "cpu")

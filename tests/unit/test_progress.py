@@ -152,7 +152,7 @@ def test_a_training_that_is_resumed(lines, index, tmp_path):
         raise Killed
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
-        patch.setattr("promptmix.records.write_csv", kill)
+        patch.setattr("promptmix.records.record.write_csv", kill)
         train(settings, index, None, tmp_path / "run", "cpu", save_seconds=0)
     lines.clear()
     train(settings, index, None, tmp_path / "run", "cpu")

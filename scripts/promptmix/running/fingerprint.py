@@ -7,6 +7,7 @@ are left out.
 
 import ast
 import hashlib
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -112,3 +113,7 @@ def _text(node: ast.AST | list | object) -> str:
 @cache
 def _imports(file: Path, module: str) -> set[str]:
     return extensions.imports(_tree(file), module)
+
+
+if __name__ == "__main__":
+    print("\n".join(sorted(covered(*sys.argv[1:]).values())))
