@@ -84,7 +84,7 @@ def test_the_file_is_as_matlab_writes_it(tmp_path):
 def test_rooms_of_two_sizes_do_not_fit_into_one_file(tmp_path):
     with pytest.raises(InputError, match=rf"{FILE}: .*16x12, 40x30.* Give one .*'sizes'"):
         write_nyu(tmp_path / FILE, [room(1), room(2, 16, 12)])
-    with pytest.raises(InputError, match="same size, found none"):
+    with pytest.raises(InputError, match="same size, found no images"):
         write_nyu(tmp_path / FILE, [])
     assert os.listdir(tmp_path) == []
 
