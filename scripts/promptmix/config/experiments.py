@@ -294,6 +294,7 @@ class Plan:
 
     Attributes:
         experiments: by name.
+        written: the experiment of each entry of the config's `experiments`; of equal ones it is the same.
         annotators: by name.
         generators: by name: those of the config, and those with another precision or with faces restored that
             experiments ask for. An entry has `model` and settings, or a `generator` and its `restorer`.
@@ -308,9 +309,10 @@ class Plan:
         self.generators: dict[str, dict] = dict(config["generators"])
         self.experiments: dict[str, Experiment] = {}
         self._names: dict[str, str] = {}  # by key
+        self.written: dict[str, Experiment] = {}
         for name, entry in config["experiments"].items():
             spec = {key: value for key, value in entry.items() if key != "method"}
-            self.add(spec, entry["method"], f"experiments.{name}", name)
+            self.written[name] = self.add(spec, entry["method"], f"experiments.{name}", name)
 
     def add(self, spec: Mapping[str, Any], method: str, where: str, name: str = "") -> Experiment:
         """Return the experiment that a part of the config describes, or the one that it is equal to.
@@ -470,7 +472,7 @@ class Plan:
         fake = Fake(
             pools={pool: prompts_of(self.config, pool) for pool in given["pools"]},
             k=given["k"],
-            generator=self._generator(given["generator"], given.get("precision"), given.get("restorer")),
+            generator=self._generator(given["generator"], given.get("precision"), given.get("restorer"), where),
             annotator=given["annotator"],
             r_mix=given["r_mix"],
             r_img=share,
@@ -485,18 +487,27 @@ class Plan:
                 f"{where}.r_mix: {fake.r_mix} images per epoch, but {made} are made: k ({fake.k}) x {prompts} "
                 f"prompts{kept}. Lower r_mix or raise k"
             )
-        list(fake.blocks())  # which cannot number more images than there can be
+        try:
+            list(fake.blocks())  # which cannot number more images than there can be
+        except InputError as error:
+            raise InputError(f"{where}.k: {error}") from None
         return fake
 
-    def _generator(self, name: str, precision: str | None, restorer: str | None) -> str:
+    def _generator(self, name: str, precision: str | None, restorer: str | None, where: str) -> str:
         """Return the name of a generator with another precision and with faces restored, and remember what it is."""
         entry = self.generators[name]
         if precision and precision != entry["precision"]:
-            name = f"{name}-{precision}"
-            self.generators.setdefault(name, entry | {"precision": precision})
+            name = self._derived(f"{name}-{precision}", entry | {"precision": precision}, where)
         if restorer:
-            source, name = name, f"{name}-{restorer}"
-            self.generators.setdefault(name, {"generator": source, "restorer": restorer})
+            name = self._derived(f"{name}-{restorer}", {"generator": name, "restorer": restorer}, where)
+        return name
+
+    def _derived(self, name: str, entry: dict, where: str) -> str:
+        if self.generators.setdefault(name, entry) != entry:
+            raise InputError(
+                f"{where}: its generator would be called '{name}', as another one is, which has other settings; "
+                "give the other one another name, in `generators`"
+            )
         return name
 
     def _single_prompts(self, experiment: Experiment) -> Iterator[tuple[tuple[str, int], str]]:

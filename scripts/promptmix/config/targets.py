@@ -232,7 +232,7 @@ def _rows(entry: Mapping[str, Any], where: str) -> Iterator[tuple[str, Mapping[s
 def _of_row(plan: Plan, base: Mapping, row: Mapping | str, methods: Sequence[str], where: str) -> dict[str, Experiment]:
     """Return the experiments of a row by method, in the order of `METHODS`; for a name, with its baseline if shown."""
     if isinstance(row, str):
-        experiment = plan.experiments[row]
+        experiment = plan.written[row]
         found = {experiment.method: experiment}
         if experiment.baseline and "baseline" in methods:
             found = {"baseline": plan.experiments[experiment.baseline], **found}

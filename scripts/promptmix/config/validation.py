@@ -162,8 +162,10 @@ def _target(schema: dict) -> dict:
 
 
 def _whole(schema: Any) -> Any:
-    """Return a part of the schema together with the definition that it refers to, if it does."""
-    return _target(schema) | schema if isinstance(schema, dict) and "$ref" in schema else schema
+    """Return a part of the schema together with the definitions that it refers to, if it does."""
+    while isinstance(schema, dict) and "$ref" in schema:
+        schema = _target(schema) | {key: value for key, value in schema.items() if key != "$ref"}
+    return schema
 
 
 def _validator(config: Mapping[str, Any]) -> Draft202012Validator:
@@ -198,6 +200,9 @@ def _unquoted(value: Any, where: tuple = ()) -> Iterator[str]:
             if not isinstance(key, str):
                 yield f"{_path(where)}: the key {_show(key)} is not a text; put it in quotes"
             yield from _unquoted(inner, (*where, key))
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            yield from _unquoted(inner, (*where, i))
 
 
 def _explain(error: ValidationError) -> Iterator[str]:
