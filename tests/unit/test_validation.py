@@ -46,7 +46,10 @@ def problems(config):
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_shipped_configs_are_right(name):
     plan, targets = resolve(read([ROOT / f"config/{name}.yaml"]))
-    tables, figures = (dict.fromkeys([f"table{i}" for i in range(1, 8)] + ["roundtrip"]), ("figure2", "figure3", "figure4"))
+    tables, figures = (
+        dict.fromkeys([f"table{i}" for i in range(1, 8)] + ["roundtrip"]),
+        ("figure2", "figure3", "figure4"),
+    )
     assert set(targets) == {*tables, *figures, "examples"}
     for experiment in plan.experiments.values():
         assert experiment.task == plan.task_of(experiment.dataset)
@@ -137,3 +140,231 @@ def test_a_rendered_dataset_is_where_it_is_rendered(config):
         "panda": "results/small/rendered/panda/PANDA_Crowd",
         "nyu": "results/small/rendered/nyu/nyu_depth_v2_labeled.mat",
     }
+
+
+# --- Errors: where, what, what was expected ---
+
+POOLS = "by-hand, panda-captions, places, rooms, shtb-captions"
+ANNOTATORS = "adabins, dmcount, narrow, sasnet, sasnet-again, sasnet-panda"
+FILTERED, SHTB, PANDA = "experiments.filtered", "promptmix.shtb", "annotators.sasnet-panda"
+PLACES = ("datasets.nyu", "render.nyu", "pools.places", "restorers.gfpgan", "training.default", "annotators.sasnet")
+
+
+def refused(config, path, value, place, parts):
+    """Check that a line of the message about a changed config begins with a place and has these parts."""
+    put(config, path, value)
+    lines = problems(config)
+    assert [
+        line for line in lines if re.match(rf"{re.escape(place)}[: ]", line) and all(part in line for part in parts)
+    ], lines
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "place", "parts"),
+    [
+        # Keys
+        (
+            "datasets.shtb.reszie",
+            1,
+            "datasets.shtb.reszie",
+            ["Known keys: facts, format, images, path, resize, split, title, unit", "Did you mean 'resize'?"],
+        ),
+        ("datasets.shtb.path", GONE, "datasets.shtb.path", ["is missing: folder of the dataset", ".mat file for nyu"]),
+        ("datasets.shtb.images.test", GONE, "datasets.shtb.images.test", ["is missing: test images"]),
+        ("training.default.epochs", GONE, "training.default.epochs", ["is missing: passes over the real"]),
+        ("seed", GONE, "seed", ["is missing: of every split, and of the first repeat"]),
+        ("pools.by-hand.width", GONE, "pools.by-hand.width", ["is missing: of the images to generate"]),
+        ("pools.shtb-captions.captioner", GONE, "pools.shtb-captions.captioner", ["is missing: what captions them"]),
+        ("pools.empty", {}, "pools.empty.captioner", ["is missing: what captions them"]),
+        ("restorers.gfpgan.parser", GONE, "restorers.gfpgan.parser", ["is missing: what tells the parts of a face"]),
+        ("evaluation.average", GONE, "evaluation.average", ["is missing: over images"]),
+        ("experiments.longer.network", GONE, "experiments.longer.network", ["is missing: the network to train"]),
+        (
+            "promptmix.shtb.images_per_prompt",
+            1,
+            "promptmix.shtb.images_per_prompt",
+            ["Known keys: annotator, generator, k"],
+        ),
+        ("experiments.longer.repeated", 1, "experiments.longer.repeated", ["is not a key", "r_mix"]),
+        ("networks.rescsrnet", {"block_size": 32}, "networks.rescsrnet.block_size", ["Known keys: backbone, width"]),
+        ("networks.guidedepth", {"bins": 64}, "networks.guidedepth.bins", ["Known keys: backbone, width"]),
+        (
+            "networks.rescrsnet",
+            {},
+            "networks.rescrsnet.class",
+            ["is missing", "ours are csrnet, rescsrnet and guidedepth"],
+        ),
+        # Values
+        (
+            "training.default.epochs",
+            "twelve",
+            "training.default.epochs",
+            ["'twelve' (text)", "whole number of 1 or more"],
+        ),
+        ("training.default.epochs", 0, "training.default.epochs", ["0 is not a whole number of 1 or more"]),
+        ("training.default.epochs", 4.0, "training.default.epochs", ["4.0 (number)", "whole number of 1 or more"]),
+        ("training.default.epochs", True, "training.default.epochs", ["true is not a whole number of 1 or more"]),
+        ("training.default.epochs", None, "training.default.epochs", ["null is not a whole number of 1 or more"]),
+        ("training.default.epochs", "12", "training.default.epochs", ["'12' (text)", "Take away the quotes"]),
+        ("training.default.flip", 1, "training.default.flip", ["1 (number) is not true or false"]),
+        ("training.default.sigma", float("nan"), "training.default.sigma", ["NaN (number) is not a number above 0"]),
+        (
+            "training.default.sigma",
+            float("inf"),
+            "training.default.sigma",
+            ["Infinity (number) is not a number above 0"],
+        ),
+        ("training.default.kernel", 14, "training.default.kernel", ["14 is not an odd whole number, such as 15"]),
+        ("training.default.decay", 1.5, "training.default.decay", ["1.5 is not a number above 0, at most 1"]),
+        ("training.default.weight_decay", "1e-4", "training.default.weight_decay", ["'1e-4' (text)", "write 1.0e-4"]),
+        (
+            "training.shtb.learning_rates",
+            ["1e-3", 0.0001],
+            "training.shtb.learning_rates[1]",
+            ["0.0001 (number)", 'a learning rate in quotes, such as "1e-3"'],
+        ),
+        ("training.default.learning_rates", ["0.0e-3"], "training.default.learning_rates[0]", ["'0.0e-3'", "such as"]),
+        ("training.default.learning_rates", [], "training.default.learning_rates", ["is empty", "one entry or more"]),
+        ("training.default.learning_rates", ["1e-3"] * 2, "training.default.learning_rates", ["'1e-3' is there twice"]),
+        (
+            "training.default.precision",
+            "float61",
+            "training.default.precision",
+            ["'float61' is not a precision", "Known: float16, float32", "Did you mean 'float16'?"],
+        ),
+        ("training.shtb", None, "training.shtb", ["null is not a section"]),
+        (
+            "datasets.shtb.format",
+            "shangaitech",
+            "datasets.shtb.format",
+            [
+                "'shangaitech'",
+                "coco, depth_maps, nyu, panda, points, shanghaitech, ucf_qnrf",
+                "Did you mean 'shanghaitech'?",
+            ],
+        ),
+        ("datasets.shtb.unit", 0.001, "datasets.shtb.unit", ["format shanghaitech has none; take it away"]),
+        ("datasets.shtb.resize", {"fit": [96]}, "datasets.shtb.resize.fit", ["[96]", "such as [96, 64]"]),
+        (
+            "datasets.shtb.resize",
+            {"fit": [96, 64], "exact": [96, 64]},
+            "datasets.shtb.resize",
+            ['"exact": [96, 64]}', "{fit: [width, height]}, {exact: [width, height]} or null"],
+        ),
+        ("datasets.shtb.resize", "96x64", "datasets.shtb.resize", ["'96x64' (text)", "{fit: [width, height]}"]),
+        ("datasets.shtb.title", datetime.date(2024, 1, 2), "datasets.shtb.title", ['"2024-01-02" is not a text']),
+        ("datasets.shtb.title", {1, 2}, "datasets.shtb.title", ["is not a text"]),
+        ("datasets.shtb.title", b"a", "datasets.shtb.title", ["is not a text"]),
+        ("render.panda.grey", 25, "render.panda.grey", ["25 is not a number from 0 to 1"]),
+        ("experiments", ["shtb"], "experiments", ['["shtb"] (list) is not a section of keys and values']),
+        ("promptmix.shtb.pools", "by-hand", "promptmix.shtb.pools", ["'by-hand' (text) is not a list"]),
+        ("promptmix.shtb.r_mix", -1, "promptmix.shtb.r_mix", ["-1 is not a whole number of 1 or more"]),
+        ("promptmix.shtb.restorer", 7, "promptmix.shtb.restorer", ["7 (number) is not a name or null"]),
+        (
+            "experiments.longer.method",
+            "promptmx",
+            "experiments.longer.method",
+            ["'promptmx'", "Did you mean 'promptmix'?"],
+        ),
+        (
+            "pools.Big_Crowd",
+            {"dataset": "shtb", "captioner": "clipcap"},
+            "pools.Big_Crowd",
+            ["'Big_Crowd' is not a name", "small letters, digits and hyphens", "a file's name"],
+        ),
+        ("scale", "a/b", "scale", ["'a/b' is not a name: small letters, digits and hyphens"]),
+        ("restorers.gfpgan.score", 97, "restorers.gfpgan.score", ["97 is not a number from 0 to 1"]),
+        (
+            "restorers.gfpgan.detector.settings",
+            {"features": 30},
+            "restorers.gfpgan.detector.settings.features",
+            ["30 is not a multiple of 4, 4 or more"],
+        ),
+        (
+            "annotators.adabins.settings",
+            {"embedding": 30},
+            "annotators.adabins.settings.embedding",
+            ["30 is not a multiple of 4, 4 or more"],
+        ),
+        (f"{FILTERED}.r_img", 0, f"{FILTERED}.r_img", ["0 is not a percentage above 0, at most 100"]),
+        (f"{FILTERED}.r_img", 101, f"{FILTERED}.r_img", ["101 is not a percentage above 0, at most 100"]),
+        (f"{FILTERED}.r_img", "40", f"{FILTERED}.r_img", ["'40' (text)", "Take away the quotes"]),
+        (f"{FILTERED}.prompt_filter", {}, f"{FILTERED}.prompt_filter", ["{} (section) is not true or false"]),
+        ("evaluation.crop", "eigne", "evaluation.crop", ["Known: eigen, full, guidedepth", "Did you mean 'eigen'?"]),
+        # One or the other
+        (
+            "annotators.sasnet.weights",
+            GONE,
+            "annotators.sasnet",
+            ["expected exactly one of 'weights' and 'fine_tune', found none"],
+        ),
+        (f"{PANDA}.weights", "models/panda.pth", PANDA, ["exactly one", "found 'weights' and 'fine_tune'"]),
+        ("render.nyu.rooms", GONE, "render.nyu.rooms", ["is missing: nyu: kinds of rooms, each as likely"]),
+        ("render.panda.quality", GONE, "render.panda.quality", ["is missing: lowest and highest JPEG quality"]),
+        ("render.nyu.rooms", ["garage"], "render.nyu.rooms[0]", ["'garage'", "Known: bathroom, bedroom, kitchen"]),
+        ("pools.places.locations", ["at sea"] * 2, "pools.places.locations", ["'at sea' is there twice"]),
+    ],
+)
+def test_what_does_not_fit_the_schema(config, path, value, place, parts):
+    refused(config, path, value, place, parts)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "place", "parts"),
+    [
+        (
+            f"{SHTB}.pools",
+            ["by-hand", "shtb-captoins"],
+            f"{SHTB}.pools[1]",
+            ["'shtb-captoins' is not a pool", f"Known pools: {POOLS}", "Did you mean 'shtb-captions'?"],
+        ),
+        (f"{SHTB}.generator", "dalle", f"{SHTB}.generator", ["'dalle' is not a generator", "diffusion, other"]),
+        (f"{SHTB}.restorer", "gfpgn", f"{SHTB}.restorer", ["'gfpgn' is not a restorer", "Did you mean 'gfpgan'?"]),
+        (
+            f"{SHTB}.annotator",
+            "sasnt",
+            f"{SHTB}.annotator",
+            ["'sasnt' is not an annotator", f"Known annotators: {ANNOTATORS}", "Did you mean 'sasnet'?"],
+        ),
+        (f"{FILTERED}.scored_by", ["sasnet", "dmcont"], f"{FILTERED}.scored_by[1]", ["'dmcont'", "mean 'dmcount'?"]),
+        (f"{FILTERED}.scored_by", ["dmcount"] * 2, f"{FILTERED}.scored_by", ["'dmcount' is there twice"]),
+        (
+            "experiments.longer.dataset",
+            "shta",
+            "experiments.longer.dataset",
+            ["'shta'", "nyu, panda, shtb", "mean 'shtb'?"],
+        ),
+        (
+            "experiments.longer.network",
+            "vgg",
+            "experiments.longer.network",
+            ["'vgg' is not a network. Known networks: csrnet, guidedepth, rescsrnet."],
+        ),
+        (
+            "pools.shtb-captions.dataset",
+            "stb",
+            "pools.shtb-captions.dataset",
+            ["'stb' is not a dataset", "mean 'shtb'?"],
+        ),
+        ("pools.shtb-captions.captioner", "blip", "pools.shtb-captions.captioner", ["Known captioners: clipcap"]),
+        ("training.stb", {"epochs": 3}, "training.stb", ["'stb'", "default, nyu, panda, shtb", "Did you mean 'shtb'?"]),
+        ("promptmix.stb", {"k": 3}, "promptmix.stb", ["'stb'", "default, nyu, panda, shtb", "Did you mean 'shtb'?"]),
+        ("render.pandas", {}, "render.pandas", ["'pandas' is not a dataset", "Did you mean 'panda'?"]),
+        (f"{PANDA}.fine_tune.annotator", "other", f"{PANDA}.fine_tune.annotator", ["'other'", ANNOTATORS]),
+        (f"{PANDA}.fine_tune.dataset", "pandas", f"{PANDA}.fine_tune.dataset", ["'pandas'", "Did you mean 'panda'?"]),
+        (
+            "preflight",
+            ["table9"],
+            "preflight[0]",
+            ["'table9' is not a table or a figure", "colours, cost, crowds", "table1", "Did you mean 'table1'?"],
+        ),
+        (
+            "miniature.annotators.first.start",
+            "zeroth",
+            "miniature.annotators.first.start",
+            ["'zeroth' is not trained here. Known: first, second."],
+        ),
+    ],
+)
+def test_names_of_other_entries(config, path, value, place, parts):
+    refused(config, path, value, place, parts)

@@ -153,7 +153,7 @@ def _misfits(config: dict) -> Iterator[str]:
         yield from _explain(error)
 
 
-def _target(schema: dict) -> dict:
+def _target(schema: Mapping[str, Any]) -> dict:
     """Return the definition that a part of the schema refers to."""
     target = _schema()
     for part in schema["$ref"].removeprefix("#/").split("/"):
@@ -161,11 +161,12 @@ def _target(schema: dict) -> dict:
     return target
 
 
-def _whole(schema: Any) -> Any:
-    """Return a part of the schema together with the definitions that it refers to, if it does."""
-    while isinstance(schema, dict) and "$ref" in schema:
-        schema = _target(schema) | {key: value for key, value in schema.items() if key != "$ref"}
-    return schema
+def _layers(schema: Any) -> list:
+    """Return a part of the schema, and the definitions that it refers to, if any."""
+    layers = [schema]
+    while isinstance(layers[-1], dict) and "$ref" in layers[-1]:
+        layers.append(_target(layers[-1]))
+    return layers
 
 
 def _validator(config: Mapping[str, Any]) -> Draft202012Validator:
@@ -243,11 +244,13 @@ def _explain(error: ValidationError) -> Iterator[str]:
 
 def _meaning(error: ValidationError, key: str) -> str:
     """Return what a missing key means: its description in the section that asks for it, or in the one around that."""
-    sections = [_schema()]
+    layers = found = [_schema()]
     for part in error.absolute_schema_path:
-        sections.append(_whole(sections[-1])[part])
-    found = [_whole(section).get("properties", {}).get(key) for section in sections if isinstance(section, dict)]
-    description = next((node["description"] for node in reversed(found) if node and "description" in node), "")
+        inner = [layer[part] for layer in layers if isinstance(layer, list) or part in layer]
+        layers = [layer for schema in inner for layer in _layers(schema)]
+        found = [*layers, *found]
+    nodes = [section.get("properties", {}).get(key, {}) for section in found if isinstance(section, dict)]
+    description = next((node["description"] for node in nodes if "description" in node), "")
     return f": {description[0].lower()}{description[1:]}" if description else ""
 
 
