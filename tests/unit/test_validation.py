@@ -368,3 +368,242 @@ def test_what_does_not_fit_the_schema(config, path, value, place, parts):
 )
 def test_names_of_other_entries(config, path, value, place, parts):
     refused(config, path, value, place, parts)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "place", "parts"),
+    [
+        # Datasets and what is rendered
+        (
+            "datasets.panda.images.all",
+            44,
+            "datasets.panda.split",
+            ["30 train + 6 val + 9 test = 45 images, but there are 44"],
+        ),
+        ("datasets.shtb.split.val", 1.0, "datasets.shtb.split", ["1.0 val leaves no training image of 400"]),
+        ("datasets.shtb.split.val", 0.001, "datasets.shtb.split", ['{"val": 0.001}', "no image in 'val'"]),
+        ("datasets.shtb.split.test", 0.1, "datasets.shtb.split", ["comes with a test split; give 'val' only"]),
+        (
+            "datasets.panda.split",
+            {"val": 0.1},
+            "datasets.panda.split",
+            ["without a test split; give 'test' beside 'val'"],
+        ),
+        (
+            "datasets.panda.images",
+            {"train": 40, "test": 5},
+            "datasets.panda.images",
+            ['{"train": 40, "test": 5}', "panda has no split; give {all: ...}"],
+        ),
+        (
+            "datasets.shtb.images",
+            {"all": 716},
+            "datasets.shtb.images",
+            ['{"all": 716}', "shanghaitech comes with a test split", "give {train: ..., test: ...}"],
+        ),
+        (
+            "datasets.panda.title",
+            "Shanghai Tech Part B",
+            "datasets.panda.title",
+            ["'Shanghai Tech Part B' is the title of shtb"],
+        ),
+        ("render.panda.format", "ucf_qnrf", "render.panda.format", ["'ucf_qnrf'", "'panda'; make them equal"]),
+        ("render.nyu.sizes", [[96, 72], [72, 96]], "render.nyu.sizes", ["[[96, 72], [72, 96]]", "one size; give one"]),
+        ("render.nyu.people", [6, 30], "render.nyu.people", ["the format nyu has none; take it away"]),
+        ("render.panda.rooms", ["office"], "render.panda.rooms", ["the format panda has none; take it away"]),
+        ("render.panda.part", "part_A_final", "render.panda.part", ["the format panda has none; take it away"]),
+        ("render.panda.people", [30, 6], "render.panda.people", ["[30, 6]: the first number is the lowest; swap them"]),
+        (
+            "datasets.panda.path",
+            "results/other/PANDA_Crowd",
+            "datasets.panda.path",
+            ["'results/other/PANDA_Crowd'", "rendered into results/small/rendered/panda", "leave path out"],
+        ),
+        ("render", {}, "datasets.panda.path", ["is missing: folder of the dataset"]),
+        # Prompts at locations
+        (
+            "pools.places.locations",
+            GONE,
+            "pools.places",
+            ["'a crowd [location]' has a [location]", "there are no `locations` to put there"],
+        ),
+        (
+            "pools.by-hand.locations",
+            ["at sea"],
+            "pools.by-hand",
+            ["locations: none of the prompts", "write [location]"],
+        ),
+        ("pools.places.locations", ["at sea", " "], "pools.places", ["locations[1] is empty; expected words"]),
+        # Faces
+        (
+            "restorers.gfpgan.parser.settings.in_size",
+            128,
+            "restorers.gfpgan",
+            ["parser.settings.in_size is 128", "restorer.settings.out_size is 64", "make them equal"],
+        ),
+        (
+            "restorers.gfpgan.restorer.settings",
+            {},
+            "restorers.gfpgan",
+            ["parser.settings.in_size is 64", "restorer.settings.out_size is 512", "make them equal"],
+        ),
+        # Annotators
+        (
+            f"{PANDA}.fine_tune.annotator",
+            "sasnet-panda",
+            f"{PANDA}.fine_tune.annotator",
+            ["it would start from itself: sasnet-panda from sasnet-panda"],
+        ),
+        (
+            f"{PANDA}.fine_tune.annotator",
+            "sasnet-again",
+            f"{PANDA}.fine_tune.annotator",
+            ["it would start from itself: sasnet-panda from sasnet-again from sasnet-panda"],
+        ),
+        (
+            "annotators.sasnet.settings",
+            {"width": 0.25},
+            f"{PANDA}.fine_tune.annotator",
+            ["network and settings are not those of 'sasnet'; make them equal"],
+        ),
+        (f"{PANDA}.fine_tune.dataset", "nyu", f"{PANDA}.network", ["'sasnet' is for counting", "nyu is for depth"]),
+        (
+            "annotators.adabins.settings",
+            {"block_size": 30},
+            "annotators.adabins.settings.block_size",
+            ["not a setting of adabins", "Known settings: bins, embedding, encoder_depth, patch, width"],
+        ),
+        # Tables of costs
+        (
+            "tables.cost.rows.1.network",
+            "sasnett",
+            "tables.cost.rows[1].network",
+            ["'sasnett'", "Known: adabins, csrnet, dmcount, guidedepth, rescsrnet, sasnet", "Did you mean 'sasnet'?"],
+        ),
+        (
+            "tables.cost.rows.1.datasets",
+            ["shtb"],
+            "tables.cost.rows[1].datasets",
+            ["'sasnet' is trained there, but networks.sasnet is missing"],
+        ),
+        # The miniature's models
+        (
+            "miniature.annotators.first.start",
+            "first",
+            "miniature.annotators.first.start",
+            ["it would start from itself: first from first"],
+        ),
+        (
+            "miniature.annotators.first.settings",
+            {"bins": 64},
+            "miniature.annotators.first.settings.bins",
+            ["not a setting of sasnet. Known settings: block_size, width."],
+        ),
+        (
+            "miniature.annotators.first.settings",
+            {"width": 0.5},
+            "miniature.annotators.second.start",
+            ["network and settings are not those of 'first'; make them equal"],
+        ),
+        (
+            "miniature.annotators.first.dataset",
+            "nyu",
+            "miniature.annotators.first.network",
+            ["'sasnet' is for counting, and the dataset nyu is for depth"],
+        ),
+    ],
+)
+def test_parts_that_do_not_agree(config, path, value, place, parts):
+    refused(config, path, value, place, parts)
+
+
+def test_a_rendered_part_of_shanghaitech_says_which(config):
+    config["render"]["shtb"] = config["render"]["panda"] | {"format": "shanghaitech"}
+    assert problems(config) == ["render.shtb.part is missing: part of ShanghaiTech; only for that format"]
+
+
+def test_no_dataset_is_called_default(config):
+    config["datasets"]["default"] = config["datasets"]["shtb"] | {"title": "Default"}
+    (line,) = problems(config)
+    assert line.startswith("datasets.default: ") and "another name" in line and "`training.default`" in line
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "place"),
+    [
+        ("pools", {2024: {}}, "pools: the key 2024"),
+        ("tables.depth.rows.0", {2024: 1}, "tables.depth.rows[0]: the key 2024"),
+        ("datasets.shtb", {None: 1}, "datasets.shtb: the key null"),
+        ("datasets.shtb", {datetime.date(2024, 1, 2): 1}, 'datasets.shtb: the key "2024-01-02"'),
+        ("training", {True: {}}, "training: the key true"),
+    ],
+)
+def test_a_key_that_yaml_does_not_read_as_text(config, path, value, place):
+    put(config, path, value)
+    (line,) = problems(config)
+    assert line.startswith(place) and "put it in quotes" in line
+
+
+def test_all_problems_come_at_once_in_the_order_of_the_config(config):
+    config["experiments"]["longer"]["generator"] = "dalle"
+    config["tables"]["depth"]["rows"][0]["dataset"] = 7
+    config["seed"] = "a"
+    config["datasets"]["panda"]["split"]["val"] = "b"
+    assert [line.split(": ")[0] for line in problems(config)] == [
+        "seed",
+        "datasets.panda.split.val",
+        "experiments.longer.generator",
+        "tables.depth.rows[0].dataset",
+    ]
+
+
+def test_problems_of_experiments_come_at_once_and_those_of_tables_too(config):
+    config["experiments"]["longer"]["r_mix"] = config["experiments"]["filtered"]["r_mix"] = 100_000
+    assert [line.split(": ")[0] for line in problems(config)] == [
+        "experiments.longer.r_mix",
+        "experiments.filtered.r_mix",
+    ]
+    config = small()
+    config["tables"]["amounts"]["rows"][1]["r_mix"] = config["figures"]["examples"]["row"]["r_mix"] = 100_000
+    assert [line.split(": ")[0] for line in problems(config)] == [
+        "tables.amounts.rows[1].r_mix",
+        "figures.examples.row.r_mix",
+    ]
+
+
+def test_at_most_ten_problems_and_the_number_of_the_others(config):
+    config["experiments"] |= {f"e{i}": {"dataset": "nowhere", "network": "csrnet"} for i in range(12)}
+    lines = problems(config)
+    assert len(lines) == 11
+    assert "2 more" in lines[-1]
+
+
+def test_messages_name_the_file_that_was_read(config):
+    config["seed"] = -1
+    with pytest.raises(InputError, match=r"^mine\.yaml: seed: -1 is not a whole number of 0 or more$"):
+        check(config, "mine.yaml")
+
+
+BROKEN = [GONE, None, [], {}, "text", 7, {"x": None}, {"x": {}}, ["x"], [{}]]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *sorted(SCHEMA["properties"]),
+        *(f"tables.{name}" for name in small()["tables"]),
+        *(f"figures.{name}" for name in small()["figures"]),
+        *("tables.table1.rows", "tables.faces.vary", "tables.faces.base", "tables.cost.rows", "tables.named.rows.0"),
+        *("figures.examples.row", "figures.rooms.rows", "tables.table1.methods", "tables.faces.vary.restorer"),
+        *("datasets.nyu", "render.nyu", "pools.places", "generators.diffusion", "restorers.gfpgan"),
+        *("annotators.sasnet", FILTERED, f"{FILTERED}.prompt_filter", "networks.rescsrnet", SHTB, "training.shtb"),
+    ],
+)
+@pytest.mark.parametrize("value", BROKEN, ids=lambda value: "gone" if value is GONE else str(value))
+def test_no_broken_section_or_entry_breaks_the_check(config, path, value):
+    """Every answer is either none or an InputError that says where."""
+    put(config, path, value)
+    try:
+        resolved(config)
+    except InputError as error:
+        assert all(line.startswith(("config/config.yaml: ", "and ")) for line in str(error).splitlines())

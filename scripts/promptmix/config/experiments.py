@@ -32,7 +32,14 @@ FAKE_KEYS = (
 )
 """What a config may say of D_fake."""
 
-REQUIRED = ("pools", "k", "generator", "annotator", "r_mix")
+REQUIRED = {
+    "pools": "where the prompts come from",
+    "k": "images per prompt",
+    "generator": "what makes the images",
+    "annotator": "what annotates them",
+    "r_mix": "generated images per epoch",
+}
+"""What has to be said of D_fake, and what it means."""
 
 NO_SETTINGS = ("class", "task", "backbone")
 """Keys of `networks.<name>` that are not settings of the network."""
@@ -426,7 +433,9 @@ class Plan:
     def _described(self, spec: Mapping, method: str, where: str, name: str, baseline: str | None) -> Experiment:
         for key, meaning in (("dataset", "the real images"), ("network", "the network to train")):
             if key not in spec:
-                raise InputError(f"{where}: {key} is missing: {meaning}; say it in the row, or in the table's `base`")
+                raise InputError(
+                    f"{where}: {key} is missing: {meaning}; say it in the row, or for a table in its `base`"
+                )
         dataset, network = spec["dataset"], self.network_of(spec["network"])
         if network.task != (task := self.task_of(dataset)):
             raise InputError(
@@ -455,9 +464,11 @@ class Plan:
         return Experiment(name or made, where, method, dataset, network, training, fake, repeated, baseline=baseline)
 
     def _fake(self, given: Mapping[str, Any], dataset: str, where: str) -> Fake:
-        for key in REQUIRED:
+        for key, meaning in REQUIRED.items():
             if key not in given:
-                raise InputError(f"{where}: {key} is missing, for an experiment with generated images; {_say(dataset)}")
+                raise InputError(
+                    f"{where}: {key} is missing, for an experiment with generated images: {meaning}; {_say(dataset)}"
+                )
         task = self.task_of(dataset)
         for key in ("annotator", "scored_by"):
             names = [given[key]] if key == "annotator" else given.get(key, [])
