@@ -419,7 +419,6 @@ def test_names_of_other_entries(config, path, value, place, parts):
             "datasets.panda.path",
             ["'results/other/PANDA_Crowd'", "rendered into results/small/rendered/panda", "leave path out"],
         ),
-        ("render", {}, "datasets.panda.path", ["is missing: folder of the dataset"]),
         # Prompts at locations
         (
             "pools.places.locations",
@@ -522,6 +521,14 @@ def test_a_rendered_part_of_shanghaitech_says_which(config):
     assert problems(config) == ["render.shtb.part is missing: part of ShanghaiTech; only for that format"]
 
 
+def test_a_dataset_that_is_not_rendered_has_a_path(config):
+    del config["render"], config["miniature"]
+    assert [line.split(": ")[0] for line in problems(config)] == [
+        "datasets.panda.path is missing",
+        "datasets.nyu.path is missing",
+    ]
+
+
 def test_no_dataset_is_called_default(config):
     config["datasets"]["default"] = config["datasets"]["shtb"] | {"title": "Default"}
     (line,) = problems(config)
@@ -607,3 +614,350 @@ def test_no_broken_section_or_entry_breaks_the_check(config, path, value):
         resolved(config)
     except InputError as error:
         assert all(line.startswith(("config/config.yaml: ", "and ")) for line in str(error).splitlines())
+
+
+# --- A user's own datasets and code ---
+
+
+@pytest.mark.parametrize("format", validation.WITH_EITHER)
+@pytest.mark.parametrize("images", [{"all": 20}, {"train": 15, "test": 5}])
+def test_a_user_s_own_dataset_comes_with_a_split_or_without(config, format, images):
+    split = {"val": 2} | ({"test": 5} if "all" in images else {})
+    config["datasets"]["mine"] = {"title": "Mine", "format": format, "path": "data", "images": images, "split": split}
+    check(config)
+
+
+def test_a_unit_is_for_files_of_depth(config):
+    config["datasets"]["nyu"]["unit"] = 0.001
+    assert "datasets.nyu.unit: the format nyu has none; take it away" in problems(config)
+    del config["render"]["nyu"]
+    config["datasets"]["nyu"] |= {"format": "depth_maps", "path": "data"}
+    check(config)
+
+
+@pytest.fixture
+def own(config, tmp_path, monkeypatch):
+    """A config with an annotator and a network of a user's own, in the folder where snakemake runs."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code/my_counter.py").write_text(
+        "import nothing_that_is_installed\n\n\ndef count(images): ...\ndef scaled(images, scale): ...\n"
+    )
+    (tmp_path / "code/my_network.py").write_text(
+        "class MyNetwork(Module):\n    def __init__(self, width, layers=3): ...\nclass Open(Module):\n"
+        "    def __init__(self, **settings): ...\nclass Inherits(MyNetwork): ...\n"
+    )
+    config["annotators"]["mine"] = {"function": "code/my_counter.py:count", "task": "counting"}
+    config["networks"]["mine"] = {"class": "code/my_network.py:MyNetwork", "task": "counting", "width": 0.5}
+    config["experiments"]["mine"] = {"dataset": "shtb", "network": "mine"}
+    config["experiments"]["filtered"]["scored_by"] = ["sasnet", "mine"]
+    config["tables"]["cost"]["rows"].append({"network": "mine", "datasets": ["shtb"]})
+    return config
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("networks.mine.layers", [3, 4]),
+        ("networks.mine.backbone", "data/weights.safetensors"),
+        ("networks.mine", {"class": "code/my_network.py:Open", "task": "counting", "anything": "goes"}),
+        ("networks.mine", {"class": "code/my_network.py:Inherits", "task": "counting", "anything": "goes"}),
+        ("networks.mine.class", "code.my_network:MyNetwork"),
+        ("annotators.mine.function", "code.my_counter:count"),
+    ],
+)
+def test_a_user_s_own_code_is_looked_at_and_not_run(own, path, value):
+    put(own, path, value)
+    check(own)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "place", "parts"),
+    [
+        (
+            "annotators.mine.function",
+            "my_counter.py:count",
+            "annotators.mine.function",
+            ["my_counter.py: no such file", "{folder}/my_counter.py", "the folder in which snakemake runs"],
+        ),
+        (
+            "annotators.mine.function",
+            "code/my_counter.py",
+            "annotators.mine.function",
+            ["'code/my_counter.py' is not a file and what it defines, such as my_counter.py:count"],
+        ),
+        (
+            "annotators.mine.function",
+            "code/my_counter.py:scaled",
+            "annotators.mine.function",
+            ["called with the images alone", "images, scale"],
+        ),
+        ("annotators.mine.task", GONE, "annotators.mine.task", ["is missing: what it gives, density or depth"]),
+        ("annotators.mine.task", "counts", "annotators.mine.task", ["Known: counting, depth", "mean 'counting'?"]),
+        (
+            "annotators.mine.task",
+            "depth",
+            "experiments.filtered.scored_by",
+            ["'mine' is for depth", "shtb is for counting"],
+        ),
+        ("annotators.mine.weights", "models/mine.pth", "annotators.mine.weights", ["Known keys: function, task"]),
+        (
+            f"{PANDA}.fine_tune.annotator",
+            "mine",
+            f"{PANDA}.fine_tune.annotator",
+            ["'mine' is a function, which cannot be trained; name one with a network"],
+        ),
+        (
+            "tables.cost.rows.1.annotators",
+            {"shtb": "mine"},
+            "tables.cost.rows[1].annotators.shtb",
+            ["'mine' is a function; expected one of sasnet"],
+        ),
+        (
+            "networks.mine.class",
+            "code/my_network.py:MyNet",
+            "networks.mine.class",
+            ["no class 'MyNet'", "Inherits, MyNetwork, Open", "Did you mean 'MyNetwork'?"],
+        ),
+        (
+            "networks.mine.widht",
+            0.5,
+            "networks.mine.widht",
+            ["not an argument of MyNetwork", "layers, width", "Did you mean 'width'?"],
+        ),
+        ("networks.mine.width", GONE, "networks.mine.width", ["is missing: MyNetwork has no default for it"]),
+        ("networks.mine.task", "depth", "experiments.mine.network", ["'mine' is for depth", "shtb is for counting"]),
+        (
+            "networks.csrnet.class",
+            "code/my_network.py:MyNetwork",
+            "networks.csrnet.class",
+            ["is not a key. Known keys: backbone, width"],
+        ),
+        (
+            "networks.sasnet",
+            {"class": "code/my_network.py:MyNetwork", "task": "counting", "width": 1},
+            "networks.sasnet",
+            ["a network of ours is called sasnet; give yours another name"],
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_user_s_own_code(own, tmp_path, path, value, place, parts):
+    refused(own, path, value, place, [part.format(folder=tmp_path) for part in parts])
+
+
+@pytest.mark.parametrize(
+    "path", ["networks.mine", "networks.mine.class", "annotators.mine", "annotators.mine.function"]
+)
+def test_no_broken_entry_of_a_user_s_own_breaks_the_check(own, path):
+    for value in BROKEN:
+        test_no_broken_section_or_entry_breaks_the_check(copy.deepcopy(own), path, value)
+
+
+# --- The schema ---
+
+
+def nodes(node, path="#"):
+    """Yield every schema within a schema with its path."""
+    yield path, node
+    for word in ("additionalProperties", "propertyNames", "items", "if", "then", "else"):
+        if isinstance(node.get(word), dict):
+            yield from nodes(node[word], f"{path}/{word}")
+    for word in ("properties", "$defs"):
+        for name, inner in node.get(word, {}).items():
+            yield from nodes(inner, f"{path}/{word}/{name}")
+    for word in ("allOf", "oneOf"):
+        for i, inner in enumerate(node.get(word, [])):
+            yield from nodes(inner, f"{path}/{word}/{i}")
+
+
+def whole(node):
+    """Return a schema together with the definitions that it refers to."""
+    while "$ref" in node:
+        target = SCHEMA
+        for part in node["$ref"].split("/")[1:]:
+            target = target[part]
+        node = target | {key: value for key, value in node.items() if key != "$ref"}
+    return node
+
+
+def names_of_properties():
+    """Yield path and schema of every key that the schema knows."""
+    for path, node in nodes(SCHEMA):
+        if path.split("/")[-2:-1] == ["properties"] and "/if/" not in path:
+            yield path, node
+
+
+def test_the_schema_is_one():
+    Draft202012Validator.check_schema(SCHEMA)
+
+
+def test_every_key_is_described_once():
+    for path, node in names_of_properties():
+        again = path.endswith("/kind") and "$defs" in path  # where the kinds of tables are told apart
+        defaults = path.startswith("#/properties/training/properties/default/properties/")
+        assert again or defaults or whole(node).get("description"), path
+
+
+def test_no_section_takes_unknown_keys():
+    for path, node in nodes(SCHEMA):
+        section = whole(node)
+        by_kind = "if" in section or "allOf" in section  # whose branches say it
+        if section.get("type") == "object" and not by_kind:
+            assert "additionalProperties" in section, path
+
+
+def test_every_value_of_a_list_of_known_ones_has_a_word_for_it():
+    for path, node in nodes(SCHEMA):
+        if "enum" in node and "/if/" not in f"{path}/" and not path.endswith("/kind"):
+            assert node.get("title"), path
+
+
+def test_every_definition_of_the_schema_is_used():
+    text = validation.SCHEMA.read_text()
+    assert [name for name in SCHEMA["$defs"] if f"#/$defs/{name}" not in text and name != "fake"] == []
+
+
+def test_the_manual_names_every_key():
+    manual = (ROOT / "config" / "README.md").read_text()
+    keys = {path.rsplit("/", 1)[1] for path, _ in names_of_properties() if "/vary/" not in path}
+    assert not [key for key in sorted(keys) if not re.search(rf"`[^`\n]*\b{key}\b[^`\n]*`", manual)]
+
+
+def test_the_examples_of_the_manual_are_right_above_the_shipped_config(tmp_path, monkeypatch):
+    manual = (ROOT / "config" / "README.md").read_text()
+    for name, source in re.findall(r"```python\n# (\S+\.py)\n(.*?)```", manual, re.DOTALL):
+        (tmp_path / name).write_text(source)
+    monkeypatch.chdir(tmp_path)
+    files = [ROOT / "config/config.yaml"]
+    for i, text in enumerate(re.findall(r"```yaml\n(.*?)```", manual, re.DOTALL)):
+        example = yaml.safe_load(text)
+        example.pop("extends", None)
+        example.get("datasets", {}).pop("nyu", None)  # at a path of the user's, and the miniature renders it
+        files.append(tmp_path / f"{i}.yaml")
+        files[-1].write_text(yaml.safe_dump(example))
+    _, targets = resolve(read(files))
+    assert targets["stations"].experiments == ["station-rescsrnet", "station-rescsrnet-promptmix"]
+    assert {"mine", "filters"} < set(targets)
+
+
+def test_names_in_the_schema_are_those_of_the_library():
+    from promptmix.miniature.rendering.crowds import LOCATIONS
+    from promptmix.miniature.rendering.rooms import ROOMS
+    from promptmix.tasks import depth_metrics
+
+    formats = SCHEMA["properties"]["datasets"]["additionalProperties"]["properties"]["format"]["enum"]
+    assert set(formats) == set(TASKS)
+    definitions = SCHEMA["$defs"]
+    assert set(definitions["network"]["enum"]) == set(networks.TASKS)
+    assert {*validation.WITHOUT_SPLIT, *validation.WITH_EITHER} < set(formats)
+    properties = SCHEMA["properties"]["evaluation"]["properties"]
+    assert set(properties["crop"]["enum"]) == set(depth_metrics.CROPS)
+    assert set(properties["average"]["enum"]) == set(depth_metrics.AVERAGES)
+    assert set(definitions["locations"]["items"]["enum"]) == set(LOCATIONS)
+    rooms = SCHEMA["properties"]["render"]["additionalProperties"]["properties"]["rooms"]
+    assert set(rooms["items"]["enum"]) == set(ROOMS)
+    known = {setting for name in definitions["network"]["enum"] for setting in validation.settings_of(name)}
+    assert set(definitions["network_settings"]["properties"]) == known
+    for name in SCHEMA["properties"]["networks"]["properties"]:
+        assert set(definitions["lightweight"]["properties"]) == {*validation.settings_of(name), "backbone"}
+    assert set(definitions["task"]["enum"]) == set(networks.STRIDES) == set(networks.TASKS.values())
+
+
+def test_what_experiments_and_tables_can_say_is_what_the_library_knows():
+    from promptmix.report.tables import MEASURED
+
+    definitions = SCHEMA["$defs"]
+    assert list(definitions["method"]["enum"]) == list(METHODS)
+    assert set(definitions["fake"]["properties"]) == set(FAKE_KEYS)
+    of_rows = {*FAKE_KEYS, "dataset", "network", "training"}
+    assert set(definitions["experiment"]["properties"]) == of_rows == set(HEADINGS) - {"method"}
+    table = definitions["error_table"]["properties"]
+    assert set(table["vary"]["properties"]) == of_rows
+    assert set(table["measured"]["items"]["enum"]) == set(MEASURED)
+
+
+def test_the_paper_s_numbers_are_of_metrics_that_tables_know():
+    from promptmix.report.statistics import metrics_of
+
+    metrics = {metric.name for task in ("counting", "depth") for metric in metrics_of(task)}
+    results = paper_results()
+    for table in ("table1", "table2"):
+        for row in results[table].values():
+            assert set(row) <= set(METHODS)
+            assert {metric for numbers in row.values() for metric in numbers} <= metrics
+    assert {key for row in results["table3"].values() for key in row} <= {"gmac", "parameters", *metrics}
+
+
+def test_lightweight_networks_have_the_stride_of_the_annotations():
+    for name in SCHEMA["properties"]["networks"]["properties"]:
+        assert network_class(name).stride == networks.STRIDES[networks.task_of(name)]
+
+
+def test_settings_read_from_source_are_those_of_the_class():
+    for name in networks.NETWORKS:
+        assert validation.settings_of(name) == settings_of(network_class(name))
+
+
+def test_the_captioners_settings_are_those_of_clipcap():
+    from promptmix.networks.clipcap import GPT_SETTINGS, ClipCap
+    from promptmix.synthesis.captions import Captioner
+
+    captioner = SCHEMA["properties"]["captioners"]["additionalProperties"]["properties"]
+    assert set(captioner) == set(settings_of(Captioner)) - {"device"}
+    settings = captioner["settings"]["properties"]
+    assert set(settings) == set(settings_of(ClipCap))
+    assert set(settings["gpt"]["properties"]) == set(GPT_SETTINGS)
+
+
+def test_the_generators_settings_are_those_of_the_library():
+    from promptmix.synthesis.generation import GeneratorSettings
+
+    known = {field.name for field in dataclasses.fields(GeneratorSettings)}
+    generator = SCHEMA["properties"]["generators"]["additionalProperties"]
+    assert set(generator["properties"]) == known | {"model"}
+
+
+def test_the_restorers_settings_are_those_of_the_library():
+    from promptmix.synthesis.faces import FaceSettings
+
+    restorer = SCHEMA["$defs"]["restorer"]["properties"]
+    parts = {"detector": "retinaface", "parser": "parsenet", "restorer": "gfpgan"}
+    settings = {field.name: field.default for field in dataclasses.fields(FaceSettings)}
+    assert set(restorer) == set(parts) | set(settings)
+    assert {name: restorer[name]["default"] for name in settings} == settings
+    for part, network in parts.items():
+        known = set(settings_of(network_class(network)))
+        if part == "parser":
+            known -= {"classes"}  # what is pasted back follows from them
+        assert restorer[part]["properties"]["settings"]["$ref"] == f"#/$defs/{network}"
+        assert set(SCHEMA["$defs"][network]["properties"]) == known
+
+
+def test_the_training_settings_are_those_of_the_library():
+    from promptmix.training.settings import TrainingSettings
+
+    known = {field.name for field in dataclasses.fields(TrainingSettings)}
+    of_experiments = {"network", "network_settings", "seed", "r_mix", "repeated", "real_images", "learning_rate"}
+    training = set(SCHEMA["$defs"]["training"]["properties"])
+    assert training == known - of_experiments | {"learning_rates", "repeats"}
+    default = SCHEMA["properties"]["training"]["properties"]["default"]
+    assert training == {*default["required"], *default["properties"]}  # each has to be given, or has a default
+    assert not set(default["required"]) & set(default["properties"])
+
+
+# --- Snakemake does it at each start ---
+
+
+def test_reading_and_resolving_the_paper_s_config_is_quick():
+    heavy = ("torch", "pandas", "scipy", "h5py", "snakemake", "PIL")
+    code = f"""
+import sys, time
+from promptmix.config.validation import read, resolve
+resolve(read(["config/paper.yaml"]))
+print(time.process_time(), *(name for name in {heavy} if name in sys.modules))
+"""
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, 'scripts'){code}"]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    seconds, *imported = found.stdout.split()
+    assert imported == []
+    assert float(seconds) < 1  # of the processor's, the start of Python and all imports included; it takes a third
