@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
@@ -21,6 +22,8 @@ from promptmix.datasets.registry import TASKS
 from promptmix.errors import InputError
 from promptmix.networks import registry as networks
 from promptmix.networks.build import network_class, settings_of
+from promptmix.report.statistics import metrics_of
+from promptmix.report.tables import measure
 
 SCHEMA = yaml.safe_load(validation.SCHEMA.read_text())
 SHIPPED = ("config", "paper", "study")
@@ -864,8 +867,6 @@ def test_names_in_the_schema_are_those_of_the_library():
 
 
 def test_what_experiments_and_tables_can_say_is_what_the_library_knows():
-    from promptmix.report.tables import MEASURED
-
     definitions = SCHEMA["$defs"]
     assert list(definitions["method"]["enum"]) == list(METHODS)
     assert set(definitions["fake"]["properties"]) == set(FAKE_KEYS)
@@ -873,12 +874,16 @@ def test_what_experiments_and_tables_can_say_is_what_the_library_knows():
     assert set(definitions["experiment"]["properties"]) == of_rows == set(HEADINGS) - {"method"}
     table = definitions["error_table"]["properties"]
     assert set(table["vary"]["properties"]) == of_rows
-    assert set(table["measured"]["items"]["enum"]) == set(MEASURED)
+
+
+def test_tables_know_what_they_are_asked_to_count(monkeypatch):
+    fake = pd.DataFrame({"pool": ["rooms", "rooms"], "prompt_number": [0, 0], "faces": [2, 3]})
+    monkeypatch.setattr("promptmix.report.tables.read_fake", lambda _: fake)
+    names = SCHEMA["$defs"]["error_table"]["properties"]["measured"]["items"]["enum"]
+    assert measure("fake.csv", names) == {"generated images": "2", "prompts kept": "1", "faces restored": "5"}
 
 
 def test_the_paper_s_numbers_are_of_metrics_that_tables_know():
-    from promptmix.report.statistics import metrics_of
-
     metrics = {metric.name for task in ("counting", "depth") for metric in metrics_of(task)}
     results = paper_results()
     for table in ("table1", "table2"):
@@ -949,7 +954,7 @@ def test_the_training_settings_are_those_of_the_library():
 
 
 def test_reading_and_resolving_the_paper_s_config_is_quick():
-    heavy = ("torch", "pandas", "scipy", "h5py", "snakemake", "PIL")
+    heavy = ("torch", "pandas", "scipy", "h5py", "snakemake")
     code = f"""
 import sys, time
 from promptmix.config.validation import read, resolve

@@ -66,7 +66,7 @@ class ErrorTable:
     Attributes:
         task: "counting" or "depth".
         rows: each experiment once.
-        measured: what is counted in the generated images besides: see `promptmix.report.tables.MEASURED`.
+        measured: what is counted in the generated images besides: see `promptmix.report.tables.measure`.
     """
 
     task: str
