@@ -1,0 +1,216 @@
+"""Experiments: what they are of what the config says, which are one, what they are called, and what each needs."""
+
+import dataclasses
+import json
+
+import pytest
+from support.configs import GONE, put, resolved, small, smallest
+from support.workflow import ROOT
+
+from promptmix.config.experiments import Annotator, Needs, Network, blocks_of, prompts_of, split_of
+from promptmix.config.validation import check, read, resolve
+from promptmix.errors import InputError
+from promptmix.training.settings import TrainingSettings
+
+SHTB = {"dataset": "shtb", "network": "rescsrnet"}
+
+
+@pytest.fixture
+def config():
+    config = small()
+    check(config)
+    return config
+
+
+@pytest.fixture
+def plan(config):
+    return resolve(config)[0]
+
+
+def planned(experiments, **sections):
+    """Return the plan of the small config with these experiments, without tables and figures."""
+    config = small() | {"experiments": experiments, "tables": {}, "figures": {}, **sections}
+    del config["preflight"]
+    return resolved(config)[0]
+
+
+def described(**facts):
+    """Return the experiment with PromptMix on shtb that differs in these facts."""
+    return planned({"it": SHTB | facts}).written["it"]
+
+
+def name_of(**facts):
+    """Return the name of an experiment that a row of a table describes."""
+    config = small() | {"experiments": {}, "tables": {"t": {"rows": [SHTB | facts]}}, "figures": {}}
+    del config["preflight"]
+    return resolved(config)[1]["t"].rows[-1].experiment
+
+
+# --- Datasets, pools, images ---
+
+
+def test_a_dataset_s_task_follows_from_its_format(plan):
+    assert [plan.task_of(name) for name in ("shtb", "panda", "nyu")] == ["counting", "counting", "depth"]
+
+
+def test_splits(config):
+    assert split_of(config, "shtb") == {"train": 360, "val": 40, "test": 316}
+    assert split_of(config, "panda") == {"train": 30, "val": 6, "test": 9}
+    assert split_of(config, "nyu") == {"train": 1014, "val": 145, "test": 290}
+
+
+def test_prompts(config):
+    assert prompts_of(config, "by-hand") == 2
+    assert prompts_of(config, "places") == 5  # two of the three prompts at two locations each
+    assert prompts_of(config, "shtb-captions") == 360
+    assert prompts_of(config, "panda-captions") == 30
+
+
+@pytest.mark.parametrize(("images", "blocks"), [(0, []), (1, ["000"]), (100, ["000"]), (101, ["000", "001"])])
+def test_blocks(images, blocks):
+    assert blocks_of(images) == blocks
+
+
+def test_blocks_have_three_digits():
+    assert blocks_of(100_000)[-1] == "999"
+    with pytest.raises(InputError, match="100001 images of one pool are asked for; there can be 100000"):
+        blocks_of(100_001)
+
+
+def test_more_images_than_blocks_can_number_are_refused_where_they_are_asked_for():
+    assert described(pools=["by-hand"], k=50_000).fake.images == {"by-hand": 100_000}
+    with pytest.raises(InputError, match=r"experiments\.it\.k: 100002 images.*100000. Lower k, or divide the pool"):
+        described(pools=["by-hand"], k=50_001)
+
+
+def test_the_blocks_of_an_experiment_are_those_of_its_pools():
+    fake = described(pools=["by-hand", "rooms"], k=60).fake
+    assert list(fake.blocks()) == [("by-hand", "000"), ("by-hand", "001"), ("rooms", "000")]
+
+
+def test_a_pool_of_the_shipped_config_has_a_prompt_per_training_image():
+    config = read([ROOT / "config/config.yaml"])
+    captions = {pool: entry["dataset"] for pool, entry in config["pools"].items() if "dataset" in entry}
+    assert len(captions) == 4
+    for pool, dataset in captions.items():
+        assert prompts_of(config, pool) == split_of(config, dataset)["train"]
+
+
+# --- Trainings ---
+
+
+def run(experiment, learning_rate="1e-3", repeat=2):
+    """Return the settings of a run as training gets them, through a rule's parameter."""
+    return TrainingSettings(**json.loads(json.dumps(experiment.run_settings(learning_rate, repeat, 42))))
+
+
+def test_training_settings_come_from_the_experiment_else_the_dataset_else_the_default():
+    plan = planned({"it": SHTB | {"training": {"epochs": 100}}, "usual": SHTB})
+    training = plan.written["it"].training
+    assert (training["epochs"], training["batch_size"], training["repeats"]) == (100, 32, 3)
+    assert (plan.written["it"].learning_rates, plan.written["it"].repeats) == (["1e-3", "1e-4"], 3)
+    assert plan.written["usual"].training["epochs"] == 500
+
+
+def test_an_experiment_is_what_it_says_over_what_its_dataset_says_over_what_all_say():
+    promptmix = {"default": {"generator": "diffusion", "k": 3, "r_mix": 7, "pools": ["rooms"]}}
+    promptmix["shtb"] = {"annotator": "sasnet", "k": 20, "r_mix": 8}
+    fake = planned({"it": SHTB | {"r_mix": 9}}, promptmix=promptmix).written["it"].fake
+    assert (fake.generator, fake.pools, fake.annotator, fake.k, fake.r_mix) == (
+        "diffusion",
+        {"rooms": 1},
+        "sasnet",
+        20,
+        9,
+    )
+    assert (fake.r_img, fake.scored_by, fake.prompt_filter, fake.real_images, fake.prompt) == (
+        100,
+        (),
+        False,
+        True,
+        None,
+    )
+
+
+def test_the_settings_of_a_run_are_the_arguments_of_training(plan):
+    fields = {field.name for field in dataclasses.fields(TrainingSettings)}
+    experiment = plan.experiments["shtb-rescsrnet-promptmix"]
+    assert set(experiment.run_settings("1e-3", 2, 42)) == fields
+    made = run(experiment)
+    assert (made.network, made.network_settings, made.r_mix) == ("rescsrnet", {"width": 0.5}, 500)
+    assert (made.learning_rate, made.seed, made.epochs, made.batch_size) == (0.001, 44, 500, 32)
+    assert (made.repeated, made.real_images) == (0, True)
+
+
+def test_a_baseline_its_control_and_promptmix_have_one_seed_and_as_many_images_per_epoch(plan):
+    names = [f"shtb-rescsrnet{suffix}" for suffix in ("", "-control", "-promptmix")]
+    base, control, promptmix = (run(plan.experiments[name]) for name in names)
+    assert base.seed == control.seed == promptmix.seed == 44
+    assert (base.r_mix, base.repeated) == (0, 0)
+    assert (control.r_mix, control.repeated) == (0, 500)
+    assert (promptmix.r_mix, promptmix.repeated) == (500, 0)
+    assert plan.experiments["shtb-rescsrnet-promptmix"].baseline == names[0]
+    assert plan.experiments["shtb-rescsrnet-control"].baseline == names[0]
+    assert plan.experiments["shtb-rescsrnet"].baseline is None
+
+
+def test_fine_tuning(plan):
+    made = TrainingSettings(**plan.fine_tuning_of("sasnet-panda"))
+    assert (made.network, made.learning_rate, made.epochs, made.batch_size, made.seed) == ("sasnet", 2e-4, 6, 4, 42)
+    assert (made.r_mix, made.density_scale, made.sigma) == (0, 1, 6)
+
+
+def test_fine_tuned_weights_are_made_by_the_workflow(plan):
+    assert plan.annotators["sasnet"].weights == "models/sasnet.pth"
+    assert plan.annotators["sasnet-panda"].weights == plan.annotators["sasnet-again"].weights == ""
+    assert plan.annotators["sasnet-again"].fine_tune["annotator"] == "sasnet-panda"
+
+
+# --- Networks and annotators, ours and a user's own ---
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """The plan of a config with an annotator and a network of a user's own."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("def count(images): ...\n\n\nclass Mine:\n    def __init__(self, width): ...\n")
+    config = small()
+    config["annotators"]["mine"] = {"function": "mine.py:count", "task": "counting"}
+    config["networks"]["mine"] = {"class": "mine.py:Mine", "task": "counting", "backbone": "weights.pth", "width": 0.5}
+    config["experiments"]["by-mine"] = {"dataset": "shtb", "network": "mine", "annotator": "mine"}
+    return resolved(config)[0]
+
+
+def test_a_network_of_a_user_s_own_is_a_reference_and_its_settings(own):
+    network = own.written["by-mine"].network
+    assert network == Network("mine", "mine.py:Mine", "counting", {"task": "counting", "width": 0.5}, "weights.pth")
+    assert network.code == "mine.py:Mine"
+    run = own.written["by-mine"].run_settings("1e-3", 0, 42)
+    assert (run["network"], run["network_settings"]) == ("mine.py:Mine", {"task": "counting", "width": 0.5})
+    assert own.published("mine") == network  # as it is trained
+
+
+def test_our_networks_are_names(plan):
+    network = plan.experiments["shtb-rescsrnet"].network
+    assert network == Network("rescsrnet", "rescsrnet", "counting", {"width": 0.5})
+    assert network.code == "promptmix.networks.rescsrnet"
+    assert plan.published("rescsrnet") == Network("rescsrnet", "rescsrnet", "counting", {})
+    assert plan.published("sasnet") == Network("sasnet", "sasnet", "counting", {})  # which no experiment trains
+
+
+def test_a_backbone_is_not_a_setting_of_a_network():
+    plan = planned({"it": SHTB}, networks={"rescsrnet": {"width": 0.5, "backbone": "resnet18.pth"}})
+    experiment = plan.written["it"]
+    assert (experiment.network.backbone, experiment.network.settings) == ("resnet18.pth", {"width": 0.5})
+    assert experiment.run_settings("1e-3", 0, 42)["network_settings"] == {"width": 0.5}
+    assert plan.published("rescsrnet").backbone == ""
+
+
+def test_annotators_are_networks_or_functions(own):
+    mine = own.annotators["mine"]
+    assert mine == Annotator("mine", "counting", "mine.py:count")
+    assert (mine.is_function, mine.code) == (True, "mine.py:count")
+    narrow = own.annotators["narrow"]
+    assert narrow == Annotator("narrow", "counting", "sasnet", {"width": 0.25}, "models/narrow.pth")
+    assert (narrow.is_function, narrow.code) == (False, "promptmix.networks.sasnet")
+    assert own.annotators["adabins"].task == "depth"
