@@ -84,7 +84,7 @@ def test_more_images_than_blocks_can_number_are_refused_where_they_are_asked_for
 
 
 def test_the_blocks_of_an_experiment_are_those_of_its_pools():
-    fake = described(pools=["by-hand", "rooms"], k=60).fake
+    fake = described(pools=["by-hand", "rooms"], k=60, r_mix=9).fake
     assert list(fake.blocks()) == [("by-hand", "000"), ("by-hand", "001"), ("rooms", "000")]
 
 
@@ -214,3 +214,256 @@ def test_annotators_are_networks_or_functions(own):
     assert narrow == Annotator("narrow", "counting", "sasnet", {"width": 0.25}, "models/narrow.pth")
     assert (narrow.is_function, narrow.code) == (False, "promptmix.networks.sasnet")
     assert own.annotators["adabins"].task == "depth"
+
+
+# --- Experiments that are one, and their names ---
+
+SCORED = {"pools": ["by-hand"], "k": 400, "r_img": 50, "r_mix": 50, "scored_by": ["sasnet", "dmcount"]}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({}, {"training": {"batch_size": 32}}),  # as on that dataset anyway
+        ({}, {"k": 10, "generator": "diffusion", "precision": "float32", "restorer": None}),
+        ({"method": "baseline"}, {"method": "baseline", "k": 3, "pools": ["rooms"]}),
+        ({"method": "control"}, {"method": "control", "annotator": "dmcount"}),
+        # Who scores is of no account where all images are kept, nor is their order
+        ({}, {"scored_by": ["sasnet", "dmcount"], "r_img": 100}),
+        (SCORED, SCORED | {"scored_by": ["dmcount", "sasnet"]}),
+        ({}, {"real_images": False}),  # which is said to the prompt filter
+    ],
+)
+def test_equal_experiments_are_one_under_the_name_that_is_given_first(one, other):
+    plan = planned({"one": SHTB | one, "other": SHTB | other})
+    assert plan.written["one"] is plan.written["other"]
+    assert plan.written["other"].name == "one"
+    assert "other" not in plan.experiments
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({}, {"training": {"repeats": 4}}),
+        ({}, {"training": {"learning_rates": ["1e-3"]}}),
+        ({}, {"method": "control"}),
+        ({}, {"pools": ["shtb-captions", "by-hand"]}),  # whose order counts
+        ({}, {"restorer": "gfpgan"}),
+        ({}, {"precision": "float16"}),
+        ({}, {"generator": "other"}),
+        (SCORED, SCORED | {"r_img": 51}),
+        (SCORED, SCORED | {"scored_by": ["dmcount", "sasnet-panda"]}),
+        ({"prompt_filter": True, "pools": ["rooms"], "k": 500}, {"pools": ["rooms"], "k": 500}),
+    ],
+)
+def test_experiments_that_differ_are_two(one, other):
+    plan = planned({"one": SHTB | one, "other": SHTB | other})
+    assert (plan.written["one"].name, plan.written["other"].name) == ("one", "other")
+
+
+def test_a_baseline_that_is_written_after_what_is_compared_with_it_is_the_same():
+    plan = planned({"it": SHTB, "base": SHTB | {"method": "baseline"}})
+    assert plan.written["base"].name == plan.written["it"].baseline == "shtb-rescsrnet"
+
+
+def test_a_baseline_that_is_written_before_has_its_own_name():
+    plan = planned({"base": SHTB | {"method": "baseline"}, "it": SHTB})
+    assert plan.written["it"].baseline == "base"
+    assert "shtb-rescsrnet" not in plan.experiments
+
+
+def test_an_experiment_is_promptmix_if_it_does_not_say():
+    plan = planned({"it": SHTB})
+    assert (plan.written["it"].method, plan.written["it"].task) == ("promptmix", "counting")
+
+
+@pytest.mark.parametrize(
+    ("facts", "suffix"),
+    [
+        ({}, ""),
+        ({"k": 1, "r_mix": 20}, "-k1-r20"),
+        ({"k": 10, "r_mix": 500}, ""),  # as usual
+        ({"annotator": "dmcount"}, "-by-dmcount"),
+        ({"pools": ["places", "by-hand"], "k": 100}, "-places-by-hand-k100"),
+        ({"precision": "float16"}, "-float16"),
+        ({"precision": "float32"}, ""),
+        ({"generator": "other"}, "-other"),
+        ({"generator": "other", "precision": "float16"}, "-other"),  # its own
+        ({"generator": "other", "precision": "float32", "restorer": "gfpgan"}, "-other-float32-gfpgan"),
+        ({"restorer": "gfpgan"}, "-gfpgan"),
+        ({"restorer": None}, ""),
+        ({"r_mix": 5, "r_img": 60, "scored_by": ["sasnet", "dmcount"]}, "-r5-scored-by-sasnet-dmcount-q60"),
+        ({"r_mix": 5, "r_img": 37.5, "scored_by": ["sasnet", "dmcount"]}, "-r5-scored-by-sasnet-dmcount-q37-5"),
+        (
+            {"pools": ["rooms"], "k": 500, "prompt_filter": True, "real_images": False},
+            "-rooms-k500-prompt-filter-without-real-images",
+        ),
+        ({"prompt_filter": False}, ""),
+    ],
+)
+def test_the_name_of_an_experiment_says_what_differs(facts, suffix):
+    assert name_of(**facts) == f"shtb-rescsrnet-promptmix{suffix}"
+
+
+@pytest.mark.parametrize(
+    ("training", "words"),
+    [
+        ({"epochs": 5}, "-epochs-5"),
+        ({"learning_rates": ["1e-3", "1e-5"]}, "-learning-rates-1e-3-1e-5"),
+        ({"decay": 0.9}, "-decay-0-9"),
+    ],
+)
+def test_the_names_of_an_experiment_and_its_baseline_say_what_differs_in_training(training, words):
+    plan, targets = resolved(small() | {"tables": {"table1": {"rows": [SHTB | {"training": training}]}}})
+    assert targets["table1"].experiments == [f"shtb-rescsrnet{words}", f"shtb-rescsrnet-promptmix{words}"]
+
+
+def test_without_the_restorer_that_is_usual():
+    promptmix = small()["promptmix"]
+    promptmix["default"]["restorer"] = "gfpgan"
+    plan = planned({"usual": SHTB, "without": SHTB | {"restorer": None}}, promptmix=promptmix)
+    assert plan.written["usual"].fake.generator == "diffusion-gfpgan"
+    assert plan.written["without"].fake.generator == "diffusion"
+    tables = {"table1": {"base": SHTB, "vary": {"restorer": [None, "gfpgan"]}}}
+    names = resolved(small() | {"promptmix": promptmix, "tables": tables, "figures": {}})[1]["table1"].experiments
+    assert names == ["shtb-rescsrnet", "shtb-rescsrnet-promptmix-no-restorer", "shtb-rescsrnet-promptmix"]
+
+
+def test_generators_with_another_precision_and_with_faces_restored(plan):
+    made, given = plan.generators, plan.config["generators"]
+    assert made["diffusion"] == given["diffusion"]
+    assert made["diffusion-float16"] == given["diffusion"] | {"precision": "float16"}
+    assert made["diffusion-gfpgan"] == {"generator": "diffusion", "restorer": "gfpgan"}
+    assert made["diffusion-float16-gfpgan"] == {"generator": "diffusion-float16", "restorer": "gfpgan"}
+    assert set(made) == {"diffusion", "other", "diffusion-float16", "diffusion-gfpgan", "diffusion-float16-gfpgan"}
+    precisions = {name: plan.precision_of(name) for name in made}
+    assert precisions.pop("diffusion") == precisions.pop("diffusion-gfpgan") == "float32"
+    assert set(precisions.values()) == {"float16"}
+
+
+# --- What cannot be ---
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "parts"),
+    [
+        # One name for two
+        (
+            "experiments.shtb-rescsrnet",
+            {"dataset": "shtb", "network": "csrnet"},
+            [
+                "experiments.shtb-rescsrnet: ",
+                "'shtb-rescsrnet'",
+                "experiments.filtered",
+                "give one of them another name",
+            ],
+        ),
+        (
+            "experiments.shtb-rescsrnet-promptmix-k1-r20",
+            SHTB | {"k": 3},
+            ["tables.amounts.rows[0]: ", "'shtb-rescsrnet-promptmix-k1-r20'", "give one of them another name"],
+        ),
+        (
+            "generators.diffusion-float16",
+            {"model": "models/mine", "steps": 1, "guidance": 1},
+            ["tables.faces.vary: ", "'diffusion-float16'", "another name, in `generators`"],
+        ),
+        (
+            "generators.diffusion-gfpgan",
+            {"model": "models/mine", "steps": 1, "guidance": 1},
+            ["tables.faces.vary: ", "'diffusion-gfpgan'", "another name, in `generators`"],
+        ),
+        (
+            "experiments.filtered-prompt-2",
+            {"dataset": "shtb", "network": "csrnet"},
+            ["experiments.filtered-prompt-2: ", "experiments.filtered", "another name"],
+        ),
+        # What is missing
+        *(
+            (
+                f"promptmix.{'default' if key == 'generator' else 'shtb'}.{key}",
+                GONE,
+                [f"experiments.longer: {key} is missing", meaning, "promptmix.shtb", "promptmix.default"],
+            )
+            for key, meaning in [
+                ("pools", "where the prompts come from"),
+                ("k", "images per prompt"),
+                ("generator", "what makes the images"),
+                ("annotator", "what annotates them"),
+                ("r_mix", "generated images per epoch"),
+            ]
+        ),
+        ("tables.depth.rows.0.dataset", GONE, ["tables.depth.rows[0]: dataset is missing", "`base`"]),
+        ("tables.amounts.base.network", GONE, ["tables.amounts.rows[0]: network is missing", "`base`"]),
+        ("figures.examples.row.network", GONE, ["figures.examples.row: network is missing", "in the row"]),
+        # Numbers
+        (
+            "experiments.longer.r_mix",
+            3621,
+            ["experiments.longer.r_mix: 3621", "3620 are made: k (10) x 362 prompts", "Lower r_mix or raise k"],
+        ),
+        (
+            "experiments.filtered.r_mix",
+            106,
+            ["experiments.filtered.r_mix: 106", "280 are made: k (40) x 7 prompts", "r_img keeps 105", "Lower r_mix"],
+        ),
+        ("experiments.filtered.scored_by", GONE, ["experiments.filtered.r_img: 37.5 %", "name two in scored_by"]),
+        (
+            "experiments.filtered.scored_by",
+            ["dmcount"],
+            ["experiments.filtered.r_img: 37.5 %", "name two in scored_by"],
+        ),
+        # Tasks
+        (
+            "experiments.longer.network",
+            "guidedepth",
+            ["experiments.longer.network: 'guidedepth' is for depth, and the dataset shtb is for counting"],
+        ),
+        (
+            "promptmix.nyu.annotator",
+            "sasnet",
+            ["tables.depth.rows[0].annotator: 'sasnet' is for counting", "nyu is for depth"],
+        ),
+        (
+            "experiments.filtered.scored_by",
+            ["sasnet", "adabins"],
+            ["experiments.filtered.scored_by: 'adabins' is for depth, and the dataset shtb is for counting"],
+        ),
+        (
+            "tables.annotators.vary.annotator",
+            ["sasnet", "adabins"],
+            ["tables.annotators.vary.annotator: 'adabins' is for depth", "shtb is for counting"],
+        ),
+    ],
+)
+def test_an_experiment_that_cannot_be(path, value, parts):
+    config = small()
+    put(config, path, value)
+    with pytest.raises(InputError) as raised:
+        check(config)
+    lines = str(raised.value).splitlines()
+    assert any(all(part in line for part in parts) for line in lines), lines
+
+
+def test_a_control_needs_r_mix():
+    config = smallest() | {"tables": {"t": {"rows": [SHTB], "methods": ["baseline", "control"]}}}
+    with pytest.raises(InputError, match=r"tables\.t\.rows\[0\]: r_mix is missing.*as many updates.*promptmix\.shtb"):
+        check(config)
+    config["tables"]["t"]["rows"] = [SHTB | {"r_mix": 7}]
+    plan, targets = resolved(config)
+    control = plan.experiments[targets["t"].experiments[1]]
+    assert (control.name, control.method, control.repeated, control.fake) == (
+        "shtb-rescsrnet-control-r7",
+        "control",
+        7,
+        None,
+    )
+
+
+def test_what_is_kept_is_counted_without_rounding():
+    """14.3 % of 1000 images are 143; in floating point they would be a little more."""
+    facts = SCORED | {"k": 500, "r_img": 14.3}
+    assert described(**facts | {"r_mix": 143}).fake.kept == 143
+    with pytest.raises(InputError, match="r_img keeps 143"):
+        described(**facts | {"r_mix": 144})
+    assert described(**facts | {"k": 1, "r_mix": 1}).fake.kept == 1  # of 2 images 0.286, rounded up
