@@ -1,5 +1,6 @@
 """A small config of its own, so that numbers in the shipped ones can change freely, and how to change it."""
 
+import copy
 from typing import Any
 
 import yaml
@@ -162,6 +163,7 @@ def put(config: dict, path: str, value: Any) -> None:
 
 
 def resolved(config: dict) -> tuple[Plan, dict[str, Target]]:
-    """Return the experiments, and the tables and figures of a config that is not checked yet."""
+    """Return the experiments, and the tables and figures of a config that is not checked yet, which stays as it is."""
+    config = copy.deepcopy(config)
     check(config)
     return resolve(config)

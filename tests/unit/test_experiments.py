@@ -448,7 +448,7 @@ def test_an_experiment_that_cannot_be(path, value, parts):
 def test_a_control_needs_r_mix():
     config = smallest() | {"tables": {"t": {"rows": [SHTB], "methods": ["baseline", "control"]}}}
     with pytest.raises(InputError, match=r"tables\.t\.rows\[0\]: r_mix is missing.*as many updates.*promptmix\.shtb"):
-        check(config)
+        resolved(config)
     config["tables"]["t"]["rows"] = [SHTB | {"r_mix": 7}]
     plan, targets = resolved(config)
     control = plan.experiments[targets["t"].experiments[1]]

@@ -65,7 +65,8 @@ def test_the_config_of_the_tests_of_the_workflow_is_right():
 def test_a_config_of_what_is_required_is_right():
     config = smallest()
     assert set(config) == set(SCHEMA["required"])
-    plan, targets = resolved(config)
+    check(config)
+    plan, targets = resolve(config)
     assert (plan.experiments, targets) == ({}, {})
     for section in ("render", "captioners", "pools", "generators", "restorers", "annotators", "promptmix", "tables"):
         assert config[section] == {}
