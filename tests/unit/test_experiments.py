@@ -467,3 +467,140 @@ def test_what_is_kept_is_counted_without_rounding():
     with pytest.raises(InputError, match="r_img keeps 143"):
         described(**facts | {"r_mix": 144})
     assert described(**facts | {"k": 1, "r_mix": 1}).fake.kept == 1  # of 2 images 0.286, rounded up
+
+
+# --- Experiments of single prompts ---
+
+
+def test_a_prompt_filter_has_an_experiment_for_each_prompt(plan):
+    filtered = plan.written["filtered"]
+    prompts = [*(("places", number) for number in range(5)), ("by-hand", 0), ("by-hand", 1)]
+    assert filtered.single_prompts == {prompt: f"filtered-prompt-{i}" for i, prompt in enumerate(prompts)}
+    for prompt, name in filtered.single_prompts.items():
+        single = plan.experiments[name]
+        assert single.fake.prompt == prompt
+        assert (single.dataset, single.network, single.training) == ("shtb", filtered.network, filtered.training)
+        assert (single.fake.pools, single.fake.k) == ({"places": 5, "by-hand": 2}, 40)
+        assert (single.fake.generator, single.fake.annotator) == ("diffusion", "sasnet")
+        assert (single.fake.r_img, single.fake.scored_by, single.fake.prompt_filter) == (100, (), False)
+        assert single.fake.r_mix == single.fake.kept == 40  # of 50: there are as many images of one prompt
+        assert not single.single_prompts
+    made = run(plan.experiments["filtered-prompt-0"])
+    assert (made.r_mix, made.real_images, made.seed) == (40, True, 44)
+
+
+def test_prompts_can_be_told_apart_without_real_images():
+    plan = planned({"filtered": small()["experiments"]["filtered"] | {"real_images": False}})
+    made = run(plan.experiments["filtered-prompt-0"])
+    assert (made.r_mix, made.real_images) == (40, False)
+    assert run(plan.experiments["filtered"]).real_images
+
+
+def test_filters_of_the_same_prompts_share_their_trainings_if_they_are_the_same(plan):
+    first, again = plan.written["filtered"].single_prompts, plan.written["filtered-again"].single_prompts
+    assert not set(first.values()) & set(again.values())  # with 20 of 40 images in each epoch
+    entries = small()["experiments"]
+    entries["filtered-again"]["r_mix"] = 28
+    entries["filtered-again"]["r_img"] = 10
+    entries["filtered"]["r_mix"] = 28
+    plan = planned(entries)
+    assert plan.written["filtered"].single_prompts == plan.written["filtered-again"].single_prompts
+    assert plan.written["filtered"] is not plan.written["filtered-again"]
+
+
+def test_the_locations_of_the_shipped_table_7_are_trained_once_each():
+    plan, targets = resolve(read([ROOT / "config/config.yaml"]))
+    experiments = [plan.experiments[name] for name in targets["table7"].experiments]
+    (filtered,) = [experiment for experiment in experiments if experiment.single_prompts]
+    assert len(filtered.single_prompts) == 10
+    assert set(filtered.single_prompts.values()) < plan.needs(filtered.name).experiments
+
+
+@pytest.mark.parametrize("name", ["filtered-prompt-3", "filtered-prompt-02"])
+def test_a_name_like_that_of_a_prompt_s_experiment_that_there_is_not(name):
+    plan = planned({"filtered": small()["experiments"]["filtered"] | {"pools": ["by-hand"]}, name: SHTB})
+    assert plan.written[name].name == name
+
+
+def test_names_of_prompts_experiments_are_refused_before_and_after():
+    filtered = small()["experiments"]["filtered"]
+    for entries in (
+        {"filtered-prompt-2": SHTB, "filtered": filtered},
+        {"filtered": filtered, "filtered-prompt-2": SHTB},
+    ):
+        with pytest.raises(InputError, match="filtered-prompt-2"):
+            planned(entries)
+
+
+# --- What experiments need ---
+
+
+def test_a_baseline_and_a_control_need_their_dataset():
+    plan = planned({"base": SHTB | {"method": "baseline"}, "control": SHTB | {"method": "control"}})
+    assert plan.needs("base") == Needs(experiments=frozenset(["base"]), datasets=frozenset(["shtb"]))
+    assert plan.needs("control") == Needs(experiments=frozenset(["control"]), datasets=frozenset(["shtb"]))
+
+
+def test_generated_images_need_prompts_a_generator_and_an_annotator(plan):
+    assert plan.needs("shtb-rescsrnet-promptmix") == Needs(
+        experiments=frozenset(["shtb-rescsrnet-promptmix"]),
+        datasets=frozenset(["shtb"]),
+        captioners=frozenset(["clipcap"]),
+        annotators=frozenset(["sasnet"]),
+        images={("by-hand", "diffusion"): 20, ("shtb-captions", "diffusion"): 3600},
+        annotations={("by-hand", "diffusion", "sasnet"): 20, ("shtb-captions", "diffusion", "sasnet"): 3600},
+    )
+
+
+def test_captions_of_another_dataset_need_that_dataset():
+    plan = planned({"it": SHTB | {"pools": ["panda-captions"], "r_mix": 300}})
+    assert plan.needs("it").datasets == {"shtb", "panda"}
+
+
+def test_prompts_by_hand_need_no_captioner():
+    needs = planned({"it": SHTB | {"pools": ["by-hand"], "r_mix": 20}}).needs("it")
+    assert (needs.captioners, needs.datasets) == (frozenset(), {"shtb"})
+
+
+def test_restored_images_need_the_images_that_are_restored(plan):
+    needs = plan.needs("shtb-rescsrnet-promptmix-float16-gfpgan")
+    restored, source = "diffusion-float16-gfpgan", "diffusion-float16"
+    assert needs.images == {
+        (pool, generator): number
+        for pool, number in (("by-hand", 20), ("shtb-captions", 3600))
+        for generator in (restored, source)
+    }
+    assert needs.annotations == {("by-hand", restored, "sasnet"): 20, ("shtb-captions", restored, "sasnet"): 3600}
+
+
+def test_a_fine_tuned_annotator_needs_what_it_starts_from_and_learns(plan):
+    needs = plan.needs_of_annotator("sasnet-again")
+    assert needs == Needs(
+        annotators=frozenset(["sasnet-again", "sasnet-panda", "sasnet"]), datasets=frozenset(["panda"])
+    )
+    assert planned({"it": SHTB | {"annotator": "sasnet-panda"}}).needs("it").datasets == {"shtb", "panda"}
+
+
+def test_filters_need_all_who_score_and_the_trainings_that_prompts_are_judged_by(plan):
+    needs = plan.needs("filtered")
+    assert needs.annotators == {"sasnet", "dmcount"}
+    number = {"places": 200, "by-hand": 80}
+    assert needs.images == {(pool, "diffusion"): number[pool] for pool in number}
+    assert needs.annotations == {
+        (pool, "diffusion", name): number[pool] for pool in number for name in ("sasnet", "dmcount")
+    }
+    assert needs.experiments == {"filtered", "shtb-rescsrnet", *(f"filtered-prompt-{i}" for i in range(7))}
+
+
+def test_who_scores_is_not_needed_where_all_images_are_kept():
+    plan = planned({"it": SHTB | {"scored_by": ["sasnet", "dmcount"]}})
+    assert plan.needs("it").annotators == {"sasnet"}
+
+
+def test_needs_of_several_are_what_each_needs_and_the_larger_number_of_images(plan):
+    names = ("shtb-rescsrnet-promptmix", "shtb-rescsrnet-promptmix-k1-r20", "nyu-guidedepth")
+    needs = plan.needs(*names)
+    assert needs == plan.needs(names[0]) | plan.needs(names[1]) | plan.needs(names[2])
+    assert needs.experiments == set(names)
+    assert needs.images == {("by-hand", "diffusion"): 20, ("shtb-captions", "diffusion"): 3600}
+    assert plan.needs() == Needs()
