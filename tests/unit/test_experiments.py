@@ -518,7 +518,7 @@ def test_the_locations_of_the_shipped_table_7_are_trained_once_each():
 
 @pytest.mark.parametrize("name", ["filtered-prompt-3", "filtered-prompt-02"])
 def test_a_name_like_that_of_a_prompt_s_experiment_that_there_is_not(name):
-    plan = planned({"filtered": small()["experiments"]["filtered"] | {"pools": ["by-hand"]}, name: SHTB})
+    plan = planned({"filtered": small()["experiments"]["filtered"] | {"pools": ["by-hand"], "r_mix": 20}, name: SHTB})
     assert plan.written[name].name == name
 
 
