@@ -214,3 +214,301 @@ def test_an_experiment_can_be_named_by_each_of_its_names():
 
 def test_a_row_that_is_an_experiment_with_a_name_has_that_name():
     assert table({"rows": [SHTB]}, experiments={"mine": SHTB | {"k": 10}}).experiments == [BASE, "mine"]
+
+
+# --- Tables of errors: columns ---
+
+
+@pytest.mark.parametrize(
+    ("entry", "columns", "cells"),
+    [
+        ({"rows": [SHTB]}, ["Dataset", "Network", "Method"], [("Shanghai Tech Part B", "rescsrnet")] * 2),
+        (
+            {"base": SHTB, "rows": [{"k": 1, "r_mix": 20}, {"k": 10, "r_mix": 500}]},
+            ["Method", "k", "r_mix"],
+            [("—", "—"), ("1", "20"), ("10", "500")],
+        ),
+        (
+            {"base": SHTB, "rows": [{"k": 3}, {"r_mix": 20}]},
+            ["Method", "k", "r_mix"],
+            [("—", "—"), ("3", "500"), ("10", "20")],
+        ),
+        (
+            {"base": SHTB, "vary": {"annotator": ["sasnet", "dmcount"]}},
+            ["Method", "Annotator"],
+            [("—",), ("sasnet",), ("dmcount",)],
+        ),
+        (
+            {
+                "base": SHTB,
+                "vary": {"restorer": [None, "gfpgan"], "precision": ["float16"], "generator": ["diffusion"]},
+            },
+            ["Method", "Generator", "Precision", "Face restoration"],
+            [("—", "—", "—"), ("diffusion", "float16", "none"), ("diffusion", "float16", "gfpgan")],
+        ),
+        (
+            {
+                "base": SHTB | {"k": 200, "r_mix": 9},
+                "rows": [
+                    {"pools": ["places", "rooms"], "prompt_filter": True},
+                    {"r_img": 37.5, "scored_by": ["sasnet", "dmcount"]},
+                ],
+            },
+            ["Method", "Prompts", "Prompt filter", "Scored by", "r_img"],
+            [
+                ("—",) * 4,
+                ("places, rooms", "yes", "—", "100 %"),
+                ("by-hand, shtb-captions", "no", "dmcount, sasnet", "37.5 %"),
+            ],
+        ),
+        (
+            {"base": SHTB | {"r_mix": 20}, "rows": [{"training": {"epochs": 5}}]},
+            ["Method", "Training"],
+            [("epochs 5",)] * 2,
+        ),
+    ],
+)
+def test_columns_follow_from_what_rows_set(entry, columns, cells):
+    found, rows = labels(entry)
+    assert found == columns
+    method = columns.index("Method")
+    assert [row[method] for row in rows] == ["baseline"] + ["PromptMix"] * (len(rows) - 1)
+    assert [row[:method] + row[method + 1 :] for row in rows] == cells
+
+
+def test_written_experiments_that_would_look_alike_get_columns_for_what_they_differ_in():
+    experiments = {"one": SHTB | {"k": 1, "r_mix": 20}, "other": SHTB | {"k": 2, "r_mix": 20}}
+    columns, rows = labels({"rows": ["one", "other"]}, experiments=experiments)
+    assert columns == ["Method", "k"]
+    assert rows == [("baseline", "—"), ("PromptMix", "1"), ("PromptMix", "2")]
+
+
+def test_baselines_that_would_look_alike_get_columns_for_what_they_differ_in():
+    experiments = {"one": SHTB, "other": {"dataset": "panda", "network": "csrnet"}}
+    columns, rows = labels({"rows": ["one", "other"]}, experiments=experiments)
+    assert columns[:2] == ["Dataset", "Network"]
+    assert [row[:2] for row in rows] == [("Shanghai Tech Part B", "rescsrnet")] * 2 + [("PANDA-Crowd", "csrnet")] * 2
+
+
+def test_experiments_that_differ_in_what_has_no_column_are_told_apart_by_their_names():
+    experiments = {"one": SHTB, "other": SHTB | {"training": {"repeats": 1}}}
+    columns, rows = labels({"rows": ["one", "other"]}, experiments=experiments)
+    assert columns[0] == "Experiment"
+    assert [row[0] for row in rows] == [BASE, "one", f"{BASE}-repeats-1", "other"]
+
+
+def test_a_generator_is_shown_by_the_name_in_the_config():
+    entry = {"base": SHTB, "vary": {"generator": ["diffusion", "other"], "precision": ["float32", "float16"]}}
+    columns, rows = labels(entry)
+    assert columns == ["Method", "Generator", "Precision"]
+    assert [row[1:] for row in rows[1:]] == [
+        *(("diffusion", "float32"), ("diffusion", "float16"), ("other", "float32"), ("other", "float16")),
+    ]
+
+
+# --- Tables of errors: what cannot be shown ---
+
+
+def test_a_table_of_two_tasks_is_refused():
+    refused("tables", {"rows": [SHTB, DEPTH]}, "counting", "depth", "make two tables of it")
+    refused("tables", {"vary": {"dataset": ["shtb", "nyu"], "network": ["csrnet"]}}, "'csrnet' is for counting", "nyu")
+
+
+def test_the_paper_s_numbers_are_those_of_the_row_in_the_table_of_the_same_name():
+    row = SHTB | {"paper": "shtb-rescsrnt"}
+    known = ", ".join(paper_results()["table1"])
+    config = with_only("tables", {"rows": [SHTB]})
+    config["tables"] = {"table1": {"rows": [row]}, "mine": {"rows": [row]}}
+    with pytest.raises(InputError) as raised:
+        resolved(config)
+    first, second = str(raised.value).splitlines()
+    for part in ("tables.table1.rows[0].paper: 'shtb-rescsrnt'", f"Known: {known}", "Did you mean 'shtb-rescsrnet'?"):
+        assert part in first
+    for part in ("tables.mine.rows[0].paper: 'shtb-rescsrnt'", "config/paper-results.yaml", "Known: none"):
+        assert part in second
+
+
+@pytest.mark.parametrize(
+    ("entry", "parts"),
+    [
+        ({"base": SHTB}, ["exactly one of 'rows' and 'vary', found none"]),
+        ({"base": SHTB, "rows": [{}], "vary": {"k": [1]}}, ["exactly one", "found 'rows' and 'vary'"]),
+        ({"base": SHTB, "rows": []}, [".rows: the list is empty"]),
+        ({"base": SHTB, "vary": {}}, [".vary: {} is not a section of lists of values"]),
+        ({"base": SHTB, "vary": {"k": []}}, [".vary.k: the list is empty"]),
+        ({"base": SHTB, "vary": {"k": 1}}, [".vary.k: 1 (number) is not a list"]),
+        ({"base": SHTB, "vary": {"k": [1, "two"]}}, [".vary.k[1]: 'two' (text) is not a whole number of 1 or more"]),
+        ({"base": SHTB, "vary": {"kk": [1]}}, [".vary.kk is not a key", "annotator, dataset, generator", "mean 'k'?"]),
+        (
+            {"base": SHTB, "vary": {"annotator": ["nobody"]}},
+            [".vary.annotator[0]: 'nobody'", "Known annotators: adabins"],
+        ),
+        ({"base": SHTB, "vary": {"pools": ["by-hand"]}}, [".vary.pools[0]: 'by-hand' (text) is not a list"]),
+        (
+            {"base": SHTB, "vary": {"pools": [["by-hnd"]]}},
+            [".vary.pools[0][0]: 'by-hnd' is not a pool", "mean 'by-hand'?"],
+        ),
+        ({"base": SHTB, "vary": {"restorer": [None, 7]}}, [".vary.restorer[1]: 7 (number) is not a name or null"]),
+        ({"base": SHTB, "vary": {"training": [{"epohcs": 1}]}}, [".vary.training[0].epohcs", "mean 'epochs'?"]),
+        ({"base": SHTB, "vary": {"paper": ["a"]}}, [".vary.paper is not a key"]),
+        (
+            {"base": SHTB, "vary": {"r_mix": [20, 5000]}},
+            [".vary.r_mix: 5000 images per epoch", "Lower r_mix or raise k"],
+        ),
+        ({"base": SHTB | {"paper": "a"}, "rows": [{}]}, [".base.paper is not a key"]),
+        ({"rows": [7]}, [".rows[0]: 7 (number)", "a section of what the row sets, or the name of an experiment"]),
+        ({"rows": [None]}, [".rows[0]: null", "the name of an experiment"]),
+        (
+            {"rows": ["longr"]},
+            [".rows[0]: 'longr' is not an experiment", "filtered, filtered-again, longer", "mean 'longer'?"],
+        ),
+        ({"rows": [SHTB | {"kk": 1}]}, [".rows[0].kk is not a key", "Did you mean 'k'?"]),
+        ({"rows": [SHTB | {"method": "control"}]}, [".rows[0].method is not a key"]),
+        ({"rows": [{"dataset": "shtb"}]}, [".rows[0]: network is missing: the network to train", "`base`"]),
+        ({"rows": [SHTB], "methods": []}, [".methods: the list is empty"]),
+        (
+            {"rows": [SHTB], "methods": ["contrl"]},
+            [".methods[0]: 'contrl'", "baseline, control, promptmix", "mean 'control'?"],
+        ),
+        (
+            {"rows": [SHTB], "measured": ["faces"]},
+            [".measured[0]: 'faces'", "faces restored, generated images, prompts kept"],
+        ),
+        (
+            {"kind": "cots", "rows": [SHTB]},
+            [".kind: 'cots' is not a kind of table", "cost, errors, roundtrip", "mean 'cost'?"],
+        ),
+        ([SHTB], ["(list) is not a section of keys and values"]),
+    ],
+)
+def test_a_table_of_errors_that_cannot_be(entry, parts):
+    refused("tables", entry, *parts)
+
+
+# --- Tables of costs ---
+
+
+def test_rows_of_costs(targets):
+    cost = targets["cost"]
+    trained, tested = {"settings": {"width": 0.5}, "annotators": {}, "paper": {}}, {"experiments": {}, "paper": {}}
+    assert cost.rows == [
+        CostRow("rescsrnet", "baseline", experiments={"shtb": BASE}, **trained),
+        CostRow("rescsrnet", "PromptMix", experiments={"shtb": PROMPTMIX}, **trained),
+        CostRow("sasnet", "annotator", {"width": 0.25}, annotators={"shtb": "narrow", "panda": "narrow"}, **tested),
+        # Of a network that is not tested no settings were: else a note would say that its errors are a narrower one's
+        CostRow("csrnet", "—", {}, annotators={}, **tested),
+    ]
+    assert (cost.task, cost.size) == ("counting", (1024, 768))
+
+
+def test_a_table_of_costs_needs_its_experiments_and_tests_of_its_annotators(plan, targets):
+    needs = targets["cost"].needs
+    assert needs == plan.needs(BASE, PROMPTMIX) | Needs(
+        annotators=frozenset(["narrow"]),
+        datasets=frozenset(["shtb", "panda"]),
+        tests=frozenset([("narrow", "shtb"), ("narrow", "panda")]),
+    )
+
+
+def test_a_table_of_costs_of_networks_alone_needs_nothing():
+    config = smallest() | {"tables": {"it": {"kind": "cost", "rows": [{"network": "csrnet"}], "size": [64, 32]}}}
+    cost = resolved(config)[1]["it"]
+    assert (cost.needs, cost.size, cost.task) == (Needs(), (64, 32), "counting")
+
+
+def test_a_network_that_is_trained_and_annotates_has_the_settings_of_each():
+    annotators = small()["annotators"] | {
+        "wide": {"network": "rescsrnet", "settings": {"width": 2}, "weights": "models/wide.pth"}
+    }
+    row = {"network": "rescsrnet", "datasets": ["shtb"], "annotators": {"shtb": "wide"}}
+    rows = table({"kind": "cost", "rows": [row]}, annotators=annotators).rows
+    assert [(row.method, row.settings["width"]) for row in rows] == [
+        ("baseline", 0.5),
+        ("PromptMix", 0.5),
+        ("annotator", 2),
+    ]
+
+
+def test_a_table_of_costs_of_depth_and_of_one_method():
+    rows = [
+        {"network": "guidedepth", "datasets": ["nyu"], "methods": ["baseline"]},
+        {"network": "adabins", "annotators": {"nyu": "adabins"}},
+    ]
+    cost = table({"kind": "cost", "rows": rows})
+    assert cost.task == "depth"
+    assert [(row.method, row.experiments, row.annotators) for row in cost.rows] == [
+        ("baseline", {"nyu": "nyu-guidedepth"}, {}),
+        ("annotator", {}, {"nyu": "adabins"}),
+    ]
+
+
+def test_a_fine_tuned_annotator_is_made_for_a_table_of_costs():
+    rows = [{"network": "sasnet", "annotators": {"shtb": "sasnet-again"}}]
+    needs = table({"kind": "cost", "rows": rows}).needs
+    assert needs.annotators == {"sasnet", "sasnet-panda", "sasnet-again"}
+    assert (needs.datasets, needs.tests) == ({"shtb", "panda"}, {("sasnet-again", "shtb")})
+
+
+def test_the_cost_of_a_network_of_a_user_s_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("class Mine:\n    def __init__(self, width): ...\n")
+    own = {"mine": {"class": "mine.py:Mine", "task": "counting", "width": 0.5, "backbone": "weights.pth"}}
+    networks = small()["networks"] | own
+    row = {"network": "mine", "datasets": ["shtb"], "methods": ["baseline"]}
+    plan, targets = resolved(with_only("tables", {"kind": "cost", "rows": [row]}, networks=networks))
+    (row,) = targets["it"].rows
+    assert (row.network, row.experiments) == ("mine", {"shtb": "shtb-mine"})
+    assert row.settings == plan.published("mine").settings  # so no note says that another was counted
+    (baseline,) = table(
+        {"rows": [{"dataset": "shtb", "network": "mine"}], "methods": ["baseline"]}, networks=networks
+    ).rows
+    assert baseline.labels["Network"] == "mine"
+
+
+def test_the_paper_s_numbers_in_a_table_of_costs():
+    numbers = paper_results()["table3"]["sasnet"]
+    config = with_only("tables", {"rows": [SHTB]})
+    config["tables"] = {"table3": {"kind": "cost", "rows": [{"network": "sasnet", "paper": "sasnet"}]}}
+    assert resolved(config)[1]["table3"].rows[0].paper == numbers
+    config["tables"]["table3"]["rows"][0]["paper"] = "sasnt"
+    with pytest.raises(InputError, match=r"tables\.table3\.rows\[0\]\.paper: 'sasnt'.*Did you mean 'sasnet'\?"):
+        resolved(config)
+
+
+@pytest.mark.parametrize(
+    ("row", "parts"),
+    [
+        ({}, ["rows[0].network is missing: a network"]),
+        ({"network": "csrnt"}, ["rows[0].network: 'csrnt'", "adabins, csrnet", "Did you mean 'csrnet'?"]),
+        ({"network": "sasnet", "datasets": ["shtb"]}, ["rows[0].datasets: 'sasnet'", "networks.sasnet is missing"]),
+        (
+            {"network": "csrnet", "datasets": ["shta"]},
+            ["rows[0].datasets[0]: 'shta'", "nyu, panda, shtb", "mean 'shtb'?"],
+        ),
+        ({"network": "csrnet", "datasets": ["shtb"] * 2}, ["rows[0].datasets: 'shtb' is there twice"]),
+        ({"network": "csrnet", "datasets": ["nyu"]}, ["rows[0].network: 'csrnet' is for counting", "nyu is for depth"]),
+        ({"network": "sasnet", "annotators": {"shta": "sasnet"}}, ["rows[0].annotators.shta: 'shta'", "mean 'shtb'?"]),
+        (
+            {"network": "sasnet", "annotators": {"shtb": "sasne"}},
+            ["rows[0].annotators.shtb: 'sasne'", "mean 'sasnet'?"],
+        ),
+        (
+            {"network": "sasnet", "annotators": {"shtb": "dmcount"}},
+            ["annotators.shtb: 'dmcount' is of dmcount", "one of sasnet"],
+        ),
+        (
+            {"network": "sasnet", "annotators": {"nyu": "sasnet"}},
+            ["annotators.nyu: 'sasnet' is for counting", "nyu is for depth"],
+        ),
+        ({"network": "csrnet", "method": ["baseline"]}, ["rows[0].method is not a key", "Did you mean 'methods'?"]),
+    ],
+)
+def test_a_table_of_costs_that_cannot_be(row, parts):
+    refused("tables", {"kind": "cost", "rows": [row]}, *parts)
+
+
+def test_a_table_of_costs_shows_one_task():
+    rows = [{"network": "csrnet", "datasets": ["shtb"]}, {"network": "guidedepth", "datasets": ["nyu"]}]
+    refused(
+        "tables", {"kind": "cost", "rows": rows}, "shtb is for counting", "nyu is for depth", "make two tables of it"
+    )
