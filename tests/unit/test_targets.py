@@ -1,7 +1,7 @@
 """Tables and figures: which experiments they show, in which rows and columns, what they need, and what cannot be shown."""
 
 import pytest
-from support.configs import GONE, put, resolved, small, smallest
+from support.configs import resolved, small, smallest
 from support.workflow import ROOT
 
 from promptmix.config.experiments import Needs
@@ -100,7 +100,7 @@ def test_a_config_for_depth_alone():
     config["figures"] = {"rooms": config["figures"]["rooms"]}
     for section in ("captioners", "prompts", "restorers", "experiments", "miniature", "preflight"):
         del config[section]
-    plan, targets = resolved(config)
+    _, targets = resolved(config)
     assert targets["rooms-table"].task == "depth"
     assert targets["rooms-table"].experiments == [
         "nyu-guidedepth",
@@ -512,3 +512,148 @@ def test_a_table_of_costs_shows_one_task():
     refused(
         "tables", {"kind": "cost", "rows": rows}, "shtb is for counting", "nyu is for depth", "make two tables of it"
     )
+
+
+# --- Round trips ---
+
+
+def test_a_round_trip_captions_the_first_image_of_each_prompt(targets):
+    found = targets["roundtrip"]
+    assert (found.pools, found.generator, found.captioner) == (
+        {"shtb-captions": 360, "places": 5},
+        "diffusion",
+        "clipcap",
+    )
+    assert found.needs == Needs(
+        datasets=frozenset(["shtb"]),
+        captioners=frozenset(["clipcap"]),
+        images={("shtb-captions", "diffusion"): 360, ("places", "diffusion"): 5},
+    )
+
+
+ROUNDTRIP = {"kind": "roundtrip", "pools": ["places"], "generator": "diffusion", "captioner": "clipcap"}
+
+
+def test_a_round_trip_of_prompts_by_hand_needs_a_captioner_all_the_same():
+    assert table(ROUNDTRIP).needs == Needs(captioners=frozenset(["clipcap"]), images={("places", "diffusion"): 5})
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        ({"pools": ["by-hnd"]}, [".pools[0]: 'by-hnd' is not a pool", "Did you mean 'by-hand'?"]),
+        ({"pools": []}, [".pools: the list is empty"]),
+        ({"pools": ["places", "places"]}, [".pools: 'places' is there twice"]),
+        ({"captioner": "blip"}, [".captioner: 'blip' is not a captioner. Known captioners: clipcap."]),
+        ({"generator": "dalle"}, [".generator: 'dalle' is not a generator", "diffusion, other"]),
+        ({"rows": [SHTB]}, [".rows is not a key", "captioner, generator, kind, pools"]),
+    ],
+)
+def test_a_round_trip_that_cannot_be(change, parts):
+    refused("tables", ROUNDTRIP | change, *parts)
+
+
+@pytest.mark.parametrize(
+    ("key", "meaning"),
+    [("pools", "the first image"), ("generator", "what makes the images"), ("captioner", "what captions them")],
+)
+def test_a_round_trip_says_all_that_it_is_of(key, meaning):
+    entry = {name: value for name, value in ROUNDTRIP.items() if name != key}
+    refused("tables", entry, f".{key} is missing", meaning)
+
+
+# --- Figures ---
+
+
+def figure(entry, **sections):
+    """Return what a figure is in the small config."""
+    return resolved(with_only("figures", entry, **sections))[1]["it"]
+
+
+def test_a_figure_of_predictions_compares_pairs(plan, targets):
+    pairs = [(BASE, PROMPTMIX), ("panda-csrnet", "panda-csrnet-promptmix")]
+    assert targets["crowds"].pairs == pairs
+    assert targets["crowds"].needs == plan.needs(*pairs[0], *pairs[1])
+    assert targets["rooms"].pairs == [("nyu-guidedepth", "nyu-guidedepth-promptmix")]
+
+
+def test_a_figure_of_predictions_of_a_written_experiment():
+    found = figure({"kind": "predictions", "rows": ["longer"]})
+    assert found.pairs == [(f"{BASE}-epochs-600", "longer")]
+
+
+def test_a_figure_of_colours_shows_the_first_images_of_two_pools(targets):
+    found = targets["colours"]
+    assert (found.grey, found.colour, found.generator, found.columns) == ("by-hand", "places", "diffusion", 2)
+    assert found.needs == Needs(images={("by-hand", "diffusion"): 2, ("places", "diffusion"): 2})
+
+
+def test_a_figure_of_examples_shows_the_first_images_of_an_experiment_with_their_annotations(targets):
+    found = targets["examples"]
+    assert (found.experiment, found.pool, found.columns) == (PROMPTMIX, "by-hand", 4)
+    assert found.needs == Needs(
+        datasets=frozenset(["shtb"]),
+        annotators=frozenset(["sasnet"]),
+        images={("by-hand", "diffusion"): 4},
+        annotations={("by-hand", "diffusion", "sasnet"): 4},
+    )
+
+
+def test_a_figure_of_examples_with_faces_restored_by_a_fine_tuned_annotator():
+    row = SHTB | {"restorer": "gfpgan", "annotator": "sasnet-panda", "pools": ["panda-captions"], "r_mix": 9}
+    needs = figure({"kind": "examples", "row": row}).needs
+    assert needs == Needs(
+        datasets=frozenset(["shtb", "panda"]),
+        captioners=frozenset(["clipcap"]),
+        annotators=frozenset(["sasnet-panda", "sasnet"]),
+        images={("panda-captions", "diffusion-gfpgan"): 6, ("panda-captions", "diffusion"): 6},
+        annotations={("panda-captions", "diffusion-gfpgan", "sasnet-panda"): 6},
+    )
+
+
+WRITTEN = {"base": SHTB | {"method": "baseline"}, "control": SHTB | {"method": "control"}}
+COLOURS = {"kind": "colours", "grey": "by-hand", "colour": "places", "generator": "diffusion", "columns": 2}
+
+
+@pytest.mark.parametrize(
+    ("entry", "parts"),
+    [
+        ({}, [".kind is missing: maps without and with PromptMix"]),
+        (
+            {"kind": "prediction"},
+            [".kind: 'prediction'", "colours, examples, predictions", "Did you mean 'predictions'?"],
+        ),
+        ("longer", ["'longer' (text) is not a section of keys and values"]),
+        # Predictions
+        ({"kind": "predictions"}, [".rows is missing: experiments whose maps are drawn"]),
+        ({"kind": "predictions", "rows": []}, [".rows: the list is empty"]),
+        ({"kind": "predictions", "rows": ["lnger"]}, [".rows[0]: 'lnger' is not an experiment", "base, control"]),
+        ({"kind": "predictions", "rows": ["base"]}, [".rows[0]: 'base' has no generated images", "expected"]),
+        ({"kind": "predictions", "rows": ["control"]}, [".rows[0]: 'control' has no generated images", "expected"]),
+        ({"kind": "predictions", "rows": [SHTB, DEPTH]}, ["counting", "depth", "make two figures of it"]),
+        ({"kind": "predictions", "rows": [{"dataset": "shtb"}]}, [".rows[0]: network is missing"]),
+        ({"kind": "predictions", "rows": [SHTB | {"r_mix": 5000}]}, [".rows[0].r_mix: 5000 images", "raise k"]),
+        ({"kind": "predictions", "rows": [SHTB], "base": {}}, [".base is not a key. Known keys: kind, rows."]),
+        # Colours
+        (COLOURS | {"grey": "gray"}, [".grey: 'gray' is not a pool", "by-hand, panda-captions"]),
+        (COLOURS | {"generator": "dalle"}, [".generator: 'dalle' is not a generator"]),
+        (COLOURS | {"columns": 3}, [".columns: 3 prompts, but by-hand has 2; lower it"]),
+        (COLOURS | {"grey": "places", "columns": 6}, [".columns: 6 prompts, but places has 5; lower it"]),
+        ({"kind": "colours", "grey": "places"}, [".colour is missing: the same prompts"]),
+        # Examples
+        ({"kind": "examples"}, [".row is missing: the experiment whose training images"]),
+        ({"kind": "examples", "row": "base"}, [".row: 'base' has no generated images", "expected"]),
+        ({"kind": "examples", "row": 7}, [".row: 7 (number)", "the name of an experiment"]),
+        ({"kind": "examples", "row": SHTB, "columns": 0}, [".columns: 0 is not a whole number of 1 or more"]),
+        ({"kind": "examples", "row": SHTB, "colums": 3}, [".colums is not a key", "Did you mean 'columns'?"]),
+    ],
+)
+def test_a_figure_that_cannot_be(entry, parts):
+    refused("figures", entry, *parts, experiments=WRITTEN)
+
+
+def test_preflight_names_tables_and_figures():
+    for name in ("table1", "colours"):
+        resolved(small() | {"preflight": [name]})
+    with pytest.raises(InputError, match=r"preflight\[0\]: 'table2'.*Did you mean 'table1'\?"):
+        resolved(small() | {"preflight": ["table2"]})
