@@ -314,7 +314,7 @@ def test_the_name_of_an_experiment_says_what_differs(facts, suffix):
     ],
 )
 def test_the_names_of_an_experiment_and_its_baseline_say_what_differs_in_training(training, words):
-    plan, targets = resolved(small() | {"tables": {"table1": {"rows": [SHTB | {"training": training}]}}})
+    _, targets = resolved(small() | {"tables": {"table1": {"rows": [SHTB | {"training": training}]}}})
     assert targets["table1"].experiments == [f"shtb-rescsrnet{words}", f"shtb-rescsrnet-promptmix{words}"]
 
 

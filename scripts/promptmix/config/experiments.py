@@ -349,7 +349,7 @@ class Plan:
         self._names[key] = experiment.name
         self.experiments[experiment.name] = experiment
         if experiment.fake and experiment.fake.prompt_filter:
-            experiment = replace(experiment, single_prompts=dict(self._single_prompts(experiment)))
+            experiment = replace(experiment, single_prompts=dict(self._single_prompts(experiment, experiment.fake)))
             self.experiments[experiment.name] = experiment
         return experiment
 
@@ -407,7 +407,7 @@ class Plan:
                     for annotator in {fake.annotator, *fake.scored_by}:
                         key = (pool, fake.generator, annotator)
                         found |= Needs(annotations={key: number}) | self.needs_of_annotator(annotator)
-                if fake.prompt_filter:
+                if fake.prompt_filter and experiment.baseline:
                     found |= self.needs(experiment.baseline, *experiment.single_prompts.values())
         return found
 
@@ -521,9 +521,9 @@ class Plan:
             )
         return name
 
-    def _single_prompts(self, experiment: Experiment) -> Iterator[tuple[tuple[str, int], str]]:
+    def _single_prompts(self, experiment: Experiment, fake: Fake) -> Iterator[tuple[tuple[str, int], str]]:
         """Yield the pool and number of each prompt, and the training on that prompt's images that its filter looks at."""
-        fake, position = experiment.fake, 0
+        position = 0
         for pool, prompts in fake.pools.items():
             for number in range(prompts):
                 alone = Fake(

@@ -462,9 +462,10 @@ def _kind(annotator: Mapping[str, Any]) -> tuple:
 
 def _circle(name: str, starts: dict[str, str]) -> str:
     """Return what is wrong if a name, followed to what it starts from and so on, comes back to itself, else ""."""
-    way = [name]
-    while (following := starts.get(way[-1])) not in (None, *way):
+    way, following = [name], starts.get(name)
+    while following is not None and following not in way:
         way.append(following)
+        following = starts.get(following)
     return f"it would start from itself: {' from '.join([*way, name])}" if following == name else ""
 
 
