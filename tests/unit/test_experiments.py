@@ -407,6 +407,13 @@ def test_generators_with_another_precision_and_with_faces_restored(plan):
             106,
             ["experiments.filtered.r_mix: 106", "280 are made: k (40) x 7 prompts", "r_img keeps 105", "Lower r_mix"],
         ),
+        (
+            "promptmix.shtb.k",
+            1,
+            ["experiments.longer: promptmix.shtb.r_mix: 500 images", "362 are made: k (1)", "raise k"],
+        ),
+        ("promptmix.shtb.k", 10_000, ["experiments.longer: promptmix.shtb.k: 3600000 images", "100000. Lower k"]),
+        ("promptmix.default.r_img", 50, ["experiments.longer: promptmix.default.r_img: 50 %", "name two in scored_by"]),
         ("experiments.filtered.scored_by", GONE, ["experiments.filtered.r_img: 37.5 %", "name two in scored_by"]),
         (
             "experiments.filtered.scored_by",
@@ -422,7 +429,7 @@ def test_generators_with_another_precision_and_with_faces_restored(plan):
         (
             "promptmix.nyu.annotator",
             "sasnet",
-            ["tables.depth.rows[0].annotator: 'sasnet' is for counting", "nyu is for depth"],
+            ["tables.depth.rows[0]: promptmix.nyu.annotator: 'sasnet' is for counting", "nyu is for depth"],
         ),
         (
             "experiments.filtered.scored_by",

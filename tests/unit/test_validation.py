@@ -601,7 +601,7 @@ BROKEN = [GONE, None, [], {}, "text", 7, {"x": None}, {"x": {}}, ["x"], [{}]]
 @pytest.mark.parametrize(
     "path",
     [
-        *sorted(SCHEMA["properties"]),
+        *small(),
         *(f"tables.{name}" for name in small()["tables"]),
         *(f"figures.{name}" for name in small()["figures"]),
         *("tables.table1.rows", "tables.faces.vary", "tables.faces.base", "tables.cost.rows", "tables.named.rows.0"),
@@ -793,6 +793,10 @@ def names_of_properties():
 
 def test_the_schema_is_one():
     Draft202012Validator.check_schema(SCHEMA)
+
+
+def test_the_small_config_of_the_tests_has_every_section():
+    assert {*small(), "extends"} == set(SCHEMA["properties"])
 
 
 def test_every_key_is_described_once():

@@ -454,7 +454,7 @@ class Plan:
             repeated = given["r_mix"]
             differing |= {"r_mix": repeated} if repeated != defaults.get("r_mix") else {}
         elif method == "promptmix":
-            fake = self._fake(given, dataset, where)
+            fake = self._fake(spec, given, where)
             usual = {"r_img": 100, "prompt_filter": False, "real_images": True, "restorer": None} | defaults
             usual.setdefault("precision", self.precision_of(given["generator"]))
             differing |= {key: given[key] for key in FAKE_KEYS if key in spec and spec[key] != usual.get(key)}
@@ -463,7 +463,8 @@ class Plan:
         )
         return Experiment(name or made, where, method, dataset, network, training, fake, repeated, baseline=baseline)
 
-    def _fake(self, given: Mapping[str, Any], dataset: str, where: str) -> Fake:
+    def _fake(self, spec: Mapping[str, Any], given: Mapping[str, Any], where: str) -> Fake:
+        dataset = spec["dataset"]
         for key, meaning in REQUIRED.items():
             if key not in given:
                 raise InputError(
@@ -474,11 +475,12 @@ class Plan:
             names = [given[key]] if key == "annotator" else given.get(key, [])
             for name in names:
                 if (other := self.annotators[name].task) != task:
-                    raise InputError(f"{where}.{key}: '{name}' is for {other}, and the dataset {dataset} is for {task}")
+                    place = self._place(key, spec, where)
+                    raise InputError(f"{place}: '{name}' is for {other}, and the dataset {dataset} is for {task}")
         share, scorers = given.get("r_img", 100), given.get("scored_by", [])
         if share < 100 and len(scorers) < 2:
             raise InputError(
-                f"{where}.r_img: {share} % of the images are kept by how far annotators disagree; name two in scored_by"
+                f"{self._place('r_img', spec, where)}: {share} % of the images are kept by how far annotators disagree; name two in scored_by"
             )
         fake = Fake(
             pools={pool: prompts_of(self.config, pool) for pool in given["pools"]},
@@ -495,14 +497,21 @@ class Plan:
             made, prompts = sum(fake.images.values()), sum(fake.pools.values())
             kept = f", of which r_img keeps {fake.kept}" if fake.kept < made else ""
             raise InputError(
-                f"{where}.r_mix: {fake.r_mix} images per epoch, but {made} are made: k ({fake.k}) x {prompts} "
+                f"{self._place('r_mix', spec, where)}: {fake.r_mix} images per epoch, but {made} are made: k ({fake.k}) x {prompts} "
                 f"prompts{kept}. Lower r_mix or raise k"
             )
         try:
             list(fake.blocks())  # which cannot number more images than there can be
         except InputError as error:
-            raise InputError(f"{where}.k: {error}") from None
+            raise InputError(f"{self._place('k', spec, where)}: {error}") from None
         return fake
+
+    def _place(self, key: str, spec: Mapping[str, Any], where: str) -> str:
+        """Return where the config says what an experiment has, for messages: there, or in `promptmix`."""
+        if key in spec:
+            return f"{where}.{key}"
+        said = key in self.config["promptmix"].get(spec["dataset"], {})
+        return f"{where}: promptmix.{spec['dataset'] if said else 'default'}.{key}"
 
     def _generator(self, name: str, precision: str | None, restorer: str | None, where: str) -> str:
         """Return the name of a generator with another precision and with faces restored, and remember what it is."""
