@@ -32,7 +32,14 @@ FAKE_KEYS = (
 )
 """What a config may say of D_fake."""
 
-REQUIRED = ("pools", "k", "generator", "annotator", "r_mix")
+REQUIRED = {
+    "pools": "where the prompts come from",
+    "k": "images per prompt",
+    "generator": "what makes the images",
+    "annotator": "what annotates them",
+    "r_mix": "generated images per epoch",
+}
+"""What has to be said of D_fake, and what it means."""
 
 NO_SETTINGS = ("class", "task", "backbone")
 """Keys of `networks.<name>` that are not settings of the network."""
@@ -294,6 +301,7 @@ class Plan:
 
     Attributes:
         experiments: by name.
+        written: the experiment of each entry of the config's `experiments`; of equal ones it is the same.
         annotators: by name.
         generators: by name: those of the config, and those with another precision or with faces restored that
             experiments ask for. An entry has `model` and settings, or a `generator` and its `restorer`.
@@ -308,9 +316,10 @@ class Plan:
         self.generators: dict[str, dict] = dict(config["generators"])
         self.experiments: dict[str, Experiment] = {}
         self._names: dict[str, str] = {}  # by key
+        self.written: dict[str, Experiment] = {}
         for name, entry in config["experiments"].items():
             spec = {key: value for key, value in entry.items() if key != "method"}
-            self.add(spec, entry["method"], f"experiments.{name}", name)
+            self.written[name] = self.add(spec, entry["method"], f"experiments.{name}", name)
 
     def add(self, spec: Mapping[str, Any], method: str, where: str, name: str = "") -> Experiment:
         """Return the experiment that a part of the config describes, or the one that it is equal to.
@@ -340,7 +349,7 @@ class Plan:
         self._names[key] = experiment.name
         self.experiments[experiment.name] = experiment
         if experiment.fake and experiment.fake.prompt_filter:
-            experiment = replace(experiment, single_prompts=dict(self._single_prompts(experiment)))
+            experiment = replace(experiment, single_prompts=dict(self._single_prompts(experiment, experiment.fake)))
             self.experiments[experiment.name] = experiment
         return experiment
 
@@ -398,7 +407,7 @@ class Plan:
                     for annotator in {fake.annotator, *fake.scored_by}:
                         key = (pool, fake.generator, annotator)
                         found |= Needs(annotations={key: number}) | self.needs_of_annotator(annotator)
-                if fake.prompt_filter:
+                if fake.prompt_filter and experiment.baseline:
                     found |= self.needs(experiment.baseline, *experiment.single_prompts.values())
         return found
 
@@ -424,7 +433,9 @@ class Plan:
     def _described(self, spec: Mapping, method: str, where: str, name: str, baseline: str | None) -> Experiment:
         for key, meaning in (("dataset", "the real images"), ("network", "the network to train")):
             if key not in spec:
-                raise InputError(f"{where}: {key} is missing: {meaning}; say it in the row, or in the table's `base`")
+                raise InputError(
+                    f"{where}: {key} is missing: {meaning}; say it in the row, or for a table in its `base`"
+                )
         dataset, network = spec["dataset"], self.network_of(spec["network"])
         if network.task != (task := self.task_of(dataset)):
             raise InputError(
@@ -443,7 +454,7 @@ class Plan:
             repeated = given["r_mix"]
             differing |= {"r_mix": repeated} if repeated != defaults.get("r_mix") else {}
         elif method == "promptmix":
-            fake = self._fake(given, dataset, where)
+            fake = self._fake(spec, given, where)
             usual = {"r_img": 100, "prompt_filter": False, "real_images": True, "restorer": None} | defaults
             usual.setdefault("precision", self.precision_of(given["generator"]))
             differing |= {key: given[key] for key in FAKE_KEYS if key in spec and spec[key] != usual.get(key)}
@@ -452,25 +463,29 @@ class Plan:
         )
         return Experiment(name or made, where, method, dataset, network, training, fake, repeated, baseline=baseline)
 
-    def _fake(self, given: Mapping[str, Any], dataset: str, where: str) -> Fake:
-        for key in REQUIRED:
+    def _fake(self, spec: Mapping[str, Any], given: Mapping[str, Any], where: str) -> Fake:
+        dataset = spec["dataset"]
+        for key, meaning in REQUIRED.items():
             if key not in given:
-                raise InputError(f"{where}: {key} is missing, for an experiment with generated images; {_say(dataset)}")
+                raise InputError(
+                    f"{where}: {key} is missing, for an experiment with generated images: {meaning}; {_say(dataset)}"
+                )
         task = self.task_of(dataset)
         for key in ("annotator", "scored_by"):
             names = [given[key]] if key == "annotator" else given.get(key, [])
             for name in names:
                 if (other := self.annotators[name].task) != task:
-                    raise InputError(f"{where}.{key}: '{name}' is for {other}, and the dataset {dataset} is for {task}")
+                    place = self._place(key, spec, where)
+                    raise InputError(f"{place}: '{name}' is for {other}, and the dataset {dataset} is for {task}")
         share, scorers = given.get("r_img", 100), given.get("scored_by", [])
         if share < 100 and len(scorers) < 2:
             raise InputError(
-                f"{where}.r_img: {share} % of the images are kept by how far annotators disagree; name two in scored_by"
+                f"{self._place('r_img', spec, where)}: {share} % of the images are kept by how far annotators disagree; name two in scored_by"
             )
         fake = Fake(
             pools={pool: prompts_of(self.config, pool) for pool in given["pools"]},
             k=given["k"],
-            generator=self._generator(given["generator"], given.get("precision"), given.get("restorer")),
+            generator=self._generator(given["generator"], given.get("precision"), given.get("restorer"), where),
             annotator=given["annotator"],
             r_mix=given["r_mix"],
             r_img=share,
@@ -482,26 +497,42 @@ class Plan:
             made, prompts = sum(fake.images.values()), sum(fake.pools.values())
             kept = f", of which r_img keeps {fake.kept}" if fake.kept < made else ""
             raise InputError(
-                f"{where}.r_mix: {fake.r_mix} images per epoch, but {made} are made: k ({fake.k}) x {prompts} "
+                f"{self._place('r_mix', spec, where)}: {fake.r_mix} images per epoch, but {made} are made: k ({fake.k}) x {prompts} "
                 f"prompts{kept}. Lower r_mix or raise k"
             )
-        list(fake.blocks())  # which cannot number more images than there can be
+        try:
+            list(fake.blocks())  # which cannot number more images than there can be
+        except InputError as error:
+            raise InputError(f"{self._place('k', spec, where)}: {error}") from None
         return fake
 
-    def _generator(self, name: str, precision: str | None, restorer: str | None) -> str:
+    def _place(self, key: str, spec: Mapping[str, Any], where: str) -> str:
+        """Return where the config says what an experiment has, for messages: there, or in `promptmix`."""
+        if key in spec:
+            return f"{where}.{key}"
+        said = key in self.config["promptmix"].get(spec["dataset"], {})
+        return f"{where}: promptmix.{spec['dataset'] if said else 'default'}.{key}"
+
+    def _generator(self, name: str, precision: str | None, restorer: str | None, where: str) -> str:
         """Return the name of a generator with another precision and with faces restored, and remember what it is."""
         entry = self.generators[name]
         if precision and precision != entry["precision"]:
-            name = f"{name}-{precision}"
-            self.generators.setdefault(name, entry | {"precision": precision})
+            name = self._derived(f"{name}-{precision}", entry | {"precision": precision}, where)
         if restorer:
-            source, name = name, f"{name}-{restorer}"
-            self.generators.setdefault(name, {"generator": source, "restorer": restorer})
+            name = self._derived(f"{name}-{restorer}", {"generator": name, "restorer": restorer}, where)
         return name
 
-    def _single_prompts(self, experiment: Experiment) -> Iterator[tuple[tuple[str, int], str]]:
+    def _derived(self, name: str, entry: dict, where: str) -> str:
+        if self.generators.setdefault(name, entry) != entry:
+            raise InputError(
+                f"{where}: its generator would be called '{name}', as another one is, which has other settings; "
+                "give the other one another name, in `generators`"
+            )
+        return name
+
+    def _single_prompts(self, experiment: Experiment, fake: Fake) -> Iterator[tuple[tuple[str, int], str]]:
         """Yield the pool and number of each prompt, and the training on that prompt's images that its filter looks at."""
-        fake, position = experiment.fake, 0
+        position = 0
         for pool, prompts in fake.pools.items():
             for number in range(prompts):
                 alone = Fake(

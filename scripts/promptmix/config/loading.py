@@ -2,6 +2,7 @@
 
 A config may say `extends: design.yaml`, a path beside it. What it says itself then counts before what that file says:
 sections are merged key by key, lists and values are replaced, and null takes away what the other file says.
+`restorer: null` alone is kept: it says that faces are not restored, whatever `promptmix` says.
 """
 
 import copy
@@ -14,6 +15,12 @@ import yaml
 from promptmix.errors import InputError
 
 EXTENDS = "extends"
+
+COMMAND_LINE = "--config"
+"""What messages call what counts before all files."""
+
+WITH_NULL = ("restorer",)
+"""Keys for which null is a value."""
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The loader in C, where PyYAML has it, takes a tenth of the time."""
@@ -35,21 +42,21 @@ def load(files: Iterable[str | Path], over: Mapping[str, Any] | None = None) -> 
         for name, content in _chain(Path(file)):
             said[str(name)] = content
             config = merge(config, content)
-    config = merge(config, over or {})
+    if differing := _differing(over or {}, config):
+        said[COMMAND_LINE] = differing
+        config = merge(config, differing)
     config.pop(EXTENDS, None)
-    return config, said
+    return _without_nulls(config), said
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Return two sections as one; see the module's docstring."""
+    """Return two sections as one; see the module's docstring. What null has taken away is null."""
     merged = copy.deepcopy(dict(below))
     for key, value in above.items():
-        if value is None:
-            merged.pop(key, None)
-        elif isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
             merged[key] = merge(merged[key], value)
         else:
-            merged[key] = merge({}, value) if isinstance(value, Mapping) else copy.deepcopy(value)
+            merged[key] = copy.deepcopy(value)
     return merged
 
 
@@ -99,6 +106,28 @@ def _chain(file: Path, above: tuple[Path, ...] = ()) -> list[tuple[Path, Mapping
     if not other.is_file():
         raise InputError(f"{file}: extends: '{extended}', but there is no {other}. The path starts beside {file.name}")
     return [*_chain(other, (*above, file)), (file, content)]
+
+
+def _differing(over: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what counts before all files and is not in them: Snakemake hands over the files' content with it."""
+    found = {}
+    for key, value in over.items():
+        here = config.get(key)
+        if isinstance(value, Mapping) and isinstance(here, Mapping):
+            if inner := _differing(value, here):
+                found[key] = inner
+        elif value != here:
+            found[key] = value
+    return found
+
+
+def _without_nulls(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a section without what null takes away. In lists null stays: there it is a value."""
+    return {
+        key: _without_nulls(value) if isinstance(value, Mapping) else value
+        for key, value in section.items()
+        if value is not None or key in WITH_NULL
+    }
 
 
 def _depth(content: Any, parts: list[str]) -> int:

@@ -5,8 +5,8 @@ k and r_mix has the columns k and r_mix. Where two rows would look alike, what t
 """
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ class ErrorTable:
     Attributes:
         task: "counting" or "depth".
         rows: each experiment once.
-        measured: what is counted in the generated images besides: see `promptmix.report.tables.MEASURED`.
+        measured: what is counted in the generated images besides: see `promptmix.report.tables.measure`.
     """
 
     task: str
@@ -166,7 +166,7 @@ def resolve_targets(config: Mapping[str, Any], plan: Plan) -> tuple[dict[str, Ta
 
     The experiments that they show are added to the plan.
     """
-    makers = {
+    makers: dict[str, Callable[[Plan, str, Mapping[str, Any], str], Target]] = {
         "errors": _error_table,
         "cost": _cost_table,
         "roundtrip": _roundtrip,
@@ -199,7 +199,7 @@ def paper_results(path: str | Path = PAPER) -> Mapping[str, Any]:
 def _error_table(plan: Plan, name: str, entry: Mapping[str, Any], where: str) -> ErrorTable:
     given = list(_rows(entry, where))
     base, methods = entry["base"], entry["methods"]
-    shown: list[tuple[Experiment, str | None, str | None, Mapping[str, float]]] = []
+    shown: dict[str, Row] = {}
     for place, row in given:
         numbers = _paper(name, row, place) if isinstance(row, Mapping) else {}
         found = _of_row(plan, base, row, methods, place)
@@ -207,16 +207,15 @@ def _error_table(plan: Plan, name: str, entry: Mapping[str, Any], where: str) ->
         for method, experiment in found.items():
             compared = None if method == "baseline" else baseline
             against = control if method == "promptmix" else None
-            shown.append((experiment, compared, against, numbers.get(method, {})))
-    first = {experiment.name: (experiment, *rest) for experiment, *rest in reversed(shown)}
-    kept = [first.pop(experiment.name) for experiment, *_ in shown if experiment.name in first]
-    tasks = {experiment.task: experiment.name for experiment, *_ in kept}
+            shown.setdefault(experiment.name, Row(experiment.name, {}, compared, against, numbers.get(method, {})))
+    experiments = [plan.experiments[name] for name in shown]
+    tasks = {experiment.task: experiment.name for experiment in experiments}
     if len(tasks) > 1:
         pairs = " and ".join(f"{experiment} is for {task}" for task, experiment in tasks.items())
         raise InputError(f"{where}: {pairs}; a table shows one task, so make two tables of it")
-    labels = _labels(plan, [experiment for experiment, *_ in kept], _keys_set(row for _, row in given))
-    rows = [Row(experiment.name, cells, *rest) for (experiment, *rest), cells in zip(kept, labels, strict=True)]
-    return ErrorTable(next(iter(tasks)), rows, entry["measured"], plan.needs(*(row.experiment for row in rows)))
+    labels = _labels(plan, experiments, _keys_set(row for _, row in given))
+    rows = [replace(row, labels=cells) for row, cells in zip(shown.values(), labels, strict=True)]
+    return ErrorTable(next(iter(tasks)), rows, entry["measured"], plan.needs(*shown))
 
 
 def _rows(entry: Mapping[str, Any], where: str) -> Iterator[tuple[str, Mapping[str, Any] | str]]:
@@ -232,7 +231,7 @@ def _rows(entry: Mapping[str, Any], where: str) -> Iterator[tuple[str, Mapping[s
 def _of_row(plan: Plan, base: Mapping, row: Mapping | str, methods: Sequence[str], where: str) -> dict[str, Experiment]:
     """Return the experiments of a row by method, in the order of `METHODS`; for a name, with its baseline if shown."""
     if isinstance(row, str):
-        experiment = plan.experiments[row]
+        experiment = plan.written[row]
         found = {experiment.method: experiment}
         if experiment.baseline and "baseline" in methods:
             found = {"baseline": plan.experiments[experiment.baseline], **found}
@@ -318,7 +317,8 @@ def _paper(table: str, row: Mapping[str, Any], where: str) -> Mapping[str, Any]:
 
 
 def _cost_table(plan: Plan, name: str, entry: Mapping[str, Any], where: str) -> CostTable:
-    rows, needs, tasks = [], Needs(), {}
+    rows: list[CostRow] = []
+    needs, tasks = Needs(), dict[str, str]()
     for i, given in enumerate(entry["rows"]):
         place, network = f"{where}.rows[{i}]", given["network"]
         experiments: dict[str, dict[str, str]] = {method: {} for method in given["methods"] if given["datasets"]}
@@ -393,12 +393,11 @@ def _colours(plan: Plan, name: str, entry: Mapping[str, Any], where: str) -> Col
 
 
 def _examples(plan: Plan, name: str, entry: Mapping[str, Any], where: str) -> ExamplesFigure:
-    found = _of_row(plan, {}, entry["row"], ("promptmix",), f"{where}.row")
-    if "promptmix" not in found:
+    experiment = _of_row(plan, {}, entry["row"], ("promptmix",), f"{where}.row").get("promptmix")
+    if experiment is None or experiment.fake is None:
         raise InputError(
             f"{where}.row: '{entry['row']}' has no generated images; expected an experiment with PromptMix"
         )
-    experiment = found["promptmix"]
     fake, pool = experiment.fake, next(iter(experiment.fake.pools))
     needs = Needs(datasets=frozenset([experiment.dataset])) | plan.needs_of_annotator(fake.annotator)
     needs |= plan.needs_of_images(pool, fake.generator, entry["columns"])

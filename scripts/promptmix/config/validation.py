@@ -153,7 +153,7 @@ def _misfits(config: dict) -> Iterator[str]:
         yield from _explain(error)
 
 
-def _target(schema: dict) -> dict:
+def _target(schema: Mapping[str, Any]) -> dict:
     """Return the definition that a part of the schema refers to."""
     target = _schema()
     for part in schema["$ref"].removeprefix("#/").split("/"):
@@ -161,9 +161,12 @@ def _target(schema: dict) -> dict:
     return target
 
 
-def _whole(schema: Any) -> Any:
-    """Return a part of the schema together with the definition that it refers to, if it does."""
-    return _target(schema) | schema if isinstance(schema, dict) and "$ref" in schema else schema
+def _layers(schema: Any) -> list:
+    """Return a part of the schema, and the definitions that it refers to, if any."""
+    layers = [schema]
+    while isinstance(layers[-1], dict) and "$ref" in layers[-1]:
+        layers.append(_target(layers[-1]))
+    return layers
 
 
 def _validator(config: Mapping[str, Any]) -> Draft202012Validator:
@@ -198,6 +201,9 @@ def _unquoted(value: Any, where: tuple = ()) -> Iterator[str]:
             if not isinstance(key, str):
                 yield f"{_path(where)}: the key {_show(key)} is not a text; put it in quotes"
             yield from _unquoted(inner, (*where, key))
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            yield from _unquoted(inner, (*where, i))
 
 
 def _explain(error: ValidationError) -> Iterator[str]:
@@ -238,11 +244,13 @@ def _explain(error: ValidationError) -> Iterator[str]:
 
 def _meaning(error: ValidationError, key: str) -> str:
     """Return what a missing key means: its description in the section that asks for it, or in the one around that."""
-    sections = [_schema()]
+    layers = found = [_schema()]
     for part in error.absolute_schema_path:
-        sections.append(_whole(sections[-1])[part])
-    found = [_whole(section).get("properties", {}).get(key) for section in sections if isinstance(section, dict)]
-    description = next((node["description"] for node in reversed(found) if node and "description" in node), "")
+        inner = [layer[part] for layer in layers if isinstance(layer, list) or part in layer]
+        layers = [layer for schema in inner for layer in _layers(schema)]
+        found = [*layers, *found]
+    nodes = [section.get("properties", {}).get(key, {}) for section in found if isinstance(section, dict)]
+    description = next((node["description"] for node in nodes if "description" in node), "")
     return f": {description[0].lower()}{description[1:]}" if description else ""
 
 
@@ -454,9 +462,10 @@ def _kind(annotator: Mapping[str, Any]) -> tuple:
 
 def _circle(name: str, starts: dict[str, str]) -> str:
     """Return what is wrong if a name, followed to what it starts from and so on, comes back to itself, else ""."""
-    way = [name]
-    while (following := starts.get(way[-1])) not in (None, *way):
+    way, following = [name], starts.get(name)
+    while following is not None and following not in way:
         way.append(following)
+        following = starts.get(following)
     return f"it would start from itself: {' from '.join([*way, name])}" if following == name else ""
 
 
