@@ -1,4 +1,4 @@
-"""What the stages share: the checked config, constants, what the user supplies, and the fingerprint of code.
+"""What the stages share: the checked config, constants, params, and the fingerprint of code.
 
 A manifest (block-{block}.csv) stands for the images of its block, and fake/{experiment}.csv for the manifests and
 annotations that it lists: jobs read those files too, whose contents the manifest and D_fake name by their SHA-256.
@@ -8,7 +8,6 @@ import os
 import re
 import shlex
 import sys
-from functools import cache
 
 SCRIPTS = os.path.join(workflow.basedir, "scripts")
 sys.path.insert(0, SCRIPTS)
@@ -21,7 +20,6 @@ from promptmix.datasets import registry as datasets
 from promptmix.errors import OPTIONS, InputError
 from promptmix.networks.registry import STRIDES
 from promptmix.running import devices, failures, locks, slurm
-from promptmix.running.contents import contents, is_known
 from promptmix.running.fingerprint import fingerprint
 from promptmix.tasks import registry as tasks
 from promptmix.training import objective
@@ -119,37 +117,3 @@ def experiment_of(wildcards):
 def prepared(dataset):
     """Return the files of a prepared dataset, by name."""
     return {name: expand(path, dataset=dataset)[0] for name, path in rules.prepare_dataset.output.items()}
-
-
-def is_made(path):
-    """Return whether a rule makes this path (and not the user)."""
-    return path.startswith(f"{RESULTS}/") or path.rstrip("/") in RETRIEVED
-
-
-def supplied(path):
-    """Return a file or folder as a list of inputs: empty if the user should supply it and it is not there.
-
-    So a dry run shows the whole plan, and the job that needs the path says what is missing. If `resources/sasnet.pth` was
-    there when annotations were made with it and is deleted now, it stays an input, and Snakemake keeps the annotations.
-    Its time does not count (`ancient`), as a fresh clone is newer than results from elsewhere: rules have `contents_of`
-    such paths as a param.
-    """
-    if is_made(path):
-        return [path]
-    if not os.path.exists(path):
-        if not is_known(path):
-            return []
-        warn(f"{path} is not there any more. What was made of it is kept as it is, whatever the config says of it now")
-    return [ancient(path)]
-
-
-@cache
-def warn(text):
-    """Say something once, and not again for each job."""
-    if workflow.is_main_process:
-        logger.warning(text)
-
-
-def contents_of(*paths):
-    """Return a name for the contents of what the user supplies; what rules make, Snakemake follows by itself."""
-    return contents(*(path for path in paths if path and not is_made(path)))

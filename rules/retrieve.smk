@@ -12,7 +12,10 @@ Drive, Kaggle, PANDA) has no rule that could overwrite it: the job that needs it
             nothing, for preflight: a table of what is there and what is missing, and the exit code
 """
 
+from functools import cache
+
 from promptmix.config import sources
+from promptmix.running.contents import contents, is_known
 
 try:
     SOURCES = sources.load()
@@ -28,6 +31,40 @@ RETRIEVED = {
     *(f"resources/hub/{model}" for model in SOURCES["models"]),
     *(f"resources/checkpoints/{checkpoint}.safetensors" for checkpoint in SOURCES["checkpoints"]),
 }
+
+
+def is_made(path):
+    """Return whether a rule makes this path (and not the user)."""
+    return path.startswith(f"{RESULTS}/") or path.rstrip("/") in RETRIEVED
+
+
+def supplied(path):
+    """Return a file or folder as a list of inputs: empty if the user should supply it and it is not there.
+
+    So a dry run shows the whole plan, and the job that needs the path says what is missing. If `resources/sasnet.pth` was
+    there when annotations were made with it and is deleted now, it stays an input, and Snakemake keeps the annotations.
+    Its time does not count (`ancient`), as a fresh clone is newer than results from elsewhere: rules have `contents_of`
+    such paths as a param.
+    """
+    if is_made(path):
+        return [path]
+    if not os.path.exists(path):
+        if not is_known(path):
+            return []
+        warn(f"{path} is not there any more. What was made of it is kept as it is, whatever the config says of it now")
+    return [ancient(path)]
+
+
+@cache
+def warn(text):
+    """Say something once, and not again for each job."""
+    if workflow.is_main_process:
+        logger.warning(text)
+
+
+def contents_of(*paths):
+    """Return a name for the contents of what the user supplies; what rules make, Snakemake follows by itself."""
+    return contents(*(path for path in paths if path and not is_made(path)))
 
 
 def source(kind, key, default=None):

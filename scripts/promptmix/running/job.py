@@ -73,7 +73,7 @@ def start(snakemake) -> Iterator[str]:
 def with_inputs(snakemake, settings: Mapping[str, Any], *names: str, **renamed: str) -> dict[str, Any]:
     """Return settings in which the paths of what the user supplies are those of the job's inputs.
 
-    What is not there is not an input (see `supplied` in rules/common.smk); it keeps the path that the config gives, and
+    What is not there is not an input (see `supplied` in rules/retrieve.smk); it keeps the path that the config gives, and
     whoever reads it says what is missing.
 
     Args:
