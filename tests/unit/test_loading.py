@@ -130,7 +130,9 @@ def test_a_config_that_is_extended_twice_is_not_a_circle(write):
         ("- a\n- b\n", r"config\.yaml: holds a list; expected a section"),
         ("a: [1\n", r"(?s)config\.yaml is not YAML.*line"),
         ("a: \t- b", r"config\.yaml is not YAML"),
-        ("? [a, b]\n: c\n", r"config\.yaml is not YAML.*"),
+        ("? [a, b]\n: c\n", r"config\.yaml is not YAML"),
+        ("tables: &a {x: *a}\n", r"config\.yaml: an alias \(\*\) is within what it stands for"),
+        ("tables: &a [*a]\n", r"config\.yaml: an alias \(\*\) is within what it stands for"),
     ],
 )
 def test_a_file_that_cannot_be_a_config(write, content, problem):

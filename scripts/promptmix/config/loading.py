@@ -6,6 +6,7 @@ sections are merged key by key, lists and values are replaced, and null takes aw
 """
 
 import copy
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,10 @@ def _chain(file: Path, above: tuple[Path, ...] = ()) -> list[tuple[Path, Mapping
         content = {}
     if not isinstance(content, Mapping):
         raise InputError(f"{file}: holds a {type(content).__name__}; expected a section of keys and values")
+    try:
+        json.dumps(content, default=str, skipkeys=True)
+    except ValueError:
+        raise InputError(f"{file}: an alias (*) is within what it stands for; write out what is meant") from None
     extended = content.get(EXTENDS)
     if extended is None:
         return [(file, content)]

@@ -332,7 +332,7 @@ def _cost_table(plan: Plan, name: str, entry: Mapping[str, Any], where: str) -> 
             _check_annotator(plan, annotator, network, dataset, f"{place}.annotators.{dataset}")
             needs |= plan.needs_of_annotator(annotator)
             needs |= Needs(datasets=frozenset([dataset]), tests=frozenset([(annotator, dataset)]))
-        settings = plan.network_of(network).settings if experiments else {}
+        settings = plan.network_of(network).settings
         for method, of_dataset in experiments.items():
             rows.append(CostRow(network, METHODS[method], settings, of_dataset, {}, numbers))
             needs |= plan.needs(*of_dataset.values())
