@@ -137,7 +137,7 @@ def test_a_file_arrives_whole_and_its_sha256_is_in_the_log(server, out, caplog, 
     caplog.set_level("INFO")
     fetch(server.url, out, **expected)
     only(out)
-    known = "as expected" if expected else "none is known to compare"
+    known = "as expected" if expected else "not compared, as none is known"
     assert f"{out}: 1000000 bytes, SHA-256 {SHA256}, {known}" in caplog.messages
 
 
@@ -183,13 +183,15 @@ def test_attempts_count_from_the_last_that_brought_something(server, out):
 
 def test_a_server_that_breaks_each_time_at_the_same_byte_is_given_up_and_what_arrived_kept(server, out):
     server.answers = [{"upto": 4 * CHUNK, "ranges": False}]
-    with pytest.raises(InputError, match="could not be fetched: .*the network.*: 0.3 MB have arrived and are kept"):
+    with pytest.raises(
+        InputError, match="could not be fetched: .*the network.*: the 0.3 MB that have arrived are kept"
+    ):
         fetch(server.url, out)
     assert len(server.requests) == 1 + len(retrieval.WAITS)
     assert not out.exists()
 
 
-def test_a_job_that_is_killed_is_gone_on_with(server, out):
+def test_the_download_of_a_killed_job_resumes(server, out):
     server.answers = [{"upto": 400_000, "hangs": True}, {}]
     script = f"from promptmix.retrieval.download import fetch; fetch({server.url!r}, {str(out)!r})"
     environment = os.environ | {"PYTHONPATH": str(Path(retrieval.__file__).parents[2])}
@@ -271,13 +273,13 @@ def test_another_address_starts_anew(server, out):
 
 def test_a_file_that_is_gone(server, out):
     server.answers = [{"status": 404, "content": PAGE}]
-    refused(server, out, "crowd.bin: HTTP 404 Not Found. The file has moved or was taken away")
+    refused(server, out, "crowd.bin: HTTP 404 Not Found. The file was moved or removed")
     assert len(server.requests) == 1
 
 
 def test_a_server_that_refuses(server, out):
     server.answers = [{"status": 403}]
-    refused(server, out, "crowd.bin: HTTP 403 Forbidden. The server refuses: it may want an account")
+    refused(server, out, "crowd.bin: HTTP 403 Forbidden. The server refuses: it may require an account")
     assert len(server.requests) == 1
 
 
@@ -303,7 +305,7 @@ def test_a_file_with_another_sha256_is_removed(server, out):
 def test_a_disk_without_room_is_noticed_first_and_what_arrived_is_kept(server, out, monkeypatch):
     interrupted(server, out, 4 * CHUNK)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**6 - 4 * CHUNK - 1))
-    with pytest.raises(InputError, match=r"0.7 MB are to be written to .*downloads, where 0.7 MB are free. Make room"):
+    with pytest.raises(InputError, match=r"0.7 MB are needed in .*downloads, but only 0.7 MB are free. Make room"):
         fetch(server.url, out)
     assert (out.parent / ".crowd.bin.part").stat().st_size == 4 * CHUNK
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**6 - 4 * CHUNK))
@@ -381,7 +383,7 @@ def test_a_model_arrives_as_a_whole_and_only_what_is_used_of_it(hub, tmp_path):
 @pytest.mark.parametrize("name", ["config.json", "unet/weights.safetensors"])
 def test_a_file_that_is_not_as_the_hub_says_is_removed_and_the_others_kept(hub, tmp_path, name):
     hub.pages[MODEL + name]["content"] = FILES[name][::-1]
-    with pytest.raises(InputError, match=f"not as the Hub says by their hashes, and removed: {name}. Start again"):
+    with pytest.raises(InputError, match=f"do not have the Hub's hashes and are removed: {name}. Start again"):
         get(tmp_path / "model")
     assert os.listdir(tmp_path) == [".model.part"]
     (tmp_path / ".model.part" / "old.incomplete").touch()
@@ -402,22 +404,24 @@ def test_no_hub(hub, tmp_path):
 @pytest.mark.parametrize("code", ["RepoNotFound", "RevisionNotFound"])
 def test_a_repository_or_revision_that_is_not_there(hub, tmp_path, code):
     hub.answers = [{"status": 404, "headers": {"X-Error-Code": code}}]
-    with pytest.raises(
-        InputError, match=f"someone/model at .* is not there, or has no revision {'f' * 40}, .*HF_TOKEN"
-    ):
+    with pytest.raises(InputError, match=f"someone/model at .* does not exist, has no revision {'f' * 40}, .*HF_TOKEN"):
         get(tmp_path / "model", revision="f" * 40)
 
 
 def test_a_model_whose_terms_are_not_accepted(hub, tmp_path):
     """Its files are listed for everyone, as a rule."""
     hub.pages[MODEL + "config.json"] = {"status": 403, "headers": {"X-Error-Code": "GatedRepo"}}
-    with pytest.raises(InputError, match="^someone/model is for those .*Accept them at .*/someone/model, .*HF_TOKEN"):
+    with pytest.raises(
+        InputError, match="^someone/model is only for users .*Accept them at .*/someone/model, .*HF_TOKEN"
+    ):
         get(tmp_path / "model")
     assert not (tmp_path / "model").exists()
 
 
 def test_a_pattern_that_no_file_fits(hub, tmp_path):
-    with pytest.raises(InputError, match=r"no file fits 'vae/\*'. There are: README.md, config.json, unet/config.json"):
+    with pytest.raises(
+        InputError, match=r"no file matches 'vae/\*'. Its files are: README.md, config.json, unet/config.json"
+    ):
         get(tmp_path / "model", files=["*.json", "vae/*"])
 
 
@@ -487,7 +491,7 @@ def test_a_single_file_stays(archive, unpacked):
 
 
 def test_no_archive(archive, unpacked):
-    with pytest.raises(InputError, match=f"No archive at {archive} .*Put it there"):
+    with pytest.raises(InputError, match=f"No archive at {archive} .*Put the file there"):
         unpack(archive, unpacked)
 
 
@@ -497,9 +501,9 @@ def test_what_is_there_is_not_overwritten(archive, unpacked, name):
     mine.parent.mkdir(parents=True)
     mine.touch()
     pack(archive, CROWD)
-    with pytest.raises(InputError, match="crowd is there already; it is not overwritten. Move it away"):
+    with pytest.raises(InputError, match="crowd exists already and is not overwritten. Move it away"):
         unpack(archive, unpacked)
-    with pytest.raises(InputError, match="crowd is there already"):
+    with pytest.raises(InputError, match="crowd exists already"):
         get(unpacked)
     assert mine.read_bytes() == b""
 
@@ -507,18 +511,18 @@ def test_what_is_there_is_not_overwritten(archive, unpacked, name):
 @pytest.mark.parametrize("name", ["../evil.jpg", "Train/../../evil.jpg", "/evil.jpg"])
 def test_a_path_that_leads_out_is_refused(archive, unpacked, name):
     pack(archive, CROWD | {name: b"evil"})
-    rejected(archive, unpacked, f"'{name}' leads out of the folder or is a link. Nothing is unpacked")
+    rejected(archive, unpacked, f"'{name}' leads out of the folder or is a link. Nothing was unpacked")
 
 
 def test_a_link_is_refused(archive, unpacked):
     pack(archive, {"Train": b"/etc"}, mode=stat.S_IFLNK)
-    rejected(archive, unpacked, "'Train' leads out of the folder or is a link. Nothing is unpacked")
+    rejected(archive, unpacked, "'Train' leads out of the folder or is a link. Nothing was unpacked")
 
 
 def test_an_archive_that_holds_more_than_the_disk_has_room_for(archive, unpacked, monkeypatch):
     pack(archive, {"zeros.bin": bytes(5_000_000)})
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=4_999_999))
-    rejected(archive, unpacked, "crowd.zip: 5.0 MB are to be written to .*, where 5.0 MB are free. Make room")
+    rejected(archive, unpacked, "crowd.zip: 5.0 MB are needed in .*, but only 5.0 MB are free. Make room")
 
 
 def test_an_archive_that_holds_more_than_it_says(archive, unpacked):
@@ -533,14 +537,18 @@ def test_a_damaged_archive(archive, unpacked):
     content[len(content) // 2] ^= 255
     archive.write_bytes(content)
     rejected(
-        archive, unpacked, "crowd.zip is no zip archive, damaged, .*Fetch it again, or unpack it by other means to"
+        archive,
+        unpacked,
+        "crowd.zip is not a zip archive, is damaged, .*Fetch it again, or unpack it by other means to",
     )
 
 
 def test_an_archive_that_is_cut_off(archive, unpacked):
     pack(archive, CROWD)
     os.truncate(archive, 500_000)
-    rejected(archive, unpacked, "crowd.zip is no zip archive, damaged, .*: File is not a zip file. Fetch it again")
+    rejected(
+        archive, unpacked, "crowd.zip is not a zip archive, is damaged, .*: File is not a zip file. Fetch it again"
+    )
 
 
 def test_an_encrypted_archive(archive, unpacked):

@@ -1,7 +1,7 @@
-"""What others have published: files by their address, models of the Hub, and archives unpacked.
+"""Downloads: files by their address and models of the Hub, and unpacked archives.
 
-What arrives lies beside its place as `.{name}.part`, outlives a killed job, and is gone on with by the next one. It
-takes its place when it is complete and verified.
+A download is written beside its final place, as `.{name}.part`. If its job is killed the part stays, and the next job
+resumes it. When it is complete and verified it is renamed.
 """
 
 import json
@@ -26,24 +26,25 @@ from promptmix.files import sha256 as sha256_of
 
 log = logging.getLogger(__name__)
 
-TIMEOUT = 60  # seconds without a byte after which a connection is given up
-WAITS = (1, 5, 15)  # seconds before each further attempt; they count from the last one that brought something new
-EVERY = 10  # seconds between lines of progress in the log
+TIMEOUT = 60  # seconds without a byte after which a connection is closed
+WAITS = (1, 5, 15)  # seconds before each further attempt, counted anew after each that received something
+EVERY = 10  # seconds between messages about progress
 CHUNK = 1 << 16  # bytes
 
 
 def fetch(url: str, out: str | Path, bytes: int | None = None, sha256: str | None = None) -> None:
-    """Fetch a file by HTTP(S). An interrupted download goes on where it was, if the file is still the same.
+    """Fetch a file by HTTP(S). An interrupted download resumes where it stopped, if the file is still the same.
 
-    Proxies are those of the environment (HTTPS_PROXY, NO_PROXY). The file's SHA-256 is in the log.
+    Proxies are those of the environment (HTTPS_PROXY, NO_PROXY). The file's SHA-256 is logged.
 
     Args:
-        url: address.
-        out: where the file is to lie.
-        bytes, sha256: of the published file, where known.
+        url: its address.
+        out: the path to save it at.
+        bytes, sha256: the size and SHA-256 of the published file, if known.
 
     Raises:
-        InputError: no network, no room, the server refuses, or another file than the published one, which is removed.
+        InputError: there is no network or no room, the server refuses, or the file is not the published one; such a file
+            is removed.
     """
     out = Path(out)
     part = out.with_name(f".{out.name}.part")
@@ -56,18 +57,20 @@ def fetch(url: str, out: str | Path, bytes: int | None = None, sha256: str | Non
             if expected not in (None, found):
                 _remove(part)
                 raise InputError(
-                    f"{url}: {what} {found}, expected {expected}. It was damaged on the way, or is another file now, and "
-                    "is removed. Start again; if that does not help, see whether its authors have replaced it."
+                    f"{url}: {what} {found}, expected {expected}. It was damaged on the way, or is another file now, so it "
+                    "is removed. Start again; if that does not help, check whether its authors have replaced it."
                 )
     except InputError as error:
         raise InputError(f"{error} Or put the file there by hand: {out}") from error
-    log.info("%s: %d bytes, SHA-256 %s, %s", out, size, digest, "as expected" if sha256 else "none is known to compare")
+    log.info(
+        "%s: %d bytes, SHA-256 %s, %s", out, size, digest, "as expected" if sha256 else "not compared, as none is known"
+    )
     os.replace(part, out)
     _remove(part)
 
 
 def _persist(url: str, part: Path, size: int | None) -> None:
-    """Receive a file, in several attempts if the network fails."""
+    """Receive a file, with several attempts if the network fails."""
     failed = most = 0
     while True:
         try:
@@ -78,15 +81,20 @@ def _persist(url: str, part: Path, size: int | None) -> None:
             if failed > len(WAITS):
                 raise InputError(
                     f"{url} could not be fetched: {error}. Check the network, and HTTPS_PROXY if there is a proxy, and "
-                    f"start again: {arrived / 1e6:.1f} MB have arrived and are kept."
+                    f"start again: the {arrived / 1e6:.1f} MB that have arrived are kept."
                 ) from error
             log.warning("%s: %s; trying again in %d s", url, error, WAITS[failed - 1])
             time.sleep(WAITS[failed - 1])
 
 
 def _receive(url: str, part: Path, size: int | None) -> None:
-    """Receive what is missing of a file; requests.RequestException: not all of it, but another attempt may help."""
-    note = part.with_suffix(".json")  # of what it is part
+    """Receive what is missing of a file.
+
+    Raises:
+        requests.RequestException: something is still missing, but another attempt may help.
+        InputError: another attempt will not help.
+    """
+    note = part.with_suffix(".json")  # says which file this is a part of
     record = json.loads(note.read_text()) if note.exists() else {"url": None}
     have = part.stat().st_size if part.exists() and record["url"] == url and record["validator"] else 0
     if have and have == record["total"]:
@@ -96,13 +104,13 @@ def _receive(url: str, part: Path, size: int | None) -> None:
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
         code, status = response.status_code, f"HTTP {response.status_code} {response.reason}"
         if code in (401, 403):
-            raise InputError(f"{url}: {status}. The server refuses: it may want an account or another network.")
+            raise InputError(f"{url}: {status}. The server refuses: it may require an account or another network.")
         if 400 <= code < 500 and code not in (408, 416, 425, 429):
-            raise InputError(f"{url}: {status}. The file has moved or was taken away; look for it at its authors'.")
+            raise InputError(f"{url}: {status}. The file was moved or removed; look for it on its authors' pages.")
         first_byte = response.headers.get("Content-Range", "").removeprefix("bytes ").split("-")[0]
         if code == 416 or (code == 206 and first_byte != str(have)):
             _remove(part)
-            raise requests.RequestException(f"{status}, but not from byte {have} on: starting anew")
+            raise requests.RequestException(f"{status}, but not from byte {have} on: starting from the beginning")
         response.raise_for_status()
         chunks = response.iter_content(CHUNK)
         first = next(chunks, b"")
@@ -111,10 +119,12 @@ def _receive(url: str, part: Path, size: int | None) -> None:
         else:
             have, total = 0, int(response.headers.get("Content-Length") or 0) or size
             if first[:100].lstrip().lower().startswith((b"<!doctype html", b"<html", b"<head")):
-                raise InputError(f"{url} is a web page, not the file: a message or a log-in. Open it in a browser.")
+                raise InputError(
+                    f"{url} is a web page, not the file: perhaps a message or a log-in. Open it in a browser."
+                )
             if size is not None and total != size:
                 raise InputError(f"{url} has {total} bytes, expected {size}: it is another file now.")
-            etag = response.headers.get("ETag", "W/")  # a weak one (W/) does not vouch for each byte
+            etag = response.headers.get("ETag", "W/")  # a weak one (W/) does not guarantee equal bytes
             validator = response.headers.get("Last-Modified") if etag.startswith("W/") else etag
             _remove(part)
             with replacing(note) as temporary:
@@ -142,60 +152,64 @@ def fetch_model(repository: str, revision: str, files: list[str], out: str | Pat
     Args:
         repository: owner/name.
         revision: the commit, 40 hexadecimal digits.
-        files: patterns of the files to fetch, such as "*.json" (which is those of sub-folders too).
-        out: the folder, which appears when it is complete. Whole files that have arrived are not fetched again.
+        files: patterns of the files to fetch, such as "*.json" (which includes sub-folders).
+        out: the folder, which appears when it is complete. Files that have arrived whole are not fetched again.
 
     Raises:
-        InputError: no network, nothing of that name, terms to accept, a damaged file, or the folder is there already.
+        InputError: there is no network, or no such model or file; its terms must be accepted first; a file is damaged; or
+            the folder exists already.
     """
-    out, hub, what = _vacant(out), HfApi(), f"{repository} at {constants.ENDPOINT}"
+    out, hub, what = _clear_place(out), HfApi(), f"{repository} at {constants.ENDPOINT}"
     part = out.with_name(f".{out.name}.part")
     try:
         names = {file.rfilename for file in hub.model_info(repository, revision=revision, timeout=TIMEOUT).siblings}
         for pattern in files:
             if not any(filter_repo_objects(names, allow_patterns=[pattern])):
-                raise InputError(f"{what}: no file fits '{pattern}'. There are: {', '.join(sorted(names))}")
-        for stale in part.rglob("*.incomplete"):  # of a killed job: the library never goes on with them
+                raise InputError(f"{what}: no file matches '{pattern}'. Its files are: {', '.join(sorted(names))}")
+        for stale in part.rglob("*.incomplete"):  # of a killed job: the library never resumes them
             stale.unlink()
         log.info("fetching %s, revision %s, to %s", what, revision, out)
         snapshot_download(repository, revision=revision, local_dir=part, allow_patterns=files)
         check = hub.verify_repo_checksums(repository, revision=revision, local_dir=part)
     except GatedRepoError as error:
         raise InputError(
-            f"{repository} is for those who have accepted its terms. Accept them at {constants.ENDPOINT}/{repository}, "
-            f"make a token at {constants.ENDPOINT}/settings/tokens, and start again with HF_TOKEN set to it."
+            f"{repository} is only for users who have accepted its terms. Accept them at {constants.ENDPOINT}/{repository}, "
+            f"create a token at {constants.ENDPOINT}/settings/tokens, and start again with HF_TOKEN set to it."
         ) from error
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise InputError(
-            f"{what} is not there, or has no revision {revision}, or is private. Look where it has moved, or set HF_TOKEN."
+            f"{what} does not exist, has no revision {revision}, or is private. Check whether it has moved, or set HF_TOKEN."
         ) from error
     except (HTTPError, OSError, RuntimeError) as error:  # the last may come from hf_xet
         raise InputError(
             f"{what} could not be fetched: {error}. Check the network, HTTPS_PROXY, HF_ENDPOINT, HF_TOKEN and the disk, and "
-            "start again: whole files that have arrived are kept."
+            "start again: files that have arrived whole are kept."
         ) from error
     if wrong := [found["path"] for found in check.mismatches]:
         for name in wrong:
             (part / name).unlink()
-        raise InputError(f"{what}: not as the Hub says by their hashes, and removed: {', '.join(wrong)}. Start again.")
+        raise InputError(
+            f"{what}: these files do not have the Hub's hashes and are removed: {', '.join(wrong)}. Start again."
+        )
     shutil.rmtree(part / ".cache")
     os.replace(part, out)
 
 
 def unpack(archive: str | Path, out: str | Path) -> None:
-    """Unpack a .zip, without what macOS adds. A single folder at the top that holds all is left out.
+    """Unpack a .zip, without what macOS adds, and without the top folder if it is the only one.
 
     Args:
-        archive: the file. One that holds a link, or a path that leads out of it, is refused as a whole.
+        archive: the file. It is refused as a whole if it holds a link or a path that leads out of `out`.
         out: the folder, which appears when it is complete.
 
     Raises:
-        InputError: no archive, a damaged, encrypted or hostile one, no room, or the folder is there already.
+        InputError: there is no archive, it is damaged, encrypted or hostile, there is no room, or the folder exists
+            already.
     """
-    archive, out = Path(archive), _vacant(out)
+    archive, out = Path(archive), _clear_place(out)
     part, by_hand = out.with_name(f".{out.name}.part"), f"Fetch it again, or unpack it by other means to {out}."
     if not archive.is_file():
-        raise InputError(f"No archive at {archive} (expected at {archive.absolute()}). Put it there.")
+        raise InputError(f"No archive at {archive} (expected at {archive.absolute()}). Put the file there.")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     try:
@@ -204,7 +218,7 @@ def unpack(archive: str | Path, out: str | Path) -> None:
             members = [info for path, info in entries if "__MACOSX" not in path.parts and path.name != ".DS_Store"]
             for path, info in entries:
                 if path.is_absolute() or ".." in path.parts or stat.S_ISLNK(info.external_attr >> 16):
-                    raise InputError(f"{archive}: '{path}' leads out of the folder or is a link. Nothing is unpacked.")
+                    raise InputError(f"{archive}: '{path}' leads out of the folder or is a link. Nothing was unpacked.")
                 if info.flag_bits & 1:
                     raise InputError(f"{archive} is encrypted. Unpack it by hand, with its password, to {out}.")
             if all(info.is_dir() for info in members):
@@ -214,17 +228,19 @@ def unpack(archive: str | Path, out: str | Path) -> None:
             file.extractall(part, members)
         tops = list(part.iterdir())
         os.replace(tops[0] if len(tops) == 1 and tops[0].is_dir() else part, out)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:  # the last: as Deflate64
-        raise InputError(f"{archive} is no zip archive, damaged, or of an unknown kind: {error}. {by_hand}") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:  # the last: Deflate64, for example
+        raise InputError(
+            f"{archive} is not a zip archive, is damaged, or is of an unknown kind: {error}. {by_hand}"
+        ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _vacant(out: str | Path) -> Path:
-    """Return the path of a folder to be made. An empty one may be there, or one with Snakemake's mark only."""
+def _clear_place(out: str | Path) -> Path:
+    """Return the path of a folder to be made. It may exist if it is empty, or holds Snakemake's mark only."""
     out, mark = Path(out), ".snakemake_timestamp"
     if out.exists() and not (out.is_dir() and set(os.listdir(out)) <= {mark}):
-        raise InputError(f"{out} is there already; it is not overwritten. Move it away, or use it as it is.")
+        raise InputError(f"{out} exists already and is not overwritten. Move it away, or use it as it is.")
     (out / mark).unlink(missing_ok=True)
     return out
 
@@ -233,6 +249,6 @@ def _check_space(folder: Path, needed: int, what: str | Path) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise InputError(
-            f"{what}: {needed / 1e6:.1f} MB are to be written to {folder}, where {free / 1e6:.1f} MB are free. "
-            f"Make room, or let {folder} be a link to a larger disk."
+            f"{what}: {needed / 1e6:.1f} MB are needed in {folder}, but only {free / 1e6:.1f} MB are free. "
+            f"Make room, or replace {folder} by a link to a larger disk."
         )
