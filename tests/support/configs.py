@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from promptmix.config.experiments import Plan
+from promptmix.config.plan import Plan
 from promptmix.config.targets import Target
 from promptmix.config.validation import check, resolve
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import yaml
 
-from promptmix.config.experiments import Needs, Plan
+from promptmix.config.experiments import Needs
 from promptmix.config.loading import load
+from promptmix.config.plan import Plan
 from promptmix.config.validation import read, resolve
 
 ROOT = Path(__file__).parents[2]

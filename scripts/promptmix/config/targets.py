@@ -11,8 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from promptmix.config.experiments import FAKE_KEYS, METHODS, Experiment, Needs, Plan, prompts_of
+from promptmix.config.experiments import FAKE_KEYS, METHODS, Experiment, Needs, prompts_of
 from promptmix.config.loading import read_yaml
+from promptmix.config.plan import Plan
 from promptmix.errors import InputError, did_you_mean
 
 PAPER = Path(__file__).resolve().parents[3] / "config" / "paper-results.yaml"

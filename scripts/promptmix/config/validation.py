@@ -15,8 +15,9 @@ from typing import Any
 from jsonschema import Draft202012Validator, ValidationError, validators
 
 from promptmix import extensions
-from promptmix.config.experiments import NO_SETTINGS, Plan, split_of
+from promptmix.config.experiments import split_of
 from promptmix.config.loading import load, read_yaml, source_of
+from promptmix.config.plan import NO_SETTINGS, Plan
 from promptmix.config.pools import expand
 from promptmix.config.targets import Target, resolve_targets
 from promptmix.datasets.registry import TASKS, TOP

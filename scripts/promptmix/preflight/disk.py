@@ -10,7 +10,8 @@ from pathlib import Path
 
 import torch
 
-from promptmix.config.experiments import Needs, Network, Plan
+from promptmix.config.experiments import Needs, Network
+from promptmix.config.plan import Plan
 from promptmix.extensions import is_reference
 from promptmix.networks.build import build
 from promptmix.preflight.origins import Origins

@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-from promptmix.config.experiments import Needs, Plan
+from promptmix.config.experiments import Needs
+from promptmix.config.plan import Plan
 from promptmix.errors import InputError
 from promptmix.extensions import is_reference
 from promptmix.preflight import memory

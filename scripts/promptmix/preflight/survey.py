@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from promptmix import extensions
 from promptmix.config import sources
-from promptmix.config.experiments import Needs, Plan
+from promptmix.config.experiments import Needs
+from promptmix.config.plan import Plan
 from promptmix.config.targets import Target
 from promptmix.datasets.facts import check_facts
 from promptmix.datasets.registry import read_dataset

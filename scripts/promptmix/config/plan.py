@@ -1,0 +1,355 @@
+"""From a checked config to its experiments, resolved once.
+
+An experiment is described by what the config says of it in one place (a row of a table, or an entry of `experiments`)
+over what `promptmix` says for its dataset, over `promptmix.default`. Experiments with the same settings are one, under
+the first name that they are given, so their work is done once.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from promptmix.config.experiments import (
+    FAKE_KEYS,
+    Annotator,
+    Experiment,
+    Fake,
+    Needs,
+    Network,
+    prompts_of,
+    run_settings,
+)
+from promptmix.datasets import registry as datasets
+from promptmix.errors import InputError
+from promptmix.networks import registry as networks
+
+REQUIRED = {
+    "pools": "where the prompts come from",
+    "k": "images per prompt",
+    "generator": "what makes the images",
+    "annotator": "what annotates them",
+    "r_mix": "generated images per epoch",
+}
+"""What has to be said of D_fake, and what it means."""
+
+NO_SETTINGS = ("class", "task", "backbone")
+"""Keys of `networks.<name>` that are not settings of the network."""
+
+
+class Plan:
+    """The experiments of a config, and what makes and annotates their images.
+
+    Args:
+        config: checked, with its defaults.
+
+    Attributes:
+        experiments: by name.
+        written: the experiment of each entry of the config's `experiments`; of equal ones it is the same.
+        annotators: by name.
+        generators: by name: those of the config, and those with another precision or with faces restored that
+            experiments ask for. An entry has `model` and settings, or a `generator` and its `restorer`.
+
+    Raises:
+        InputError: an experiment of `experiments` that cannot be, see `describe`.
+    """
+
+    def __init__(self, config: Mapping[str, Any]):
+        self.config = config
+        self.annotators = {name: _annotator(name, entry) for name, entry in config["annotators"].items()}
+        self.generators: dict[str, dict] = dict(config["generators"])
+        self.experiments: dict[str, Experiment] = {}
+        self._names: dict[str, str] = {}  # by key
+        self.written: dict[str, Experiment] = {}
+        for name, entry in config["experiments"].items():
+            spec = {key: value for key, value in entry.items() if key != "method"}
+            self.written[name] = self.add(spec, entry["method"], f"experiments.{name}", name)
+
+    def add(self, spec: Mapping[str, Any], method: str, where: str, name: str = "") -> Experiment:
+        """Return the experiment that a part of the config describes, or the one that it is equal to.
+
+        Args:
+            spec: dataset, network, and what differs from `training` and `promptmix`.
+            method: a key of `METHODS`.
+            where: the place in the config, for messages.
+            name: if it has one; else it is made from what differs.
+
+        Raises:
+            InputError: something is missing, or the parts are for different tasks.
+        """
+        baseline = None
+        if method != "baseline":
+            baseline = self.add({key: spec[key] for key in spec if key not in FAKE_KEYS}, "baseline", where).name
+        experiment = self._described(spec, method, where, name, baseline)
+        key = experiment.key
+        if key in self._names:
+            return self.experiments[self._names[key]]
+        if experiment.name in self.experiments:
+            other = self.experiments[experiment.name]
+            raise InputError(
+                f"{where}: '{experiment.name}' is also the name of the experiment at {other.where}, which has other "
+                "settings; give one of them another name, in `experiments`"
+            )
+        self._names[key] = experiment.name
+        self.experiments[experiment.name] = experiment
+        if experiment.fake and experiment.fake.prompt_filter:
+            experiment = replace(experiment, single_prompts=dict(self._single_prompts(experiment, experiment.fake)))
+            self.experiments[experiment.name] = experiment
+        return experiment
+
+    def fine_tuning_of(self, annotator: str) -> dict[str, Any]:
+        """Return the arguments of `promptmix.training.settings.TrainingSettings` that an annotator is fine-tuned with.
+
+        What `fine_tune` does not say is as in the training of lightweight networks on that dataset.
+        """
+        found = self.annotators[annotator]
+        given = found.fine_tune
+        training = self._training_on(given["dataset"]) | {"density_scale": 1.0}
+        training |= {key: given[key] for key in ("epochs", "batch_size")}
+        settings = {"network": found.reference, "network_settings": dict(found.settings), "r_mix": 0}
+        return run_settings(training, given["learning_rate"], self.config["seed"]) | settings
+
+    def network_of(self, name: str) -> Network:
+        """Return a network of the config, or one of ours that it does not name, at its published size."""
+        entry = self.config["networks"].get(name, {})
+        settings = {key: value for key, value in entry.items() if key not in NO_SETTINGS}
+        reference = entry.get("class", name)
+        if reference != name:
+            settings |= {"task": entry["task"]}  # a user's class is built with it
+        task = entry.get("task") or networks.task_of(name)
+        return Network(name, reference, task, settings, entry.get("backbone", ""))
+
+    def published(self, name: str) -> Network:
+        """Return a network at its published size; a user's own as it is trained."""
+        network = self.network_of(name)
+        return replace(network, settings={}, backbone="") if network.reference == name else network
+
+    def task_of(self, dataset: str) -> str:
+        """Return "counting" or "depth"."""
+        return datasets.TASKS[self.config["datasets"][dataset]["format"]]
+
+    def title_of(self, dataset: str) -> str:
+        """Return what tables call a dataset."""
+        return self.config["datasets"][dataset]["title"]
+
+    def precision_of(self, generator: str) -> str:
+        """Return the precision of the diffusion model behind a generator."""
+        entry = self.generators[generator]
+        return self.precision_of(entry["generator"]) if "generator" in entry else entry["precision"]
+
+    # --- What something needs ---
+
+    def needs(self, *names: str) -> Needs:
+        """Return what experiments need, with all that has to be made for them."""
+        found = Needs()
+        for name in names:
+            experiment = self.experiments[name]
+            found |= Needs(experiments=frozenset([name]), datasets=frozenset([experiment.dataset]))
+            if fake := experiment.fake:
+                for pool, number in fake.images.items():
+                    found |= self.needs_of_images(pool, fake.generator, number)
+                    for annotator in {fake.annotator, *fake.scored_by}:
+                        key = (pool, fake.generator, annotator)
+                        found |= Needs(annotations={key: number}) | self.needs_of_annotator(annotator)
+                if fake.prompt_filter and experiment.baseline:
+                    found |= self.needs(experiment.baseline, *experiment.single_prompts.values())
+        return found
+
+    def needs_of_images(self, pool: str, generator: str, number: int) -> Needs:
+        """Return what the given number of images of a pool needs."""
+        entry, made = self.config["pools"][pool], self.generators[generator]
+        found = Needs(images={(pool, generator): number})
+        if "dataset" in entry:
+            found |= Needs(datasets=frozenset([entry["dataset"]]), captioners=frozenset([entry["captioner"]]))
+        if "generator" in made:  # of another's images, with faces restored
+            found |= self.needs_of_images(pool, made["generator"], number)
+        return found
+
+    def needs_of_annotator(self, name: str) -> Needs:
+        """Return what an annotator needs."""
+        found = Needs(annotators=frozenset([name]))
+        if given := self.annotators[name].fine_tune:
+            found |= Needs(datasets=frozenset([given["dataset"]])) | self.needs_of_annotator(given["annotator"])
+        return found
+
+    # --- From a description to an experiment ---
+
+    def _described(self, spec: Mapping, method: str, where: str, name: str, baseline: str | None) -> Experiment:
+        for key, meaning in (("dataset", "the real images"), ("network", "the network to train")):
+            if key not in spec:
+                raise InputError(
+                    f"{where}: {key} is missing: {meaning}; say it in the row, or for a table in its `base`"
+                )
+        dataset, network = spec["dataset"], self.network_of(spec["network"])
+        if network.task != (task := self.task_of(dataset)):
+            raise InputError(
+                f"{where}.network: '{network.name}' is for {network.task}, and the dataset {dataset} is for {task}"
+            )
+        training = self._training_on(dataset) | spec.get("training", {})
+        common = {key: self.config["promptmix"].get(key, {}) for key in ("default", dataset)}
+        defaults = common["default"] | common[dataset]
+        given = {key: value for key, value in (defaults | dict(spec)).items() if key in FAKE_KEYS}
+        fake, repeated, differing = None, 0, {"training": spec.get("training", {})}
+        if method == "control":
+            if "r_mix" not in given:
+                raise InputError(
+                    f"{where}: r_mix is missing: a control makes as many updates as PromptMix; {_say(dataset)}"
+                )
+            repeated = given["r_mix"]
+            differing |= {"r_mix": repeated} if repeated != defaults.get("r_mix") else {}
+        elif method == "promptmix":
+            fake = self._fake(spec, given, where)
+            usual = {"r_img": 100, "prompt_filter": False, "real_images": True, "restorer": None} | defaults
+            usual.setdefault("precision", self.precision_of(given["generator"]))
+            differing |= {key: given[key] for key in FAKE_KEYS if key in spec and spec[key] != usual.get(key)}
+        made = "-".join(
+            filter(None, [dataset, network.name, "" if method == "baseline" else method, *_words(differing)])
+        )
+        return Experiment(name or made, where, method, dataset, network, training, fake, repeated, baseline=baseline)
+
+    def _fake(self, spec: Mapping[str, Any], given: Mapping[str, Any], where: str) -> Fake:
+        dataset = spec["dataset"]
+        for key, meaning in REQUIRED.items():
+            if key not in given:
+                raise InputError(
+                    f"{where}: {key} is missing, for an experiment with generated images: {meaning}; {_say(dataset)}"
+                )
+        task = self.task_of(dataset)
+        for key in ("annotator", "scored_by"):
+            names = [given[key]] if key == "annotator" else given.get(key, [])
+            for name in names:
+                if (other := self.annotators[name].task) != task:
+                    place = self._place(key, spec, where)
+                    raise InputError(f"{place}: '{name}' is for {other}, and the dataset {dataset} is for {task}")
+        share, scorers = given.get("r_img", 100), given.get("scored_by", [])
+        if share < 100 and len(scorers) < 2:
+            raise InputError(
+                f"{self._place('r_img', spec, where)}: {share} % of the images are kept by how far annotators disagree; name two in scored_by"
+            )
+        fake = Fake(
+            pools={pool: prompts_of(self.config, pool) for pool in given["pools"]},
+            k=given["k"],
+            generator=self._generator(given["generator"], given.get("precision"), given.get("restorer"), where),
+            annotator=given["annotator"],
+            r_mix=given["r_mix"],
+            r_img=share,
+            scored_by=tuple(sorted(scorers)) if share < 100 else (),
+            prompt_filter=given.get("prompt_filter", False),
+            real_images=given.get("real_images", True) if given.get("prompt_filter") else True,
+        )
+        if fake.r_mix > fake.kept:
+            made, prompts = sum(fake.images.values()), sum(fake.pools.values())
+            kept = f", of which r_img keeps {fake.kept}" if fake.kept < made else ""
+            raise InputError(
+                f"{self._place('r_mix', spec, where)}: {fake.r_mix} images per epoch, but {made} are made: k ({fake.k}) x {prompts} "
+                f"prompts{kept}. Lower r_mix or raise k"
+            )
+        try:
+            list(fake.blocks())  # which cannot number more images than there can be
+        except InputError as error:
+            raise InputError(f"{self._place('k', spec, where)}: {error}") from None
+        return fake
+
+    def _place(self, key: str, spec: Mapping[str, Any], where: str) -> str:
+        """Return where the config says what an experiment has, for messages: there, or in `promptmix`."""
+        if key in spec:
+            return f"{where}.{key}"
+        said = key in self.config["promptmix"].get(spec["dataset"], {})
+        return f"{where}: promptmix.{spec['dataset'] if said else 'default'}.{key}"
+
+    def _generator(self, name: str, precision: str | None, restorer: str | None, where: str) -> str:
+        """Return the name of a generator with another precision and with faces restored, and remember what it is."""
+        entry = self.generators[name]
+        if precision and precision != entry["precision"]:
+            name = self._derived(f"{name}-{precision}", entry | {"precision": precision}, where)
+        if restorer:
+            name = self._derived(f"{name}-{restorer}", {"generator": name, "restorer": restorer}, where)
+        return name
+
+    def _derived(self, name: str, entry: dict, where: str) -> str:
+        if self.generators.setdefault(name, entry) != entry:
+            raise InputError(
+                f"{where}: its generator would be called '{name}', as another one is, which has other settings; "
+                "give the other one another name, in `generators`"
+            )
+        return name
+
+    def _single_prompts(self, experiment: Experiment, fake: Fake) -> Iterator[tuple[tuple[str, int], str]]:
+        """Yield the pool and number of each prompt, and the training on that prompt's images that its filter looks at."""
+        position = 0
+        for pool, prompts in fake.pools.items():
+            for number in range(prompts):
+                alone = Fake(
+                    pools=fake.pools,
+                    k=fake.k,
+                    generator=fake.generator,
+                    annotator=fake.annotator,
+                    r_mix=min(fake.r_mix, fake.k),
+                    prompt=(pool, number),
+                )
+                single = replace(
+                    experiment, name=f"{experiment.name}-prompt-{position}", fake=alone, real_images=fake.real_images
+                )
+                name = self._names.setdefault(single.key, single.name)
+                if name == single.name and name in self.experiments:
+                    raise InputError(
+                        f"{self.experiments[name].where}: the prompt filter of {experiment.name} makes experiments of "
+                        f"such names; rename {name}"
+                    )
+                self.experiments.setdefault(name, single)
+                yield (pool, number), name
+                position += 1
+
+    def _training_on(self, dataset: str) -> dict[str, Any]:
+        return self.config["training"]["default"] | self.config["training"].get(dataset, {})
+
+
+def _annotator(name: str, entry: Mapping[str, Any]) -> Annotator:
+    if "function" in entry:
+        return Annotator(name, entry["task"], entry["function"])
+    return Annotator(
+        name,
+        networks.task_of(entry["network"]),
+        entry["network"],
+        entry["settings"],
+        entry.get("weights", ""),
+        entry.get("fine_tune", {}),
+    )
+
+
+def _say(dataset: str) -> str:
+    return f"say it here, in promptmix.{dataset} or in promptmix.default"
+
+
+def _words(differing: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what tells an experiment from the dataset's other ones, as parts of its name: "k1", "r20", "q60"."""
+    shown = {
+        "k": "k{}",
+        "r_mix": "r{}",
+        "r_img": "q{}",
+        "annotator": "by-{}",
+        "scored_by": "scored-by-{}",
+        "restorer": "{}",
+        "generator": "{}",
+        "precision": "{}",
+        "pools": "{}",
+    }
+    for key, value in differing.items():
+        if key == "prompt_filter":
+            yield "prompt-filter" if value else "no-prompt-filter"
+        elif key == "real_images":
+            yield "with-real-images" if value else "without-real-images"
+        elif key == "training":
+            yield from (_word(f"{name}-{_listed(inner)}") for name, inner in value.items())
+        elif value is None:
+            yield f"no-{key}"
+        else:
+            yield _word(shown[key].format(_listed(value)))
+
+
+def _listed(value: Any) -> str:
+    return "-".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)
+
+
+def _word(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
