@@ -1,6 +1,8 @@
 # Named tasks. `make` lists them; each is an ordinary command that can be given by hand as well.
 
-.PHONY: help quick test workflow cluster lint types boundaries rulegraph
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.PHONY: help quick test workflow cluster lint types check boundaries rulegraph
 .DEFAULT_GOAL := help
 
 help:  ## This list
@@ -29,8 +31,10 @@ lint:  ## Formatters, linters, the order of the library's layers, types
 types:  ## Type checker over config, running, report and records
 	uv run mypy
 
+check: lint test  ## What CI runs, in its order
+
 boundaries:  ## Write anew which rules an edit of each module makes run again (look at the difference)
 	PYTHONPATH=scripts:tests uv run python tests/unit/test_boundaries.py
 
 rulegraph:  ## Draw docs/rulegraph.svg (needs graphviz)
-	uv run snakemake --rulegraph --forceall --quiet all | sed -n '/^digraph/,$$p' | dot -Tsvg > docs/rulegraph.svg
+	PYTHONHASHSEED=0 uv run snakemake --rulegraph --forceall --quiet all | sed -n '/^digraph/,$$p' | dot -Tsvg -o docs/rulegraph.svg

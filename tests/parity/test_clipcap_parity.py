@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from fill import fill, image, values
-from golden import assert_golden, facts, parameters, shapes
+from support.fill import fill, image, values
+from support.golden import assert_golden, facts, parameters, shapes
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from promptmix.networks.build import build

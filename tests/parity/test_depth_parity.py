@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from fill import fill, image, noise
-from golden import assert_golden, facts, parameters, shapes
+from support.fill import fill, image, noise
+from support.golden import assert_golden, facts, parameters, shapes
 from torch.nn import functional as F
 
 from promptmix.networks.build import build

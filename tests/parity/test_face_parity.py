@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from fill import fill, image
-from golden import assert_golden, facts, parameters, shapes
+from support.fill import fill, image
+from support.golden import assert_golden, facts, parameters, shapes
 
 from promptmix.networks.gfpgan import GFPGAN
 from promptmix.networks.parsenet import ParseNet

@@ -2,11 +2,8 @@
 
 boundaries.yaml lists, for every module of the library, the rules whose fingerprint covers it. A rule that has a network,
 a reader or a task loaded by name is listed with that name. An import that makes the list longer makes results of users run
-again for an edit that does not concern them, and fails here; one that makes it shorter is welcome: then run
-
-    PYTHONPATH=scripts:tests python -m unit.test_boundaries
-
-which writes the list anew, and look at what has changed.
+again for an edit that does not concern them, and fails here; one that makes it shorter is welcome. `make boundaries` writes the
+list anew; look at what has changed.
 """
 
 import re

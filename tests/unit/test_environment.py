@@ -106,6 +106,13 @@ def test_github_runs_what_a_change_must_pass():
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 
+def test_named_tasks_check_the_same_as_ci():
+    tasks = dict(re.findall(r"^(\w+):.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), flags=re.M))
+    checks = tasks["lint"].replace("\t$(MAKE) types\n", tasks["types"]) + tasks["test"]
+    commands = (ROOT / ".ci" / "run").read_text().partition("uv sync --quiet\n")[2].splitlines()
+    assert [line for line in commands if line and not line.startswith("#")] == checks.replace("\t", "").splitlines()
+
+
 def test_the_catalog_finds_what_it_asks_for():
     usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
     assert usage["software-stack-deployment"]["conda"] is True

@@ -1,9 +1,7 @@
 """Figures: which images they show, the numbers beside them, and colours that mean what the scale says."""
 
 import json
-import runpy
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +10,7 @@ import torch
 from matplotlib import colormaps
 from PIL import Image
 from snakemake.iocontainers import OutputFiles
+from support.scripts import run_script
 from torch import nn
 
 from promptmix.datasets.index import COLUMNS, Index
@@ -35,7 +34,6 @@ from promptmix.report.figures import (
 from promptmix.synthesis.manifest import write_manifest
 from promptmix.tasks.density import density_at_stride
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 HEIGHT, WIDTH = 20, 44
 COUNTS = [1, 9, 2, 5, 3, 4, 8]
 
@@ -195,16 +193,12 @@ def test_the_chosen_learning_rate_s_first_repeat_is_drawn(index, tmp_path):
                 checkpoints.append(tmp_path / f"runs/{name}/lr-{rate}/repeat-{repeat}/checkpoint.safetensors")
                 save_weights(checkpoints[-1], network, {"learning_rate": rate, "repeat": str(repeat)})
         pair[name] = {"experiment": name, "reference": "csrnet", "settings": {"width": 0.05}}
-    job = SimpleNamespace(
-        rule="draw_predictions",
-        log=[],
-        threads=1,
-        resources={},
-        input=SimpleNamespace(selections=selections, checkpoints=checkpoints[::-1]),
+    run_script(
+        "draw_predictions",
+        input={"selections": selections, "checkpoints": checkpoints[::-1]},
         output=OutputFiles(fromdict={"png": tmp_path / "figure3.png", "csv": tmp_path / "figure3.csv"}),
-        params=SimpleNamespace(comparisons=[pair]),
+        params={"comparisons": [pair]},
     )
-    runpy.run_path(str(SCRIPTS / "draw_predictions.py"), {"snakemake": job})
     table = pd.read_csv(tmp_path / "figure3.csv")
     assert (table["baseline_count"] / 18 == 2).all()  # 1e-3 is the second rate, and these are two repeats each
     assert (table["promptmix_count"] / 18 == 4 + 2).all()

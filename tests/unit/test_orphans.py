@@ -3,6 +3,7 @@
 import pytest
 
 from promptmix.errors import InputError
+from promptmix.running import slurm
 from promptmix.running.slurm import refuse_orphans
 
 
@@ -39,4 +40,11 @@ def test_a_slurm_that_does_not_answer(squeue, tmp_path):
     with pytest.raises(
         InputError, match=r"`squeue --me` fails: Unable to contact slurm controller\. Run the same command again"
     ):
+        refuse_orphans(tmp_path)
+
+
+def test_a_slurm_that_is_too_slow(squeue, tmp_path, monkeypatch):
+    monkeypatch.setattr(slurm, "PATIENCE", 0.5)
+    squeue("echo 'trying again' >&2", "exec /bin/sleep 60")
+    with pytest.raises(InputError, match=r"`squeue --me` fails: .* timed out after 0\.5 seconds\. Run the same"):
         refuse_orphans(tmp_path)

@@ -3,7 +3,6 @@
 import copy
 import json
 import re
-import runpy
 import shutil
 from contextlib import nullcontext
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from support.scripts import run_script
 
 from promptmix.config.validation import check, read, resolve
 from promptmix.errors import InputError
@@ -629,9 +629,8 @@ def test_the_job_fails_if_something_is_missing(config, shtb, path, capsys, caplo
     monkeypatch.setattr(job, "_log_to", lambda path: None)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # which the job sets
     config = only_shtb(config, path or shtb) | {"preflight": ["table1"]}
-    snakemake = SimpleNamespace(rule="preflight", log=["a.log"], threads=1, resources={}, output=[], config=config)
     with caplog.at_level("INFO"), pytest.raises(SystemExit) if path else nullcontext():
-        runpy.run_path(str(ROOT / "scripts" / "preflight.py"), {"snakemake": snakemake})
+        run_script("preflight", config=config)
     table = capsys.readouterr().out
     assert table in f"{caplog.text}\n"
     if path:

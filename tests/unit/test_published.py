@@ -8,17 +8,17 @@ published size are those that were taken from the authors' networks; as files th
 import json
 import logging
 import pickle
-import runpy
 import struct
-import sys
 from collections import OrderedDict
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 import torchvision
+from support.fill import fill, image, values
+from support.golden import facts
+from support.scripts import run_script
 from torch import Tensor, nn
 
 from promptmix.errors import InputError
@@ -33,12 +33,6 @@ from promptmix.networks.checkpoints import (
     read_tensors,
 )
 from promptmix.retrieval.importing import import_checkpoint
-
-sys.path.append(str(Path(__file__).parents[1] / "parity"))
-from fill import fill, image, values
-from golden import facts
-
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 GPT = {"vocab_size": 61, "n_positions": 48, "n_embd": 32, "n_layer": 2, "n_head": 4}
 CAPTIONER = {"prefix_length": 4, "clip_length": 3, "prefix_size": 24, "num_layers": 2, "gpt": GPT}
@@ -569,20 +563,9 @@ def test_a_checkpoint_of_another_network(source, tmp_path):
 def run(tmp_path, source, **params):
     about = {"network": "dmcount", "backbone": False, "bytes": None, "sha256": None, "metadata": {"licence": "MIT"}}
     about |= {"how_to_get": "dmcount-qnrf: fetch model_qnrf.pth from Google Drive"}
-    job = SimpleNamespace(
-        rule="import_checkpoint",
-        log=[str(tmp_path / "import.log")],
-        threads=1,
-        resources={},
-        input=SimpleNamespace(source=source),
-        output=[str(tmp_path / "dmcount-qnrf.safetensors")],
-        params=SimpleNamespace(**about | params),
-    )
-    try:
-        runpy.run_path(str(SCRIPTS / "import_checkpoint.py"), {"snakemake": job})
-    finally:
-        log = (tmp_path / "import.log").read_text()
-    return log
+    log, output = tmp_path / "import.log", tmp_path / "dmcount-qnrf.safetensors"
+    run_script("import_checkpoint", log=[log], input={"source": source}, output=[output], params=about | params)
+    return log.read_text()
 
 
 def test_the_rule_imports_and_logs(tmp_path):

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from promptmix.errors import InputError
 
+PATIENCE = 60
+"""Seconds within which Slurm has to answer."""
+
 
 def refuse_orphans(folder: str | Path = ".") -> None:
     """Raise an error if jobs that were submitted from a folder are in the queue; call this if no Snakemake runs there.
@@ -22,11 +25,12 @@ def refuse_orphans(folder: str | Path = ".") -> None:
         return
     command = ["squeue", "--me", "--noheader", "--format=%j %Z"]  # a name for each run of Snakemake, and the folder
     try:
-        queue = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+        queue = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        said = error.stderr if isinstance(error, subprocess.CalledProcessError) else ""
         raise InputError(
             "Snakemake was killed here, and jobs of it may still be in Slurm's queue, but "
-            f"`{' '.join(command[:2])}` fails: {str(error.stderr or error).strip()}. Run the same command again when "
+            f"`{' '.join(command[:2])}` fails: {str(said or error).strip()}. Run the same command again when "
             "Slurm answers"
         ) from None
     lines = (line.split(" ", 1) for line in queue.splitlines())

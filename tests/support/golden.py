@@ -1,11 +1,14 @@
-"""Facts taken by running the authors' networks (the JSON files here), and how to hold a network against them."""
+"""Facts taken by running the authors' networks (tests/parity/*.json), and how to hold a network against them."""
 
 import json
 from pathlib import Path
 
 import numpy as np
 import torch
-from fill import digest
+
+from support.fill import digest
+
+FACTS = Path(__file__).parents[1] / "parity"
 
 # Standard deviations of the golden output. In float32 the authors' own code deviates by up to 3e-5 of them; mistakes
 # (align_corners, a dilation, an epsilon) by 1e-3 and more.
@@ -13,7 +16,7 @@ TOLERANCES = {torch.float64: 1e-6, torch.float32: 1e-4}
 
 
 def facts(name):
-    return json.loads(Path(__file__).with_name(f"{name}.json").read_text())
+    return json.loads((FACTS / f"{name}.json").read_text())
 
 
 def shapes(module):
