@@ -232,6 +232,8 @@ SCORED = {"pools": ["by-hand"], "k": 400, "r_img": 50, "r_mix": 50, "scored_by":
         ({}, {"scored_by": ["sasnet", "dmcount"], "r_img": 100}),
         (SCORED, SCORED | {"scored_by": ["dmcount", "sasnet"]}),
         ({}, {"real_images": False}),  # which is said to the prompt filter
+        ({}, {"training": {"density_scale": 100.0}}),  # 100 on that dataset
+        (SCORED, SCORED | {"r_img": 50.0}),
     ],
 )
 def test_equal_experiments_are_one_under_the_name_that_is_given_first(one, other):

@@ -72,7 +72,8 @@ def test_sections_are_merged_and_lists_and_values_replaced(below, above, found):
     [
         ({"s": {"a": 1, "b": 1}}, {"s": {"a": None}}, {"s": {"b": 1}}),
         ({"s": {"a": 1}, "t": 1}, {"s": None}, {"t": 1}),
-        ({"t": 1}, {"s": None, "u": {"a": None}}, {"t": 1, "u": {}}),
+        # With nothing to take away it stays, and is a value or a mistake
+        ({"t": 1}, {"s": None, "u": {"a": None}}, {"t": 1, "s": None, "u": {"a": None}}),
         ({"l": [1]}, {"l": [None, 1]}, {"l": [None, 1]}),
         # Without faces restored, where `promptmix` or what is extended says otherwise
         ({}, {"row": {"restorer": None}}, {"row": {"restorer": None}}),
@@ -88,6 +89,14 @@ def test_what_null_has_taken_away_can_be_said_anew(write):
     write("design.yaml", {"s": {"a": 1, "b": 1}})
     write("middle.yaml", {"extends": "design.yaml", "s": None})
     assert load([write("top.yaml", {"extends": "middle.yaml", "s": {"c": 3}})])[0] == {"s": {"c": 3}}
+
+
+def test_what_a_later_file_extends_counts_before_an_earlier_file(write):
+    write("design.yaml", {"a": 2, "b": 2})
+    files = [write("one.yaml", {"a": 1}), write("two.yaml", {"extends": "design.yaml", "c": 3})]
+    config, said = load(files, {"a": 1, "c": 3, "extends": "design.yaml", "b": 4})  # as Snakemake has it
+    assert config == {"a": 2, "b": 4, "c": 3}
+    assert said["--config"] == {"b": 4}
 
 
 def test_null_on_the_command_line_takes_away(write):

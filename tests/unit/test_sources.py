@@ -240,13 +240,25 @@ CASES = {
         put("checkpoints", "resnet", "network", value=None),
         ["checkpoints.resnet.network is missing: whose weights these are"],
     ),
+    "two keys are missing": (
+        lambda content: [content["checkpoints"]["resnet"].pop(key) for key in ("title", "network")],
+        [
+            "checkpoints.resnet.title is missing: what it is called",
+            "checkpoints.resnet.network is missing: whose weights these are",
+        ],
+    ),
+    "a section is a text": (put("models", value="none"), ["models: 'none' (text) is not a section of models by name"]),
+    "a number is in quotes": (
+        put("datasets", "single", "bytes", value="1234"),
+        ["datasets.single.bytes: '1234' (text) is not a whole number above 0. Take away the quotes"],
+    ),
     "a part of the licence is missing": (
         put("networks", "sasnet", "licence", "inherits", value=None),
         ["networks.sasnet.licence.inherits is missing: what generated images, maps or trained networks inherit"],
     ),
     "a name": (
         put("models", "Diffusion_1", value=GOOD["models"]["diffusion"]),
-        ["models: 'Diffusion_1' is not a name of small letters, digits and hyphens"],
+        ["models.Diffusion_1: 'Diffusion_1' is not a name of small letters, digits and hyphens"],
     ),
     "an address": (
         put("datasets", "packed", "url", value="ftp://example.org/x.zip"),
@@ -262,11 +274,13 @@ CASES = {
     ),
     "a size": (
         put("datasets", "single", "bytes", value="3 GB"),
-        ["datasets.single.bytes: '3 GB' is not a whole number above 0"],
+        ["datasets.single.bytes: '3 GB' (text) is not a whole number above 0"],
     ),
     "yes without quotes": (
         put("datasets", "single", "licence", "research", value=True),
-        ['datasets.single.licence.research: True is not "yes" or "no", in quotes, or unclear'],
+        [
+            'datasets.single.licence.research: true is not "yes" or "no", in quotes, or unclear. Known: no, unclear, yes.'
+        ],
     ),
     "a download in a folder": (
         put("checkpoints", "resnet", "download", value="../r.pth"),
@@ -339,7 +353,18 @@ def test_all_problems_are_said_at_once(path):
     )
 
 
-def test_what_is_no_yaml(path):
+def test_what_is_not_yaml(path):
     path.write_text("datasets: {")
-    with pytest.raises(InputError, match="^sources.yaml is no YAML: (.|\n)*line"):
+    with pytest.raises(InputError, match="^sources.yaml is not YAML: (.|\n)*line"):
         sources.load(path)
+
+
+def test_what_is_not_a_section(path):
+    path.write_text("- datasets")
+    with pytest.raises(InputError, match=r'^sources.yaml: the top level: \["datasets"\] \(list\) is not a section'):
+        sources.load(path)
+
+
+def test_a_file_that_is_missing(path):
+    with pytest.raises(InputError, match="^other.yaml: cannot be read .*Check the path"):
+        sources.load(path.with_name("other.yaml"))

@@ -209,7 +209,7 @@ class Experiment:
         facts = asdict(replace(self, name="", where="", method="", baseline=None, single_prompts={}))
         if self.fake:
             facts["fake"]["pools"] = list(self.fake.pools.items())  # their order counts
-        return json.dumps(facts, sort_keys=True)
+        return json.dumps(_comparable(facts), sort_keys=True)
 
     def run_settings(self, learning_rate: str, repeat: int, seed: int) -> dict[str, Any]:
         """Return the arguments of `promptmix.training.settings.TrainingSettings` for a run.
@@ -223,6 +223,15 @@ class Experiment:
             "repeated": self.repeated,
             "real_images": self.real_images,
         }
+
+
+def _comparable(value: Any) -> Any:
+    """Return facts in which 60.0 is 60: they are equal, and a config may say either."""
+    if isinstance(value, Mapping):
+        return {key: _comparable(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_comparable(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def run_settings(training: Mapping[str, Any], learning_rate: str, seed: int) -> dict[str, Any]:

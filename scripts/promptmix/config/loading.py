@@ -1,8 +1,9 @@
 """Read a config, together with what it extends.
 
 A config may say `extends: design.yaml`, a path beside it. What it says itself then counts before what that file says:
-sections are merged key by key, lists and values are replaced, and null takes away what the other file says.
-`restorer: null` alone is kept: it says that faces are not restored, whatever `promptmix` says.
+sections are merged key by key, lists and values are replaced, and null takes away what the other file says. A null that
+has nothing to take away stays, for the schema to judge: it may be a misspelt name. `restorer: null` always stays: it
+says that faces are not restored, whatever `promptmix` says.
 """
 
 import copy
@@ -23,6 +24,9 @@ COMMAND_LINE = "--config"
 WITH_NULL = ("restorer",)
 """Keys for which null is a value."""
 
+REMOVED = ...
+"""What stands, until all files are read, in the place of what null has taken away. No YAML holds it."""
+
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The loader in C, where PyYAML has it, takes a tenth of the time."""
 
@@ -32,30 +36,36 @@ def load(files: Iterable[str | Path], over: Mapping[str, Any] | None = None) -> 
 
     Args:
         files: one after the other; what a later one says counts before what an earlier one says.
-        over: what counts before all files, such as `--config`.
+        over: what counts before all files, such as `--config`. Snakemake's config will do: what the files themselves say
+            is known from it.
 
     Raises:
         InputError: a file that is missing or is not YAML, or that extends itself.
     """
     said: dict[str, Mapping] = {}
     config: dict = {}
+    plain: dict = {}  # without what the files extend, as Snakemake reads them
     for file in files:
-        for name, content in _chain(Path(file)):
+        chain = _chain(Path(file))
+        for name, content in chain:
             said[str(name)] = content
             config = merge(config, content)
-    if differing := _differing(over or {}, config):
+        plain = merge(plain, chain[-1][1])
+    if differing := _differing(over or {}, plain):
         said[COMMAND_LINE] = differing
         config = merge(config, differing)
     config.pop(EXTENDS, None)
-    return _without_nulls(config), said
+    return _without_removed(config), said
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Return two sections as one; see the module's docstring. What null has taken away is null."""
+    """Return two sections as one; see the module's docstring. What null has taken away is `REMOVED`."""
     merged = copy.deepcopy(dict(below))
     for key, value in above.items():
         if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
             merged[key] = merge(merged[key], value)
+        elif value is None and key in merged and key not in WITH_NULL:
+            merged[key] = REMOVED
         else:
             merged[key] = copy.deepcopy(value)
     return merged
@@ -114,24 +124,24 @@ def _chain(file: Path, above: tuple[Path, ...] = ()) -> list[tuple[Path, Mapping
 
 
 def _differing(over: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what counts before all files and is not in them: Snakemake hands over the files' content with it."""
+    """Return what is not as the files say: Snakemake's config holds their content too."""
     found = {}
     for key, value in over.items():
         here = config.get(key)
         if isinstance(value, Mapping) and isinstance(here, Mapping):
             if inner := _differing(value, here):
                 found[key] = inner
-        elif value != here:
+        elif value != here and (value, here) != (None, REMOVED):
             found[key] = value
     return found
 
 
-def _without_nulls(section: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a section without what null takes away. In lists null stays: there it is a value."""
+def _without_removed(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a section without what null has taken away."""
     return {
-        key: _without_nulls(value) if isinstance(value, Mapping) else value
+        key: _without_removed(value) if isinstance(value, Mapping) else value
         for key, value in section.items()
-        if value is not None or key in WITH_NULL
+        if value is not REMOVED
     }
 
 

@@ -33,6 +33,9 @@ REQUIRED = {
 }
 """What has to be said of D_fake, and what it means."""
 
+PREFIXES = {"k": "k", "r_mix": "r", "r_img": "q", "annotator": "by-", "scored_by": "scored-by-"}
+"""What the names of experiments have before a value of `FAKE_KEYS`, to say what it is of."""
+
 NO_SETTINGS = ("class", "task", "backbone")
 """Keys of `networks.<name>` that are not settings of the network."""
 
@@ -51,7 +54,7 @@ class Plan:
             experiments ask for. An entry has `model` and settings, or a `generator` and its `restorer`.
 
     Raises:
-        InputError: an experiment of `experiments` that cannot be, see `describe`.
+        InputError: an experiment of `experiments` that cannot be, see `add`.
     """
 
     def __init__(self, config: Mapping[str, Any]):
@@ -215,8 +218,7 @@ class Plan:
                     f"{where}: {key} is missing, for an experiment with generated images: {meaning}; {_say(dataset)}"
                 )
         task = self.task_of(dataset)
-        for key in ("annotator", "scored_by"):
-            names = [given[key]] if key == "annotator" else given.get(key, [])
+        for key, names in (("annotator", [given["annotator"]]), ("scored_by", given.get("scored_by", []))):
             for name in names:
                 if (other := self.annotators[name].task) != task:
                     place = self._place(key, spec, where)
@@ -276,29 +278,24 @@ class Plan:
 
     def _single_prompts(self, experiment: Experiment, fake: Fake) -> Iterator[tuple[tuple[str, int], str]]:
         """Yield the pool and number of each prompt, and the training on that prompt's images that its filter looks at."""
-        position = 0
-        for pool, prompts in fake.pools.items():
-            for number in range(prompts):
-                alone = Fake(
-                    pools=fake.pools,
-                    k=fake.k,
-                    generator=fake.generator,
-                    annotator=fake.annotator,
-                    r_mix=min(fake.r_mix, fake.k),
-                    prompt=(pool, number),
+        r_mix = min(fake.r_mix, fake.k)
+        alone = replace(fake, r_mix=r_mix, r_img=100, scored_by=(), prompt_filter=False, real_images=True)
+        prompts = [(pool, number) for pool, count in fake.pools.items() for number in range(count)]
+        for position, prompt in enumerate(prompts):
+            single = replace(
+                experiment,
+                name=f"{experiment.name}-prompt-{position}",
+                fake=replace(alone, prompt=prompt),
+                real_images=fake.real_images,
+            )
+            name = self._names.setdefault(single.key, single.name)
+            if name == single.name and name in self.experiments:
+                raise InputError(
+                    f"{self.experiments[name].where}: the prompt filter of {experiment.name} makes experiments of such "
+                    f"names; rename {name}"
                 )
-                single = replace(
-                    experiment, name=f"{experiment.name}-prompt-{position}", fake=alone, real_images=fake.real_images
-                )
-                name = self._names.setdefault(single.key, single.name)
-                if name == single.name and name in self.experiments:
-                    raise InputError(
-                        f"{self.experiments[name].where}: the prompt filter of {experiment.name} makes experiments of "
-                        f"such names; rename {name}"
-                    )
-                self.experiments.setdefault(name, single)
-                yield (pool, number), name
-                position += 1
+            self.experiments.setdefault(name, single)
+            yield prompt, name
 
     def _training_on(self, dataset: str) -> dict[str, Any]:
         return self.config["training"]["default"] | self.config["training"].get(dataset, {})
@@ -323,17 +320,6 @@ def _say(dataset: str) -> str:
 
 def _words(differing: Mapping[str, Any]) -> Iterator[str]:
     """Yield what tells an experiment from the dataset's other ones, as parts of its name: "k1", "r20", "q60"."""
-    shown = {
-        "k": "k{}",
-        "r_mix": "r{}",
-        "r_img": "q{}",
-        "annotator": "by-{}",
-        "scored_by": "scored-by-{}",
-        "restorer": "{}",
-        "generator": "{}",
-        "precision": "{}",
-        "pools": "{}",
-    }
     for key, value in differing.items():
         if key == "prompt_filter":
             yield "prompt-filter" if value else "no-prompt-filter"
@@ -344,7 +330,7 @@ def _words(differing: Mapping[str, Any]) -> Iterator[str]:
         elif value is None:
             yield f"no-{key}"
         else:
-            yield _word(shown[key].format(_listed(value)))
+            yield _word(f"{PREFIXES.get(key, '')}{_listed(value)}")
 
 
 def _listed(value: Any) -> str:

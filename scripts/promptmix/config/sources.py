@@ -9,9 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-from jsonschema import Draft202012Validator, ValidationError
+from jsonschema import Draft202012Validator
 
+from promptmix.config.loading import read_yaml
+from promptmix.config.messages import explain
 from promptmix.errors import InputError, did_you_mean
 from promptmix.networks.registry import NETWORKS
 
@@ -45,17 +46,12 @@ def load(path: str | Path = SOURCES) -> dict[str, Any]:
     Raises:
         InputError: one line per problem: where, what is wrong, what was expected.
     """
-    # The loader in C, where PyYAML has it, takes a tenth of the time.
-    loader, shown = getattr(yaml, "CSafeLoader", yaml.SafeLoader), os.path.relpath(path)
-    try:
-        content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=loader)
-    except yaml.YAMLError as error:
-        raise InputError(f"{shown} is no YAML: {error}") from error
-    schema = yaml.load(SCHEMA.read_text(encoding="utf-8"), Loader=loader)
+    shown = os.path.relpath(path)
+    content, schema = read_yaml(shown), read_yaml(SCHEMA)
     errors = sorted(Draft202012Validator(schema).iter_errors(content), key=lambda error: list(error.absolute_path))
-    problems = [line for error in errors for line in _explain(error, schema)] or list(_inconsistent(content))
+    problems = [line for error in errors for line in explain(error, schema)] or list(_inconsistent(content))
     if problems:
-        raise InputError("\n".join(f"{shown}: {problem}" for problem in problems))
+        raise InputError("\n".join(f"{shown}: {problem}" for problem in dict.fromkeys(problems)))
     return content
 
 
@@ -118,24 +114,6 @@ def provenance(kind: str, name: str, path: str | Path = SOURCES) -> dict[str, st
 
 def _is_archive(entry: dict[str, Any]) -> bool:
     return "url" in entry and entry["path"] != f"{DOWNLOADS}/{entry['download']}"
-
-
-def _explain(error: ValidationError, whole: dict[str, Any]) -> Iterator[str]:
-    """Yield what a violation of the schema means to the person who wrote the file."""
-    where, value, schema = ".".join(map(str, error.absolute_path)), error.instance, error.schema
-    before = f"{where}." if where else ""
-    if error.validator == "additionalProperties":
-        known = schema["properties"]
-        for key in (key for key in value if key not in known):
-            yield f"{before}{key} is not a key. Known keys: {', '.join(sorted(known))}.{did_you_mean(key, known)}"
-    elif error.validator == "required":
-        (missing,) = (key for key in error.validator_value if error.message.startswith(f"'{key}' "))
-        node = schema["properties"][missing]
-        node = node | whole["$defs"].get(node.get("$ref", "").removeprefix("#/$defs/"), {})
-        yield f"{before}{missing} is missing: {node['description'][0].lower()}{node['description'][1:]}"
-    else:
-        shown = repr(value) if isinstance(value, str) else str(value)
-        yield f"{where or 'the file'}: {shown if len(shown) <= 80 else f'{shown[:77]}...'} is not {schema['title']}"
 
 
 def _inconsistent(content: dict[str, Any]) -> Iterator[str]:

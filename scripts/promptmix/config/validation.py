@@ -17,6 +17,7 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 from promptmix import extensions
 from promptmix.config.experiments import split_of
 from promptmix.config.loading import load, read_yaml, source_of
+from promptmix.config.messages import explain, listed, path_of, shown, target_of
 from promptmix.config.plan import NO_SETTINGS, Plan
 from promptmix.config.pools import expand
 from promptmix.config.targets import Target, resolve_targets
@@ -52,8 +53,6 @@ WITH_EITHER = ("points", "coco", "depth_maps")
 
 NOT_RENDERED_FROM = {"shanghaitech": ("rooms",), "nyu": ("part", "locations", "people", "quality")}
 """Keys of `render` that do not apply to a format; `part` and `rooms` do not apply to the formats not named here."""
-
-KINDS = {str: "text", int: "number", float: "number", list: "list", dict: "section"}
 
 
 def read(files: Collection[str | Path], over: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -151,23 +150,7 @@ def _misfits(config: dict) -> Iterator[str]:
     """Yield where a config does not fit the schema, in the order of the config."""
     errors = _validator(config).iter_errors(config)
     for error in sorted(errors, key=lambda error: _position(config, error.absolute_path)):
-        yield from _explain(error)
-
-
-def _target(schema: Mapping[str, Any]) -> dict:
-    """Return the definition that a part of the schema refers to."""
-    target = _schema()
-    for part in schema["$ref"].removeprefix("#/").split("/"):
-        target = target[part]
-    return target
-
-
-def _layers(schema: Any) -> list:
-    """Return a part of the schema, and the definitions that it refers to, if any."""
-    layers = [schema]
-    while isinstance(layers[-1], dict) and "$ref" in layers[-1]:
-        layers.append(_target(layers[-1]))
-    return layers
+        yield from explain(error, _schema())
 
 
 def _validator(config: Mapping[str, Any]) -> Draft202012Validator:
@@ -182,8 +165,8 @@ def _validator(config: Mapping[str, Any]) -> Draft202012Validator:
     def names(_, sections, value, schema) -> Iterator[ValidationError]:
         if isinstance(value, str) and value not in (known := _known(config, sections, schema)):
             plural = " or ".join(sections)
-            listed = f"Known {plural}: {_list(known)}.{did_you_mean(value, known)}"
-            yield ValidationError(f"'{value}' is not {' or '.join(NOUNS[s] for s in sections)}. {listed}")
+            hint = f"Known {plural}: {listed(known)}.{did_you_mean(value, known)}"
+            yield ValidationError(f"'{value}' is not {' or '.join(NOUNS[s] for s in sections)}. {hint}")
 
     checker = Draft202012Validator.TYPE_CHECKER.redefine_many({"integer": whole, "number": number})
     return validators.extend(Draft202012Validator, {"names": names}, type_checker=checker)(_schema())
@@ -200,74 +183,11 @@ def _unquoted(value: Any, where: tuple = ()) -> Iterator[str]:
     if isinstance(value, dict):
         for key, inner in value.items():
             if not isinstance(key, str):
-                yield f"{_path(where)}: the key {_show(key)} is not a text; put it in quotes"
+                yield f"{path_of(where)}: the key {shown(key)} is not a text; put it in quotes"
             yield from _unquoted(inner, (*where, key))
     elif isinstance(value, list):
         for i, inner in enumerate(value):
             yield from _unquoted(inner, (*where, i))
-
-
-def _explain(error: ValidationError) -> Iterator[str]:
-    """Yield what a violation of the schema means to the person who wrote the config."""
-    value, schema = error.instance, error.schema
-    is_name = "propertyNames" in error.absolute_schema_path
-    where = _path((*error.absolute_path, value) if is_name else error.absolute_path)
-    if error.validator == "additionalProperties":
-        known = schema["properties"]
-        for key in value:
-            if key not in known:
-                place = _path((*error.absolute_path, key))
-                yield f"{place} is not a key. Known keys: {_list(known)}.{did_you_mean(key, known)}"
-    elif error.validator == "required":
-        for key in error.validator_value:
-            if key not in value:
-                yield f"{_path((*error.absolute_path, key))} is missing{_meaning(error, key)}"
-    elif error.validator == "oneOf":
-        if not isinstance(value, dict):
-            return  # which is an error of its own
-        keys = [key for branch in error.validator_value for key in branch["required"]]
-        found = " and ".join(f"'{key}'" for key in keys if key in value) or "none"
-        yield f"{where}: expected exactly one of {' and '.join(repr(key) for key in keys)}, found {found}"
-    elif error.validator == "names":
-        yield f"{where}: {error.message}"
-    elif error.validator == "enum":
-        known = error.validator_value
-        yield f"{where}: {_show(value)} is not {schema['title']}. Known: {_list(known)}.{did_you_mean(value, known)}"
-    elif error.validator == "uniqueItems":
-        twice = next(item for i, item in enumerate(value) if item in value[:i])
-        yield f"{where}: {_show(twice)} is there twice"
-    elif error.validator == "minItems" and not value:
-        yield f"{where}: the list is empty; expected one entry or more"
-    else:
-        kind = f" ({KINDS[type(value)]})" if error.validator == "type" and type(value) in KINDS else ""
-        yield f"{where}: {_show(value)}{kind} is not {_wanted(schema)}{_hint(value, error)}"
-
-
-def _meaning(error: ValidationError, key: str) -> str:
-    """Return what a missing key means: its description in the section that asks for it, or in the one around that."""
-    layers = found = [_schema()]
-    for part in error.absolute_schema_path:
-        inner = [layer[part] for layer in layers if isinstance(layer, list) or part in layer]
-        layers = [layer for schema in inner for layer in _layers(schema)]
-        found = [*layers, *found]
-    nodes = [section.get("properties", {}).get(key, {}) for section in found if isinstance(section, dict)]
-    description = next((node["description"] for node in nodes if "description" in node), "")
-    return f": {description[0].lower()}{description[1:]}" if description else ""
-
-
-def _wanted(schema: dict) -> str:
-    return schema.get("title") or {"object": "a section of keys and values", "array": "a list"}[schema["type"]]
-
-
-def _hint(value: Any, error: ValidationError) -> str:
-    """Return how to write a number that YAML has read as text."""
-    if error.validator != "type" or error.validator_value not in ("number", "integer") or not isinstance(value, str):
-        return ""
-    try:
-        float(value)
-    except ValueError:
-        return ""
-    return ". YAML reads 1e-4 as text; write 1.0e-4" if "e" in value.lower() else ". Take away the quotes"
 
 
 def _position(config: dict, parts: Collection) -> list[int]:
@@ -279,26 +199,10 @@ def _position(config: dict, parts: Collection) -> list[int]:
     return positions
 
 
-def _path(parts: Collection) -> str:
-    """Return a place in the config: experiments.shtb-csrnet.fake.pools[1]; positions in lists count from 0."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
-    return text.removeprefix(".") or "the config"
-
-
-def _show(value: Any) -> str:
-    """Return a value as a message quotes it, long ones cut."""
-    text = repr(value) if isinstance(value, str) else json.dumps(value, default=str)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _list(names: Collection[str]) -> str:
-    return ", ".join(sorted(names)) or "none"
-
-
 def _fill(value: Any, schema: Mapping[str, Any]) -> None:
     """Fill in the schema's defaults."""
     if "$ref" in schema:
-        _fill(value, _target(schema))
+        _fill(value, target_of(schema["$ref"], _schema()))
     if not isinstance(value, dict):
         if isinstance(value, list) and "items" in schema:
             for item in value:
@@ -332,7 +236,7 @@ def _datasets(config: Mapping[str, Any]) -> Iterator[str]:
         if entry["format"] not in WITH_EITHER and has_split == ("all" in given):
             expected = "{train: ..., test: ...}" if has_split else "{all: ...}"
             known = "comes with a test split" if has_split else "has no split"
-            yield f"datasets.{name}.images: {_show(given)}, but the format {entry['format']} {known}; give {expected}"
+            yield f"datasets.{name}.images: {shown(given)}, but the format {entry['format']} {known}; give {expected}"
             continue
         try:
             split_of(config, name)
@@ -354,9 +258,9 @@ def _render(config: Mapping[str, Any]) -> Iterator[str]:
         for key in ("people", "quality"):
             lowest, highest = entry.get(key, (0, 0))
             if lowest > highest:
-                yield f"render.{name}.{key}: {_show(entry[key])}: the first number is the lowest; swap them"
+                yield f"render.{name}.{key}: {shown(entry[key])}: the first number is the lowest; swap them"
         if entry["format"] == "nyu" and len(entry["sizes"]) > 1:
-            yield f"render.{name}.sizes: {_show(entry['sizes'])}: all images of the format nyu have one size; give one"
+            yield f"render.{name}.sizes: {shown(entry['sizes'])}: all images of the format nyu have one size; give one"
         for key in NOT_RENDERED_FROM.get(entry["format"], ("part", "rooms")):
             if key in entry:
                 yield f"render.{name}.{key}: the format {entry['format']} has none; take it away"
@@ -422,7 +326,7 @@ def _tables(config: Mapping[str, Any]) -> Iterator[str]:
             if row["network"] not in (known := {*networks.TASKS, *own}):
                 hint = did_you_mean(row["network"], known)
                 where = f"tables.{name}.rows[{i}].network"
-                yield f"{where}: {_show(row['network'])} is not a network. Known: {_list(known)}.{hint}"
+                yield f"{where}: {shown(row['network'])} is not a network. Known: {listed(known)}.{hint}"
             elif row["datasets"] and row["network"] not in config["networks"]:
                 where = f"tables.{name}.rows[{i}].datasets"
                 yield f"{where}: '{row['network']}' is trained there, but networks.{row['network']} is missing"
@@ -438,7 +342,7 @@ def _miniature(config: Mapping[str, Any]) -> Iterator[str]:
     for name, start in starts.items():
         where = f"miniature.annotators.{name}.start"
         if start not in annotators:
-            known = f"Known: {_list(annotators)}.{did_you_mean(start, annotators)}"
+            known = f"Known: {listed(annotators)}.{did_you_mean(start, annotators)}"
             yield f"{where}: '{start}' is not trained here. {known}"
         elif circle := _circle(name, starts):
             yield f"{where}: {circle}"
@@ -497,7 +401,7 @@ def _own_network(name: str, entry: dict) -> Iterator[str]:
     for key in given:
         if key not in arguments.known and not arguments.others:
             hint = did_you_mean(key, arguments.known)
-            yield f"{where}.{key} is not an argument of {kind}. Its arguments: {_list(arguments.known)}.{hint}"
+            yield f"{where}.{key} is not an argument of {kind}. Its arguments: {listed(arguments.known)}.{hint}"
     for key in arguments.required:
         if key not in given:
             yield f"{where}.{key} is missing: {kind} has no default for it"
@@ -508,7 +412,7 @@ def _unknown_settings(network: str, settings: dict, where: str) -> Iterator[str]
     for key in settings:
         if key not in known:
             hint = did_you_mean(key, known)
-            yield f"{where}.{key} is not a setting of {network}. Known settings: {_list(known)}.{hint}"
+            yield f"{where}.{key} is not a setting of {network}. Known settings: {listed(known)}.{hint}"
 
 
 @cache
