@@ -10,8 +10,8 @@ min_version("9.27")
 
 DEFAULT_CONFIG = "config/config.yaml"
 
-# A config that is named (--configfile) stands for itself: nothing of the miniature shines through what it leaves out,
-# unless it says `extends`.
+# A config given by --configfile is complete by itself: the miniature's fills in nothing that it leaves out, unless it
+# says `extends`.
 if not workflow.overwrite_configfiles:
 
     configfile: DEFAULT_CONFIG

@@ -1,6 +1,6 @@
 """Read a config, together with what it extends.
 
-A config may say `extends: design.yaml`, a path beside it. What it says itself then counts before what that file says:
+A config may say `extends: design.yaml`, a path relative to it. What it says itself then overrides what that file says:
 sections are merged key by key, lists and values are replaced, and null takes away what the other file says. A null that
 has nothing to take away stays, for the schema to judge: it may be a misspelt name. `restorer: null` always stays: it
 says that faces are not restored, whatever `promptmix` says.
@@ -19,25 +19,24 @@ from promptmix.errors import InputError
 EXTENDS = "extends"
 
 COMMAND_LINE = "--config"
-"""What messages call what counts before all files."""
+"""What messages call what overrides all files."""
 
 WITH_NULL = ("restorer",)
 """Keys for which null is a value."""
 
 REMOVED = ...
-"""What stands, until all files are read, in the place of what null has taken away. No YAML holds it."""
+"""Marks what null has taken away until all files are read. No YAML can hold it."""
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The loader in C, where PyYAML has it, takes a tenth of the time."""
 
 
 def load(files: Iterable[str | Path], over: Mapping[str, Any] | None = None) -> tuple[dict, dict[str, Mapping]]:
-    """Return a config as its files and what they extend say, and what each of these files says, the last word last.
+    """Return a config as its files and what they extend say, and what each of these files says, in the order in which they override each other.
 
     Args:
-        files: one after the other; what a later one says counts before what an earlier one says.
-        over: what counts before all files, such as `--config`. Snakemake's config will do: what the files themselves say
-            is known from it.
+        files: a later one overrides an earlier one.
+        over: what overrides all files, such as `--config`. It may be Snakemake's config, which repeats the files.
 
     Raises:
         InputError: a file that is missing or is not YAML, or that extends itself.

@@ -17,7 +17,7 @@ KINDS = {str: "text", int: "number", float: "number", list: "list", dict: "secti
 def explain(error: ValidationError, whole: Mapping[str, Any]) -> Iterator[str]:
     """Yield what a violation means: where, what is wrong, what was expected.
 
-    Some violations come to the same, such as one for each of two missing keys.
+    Several violations may yield the same text, such as one for each of two missing keys.
 
     Args:
         error: by jsonschema, or of a keyword of our own, whose message is complete.

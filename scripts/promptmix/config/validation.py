@@ -60,7 +60,7 @@ def read(files: Collection[str | Path], over: Mapping[str, Any] | None = None) -
 
     Args:
         files: one after the other; see `promptmix.config.loading.load`.
-        over: what counts before all files, such as `--config`.
+        over: what overrides all files, such as `--config`.
 
     Raises:
         InputError: a file that cannot be read, or problems as in `check`, each after the file that it is in.

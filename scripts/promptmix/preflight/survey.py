@@ -1,6 +1,6 @@
 """What a config's tables and figures need, and whether it is there, before weeks of computing begin.
 
-Everything is looked into as far as it takes to know a wrong copy: datasets are read (images counted, annotations read,
+Everything is read as far as is needed to recognise a wrong copy: datasets are read (images counted, annotations read,
 sizes and qualities compared), downloads compared with the published size and SHA-256, checkpoints with their network's
 tensors. No image is decoded and nothing is computed, so it is a matter of minutes at the paper's size.
 """
