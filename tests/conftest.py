@@ -7,30 +7,22 @@ import pytest
 TESTS = Path(__file__).parent
 
 SLOW = {
-    "test_generation",
-    "test_miniature_faces",
-    "test_models",
-    "test_faces",
-    "test_depth_networks",
-    "test_memory",
-    "test_published",
-    "test_face_parity",
     "test_depth_parity",
+    "test_face_parity",
+    "test_memory",
+    "test_models",
     "test_preflight",
-    "test_training",
-    "test_loop",
-    "test_retrieval",
-    "test_roundtrip",
+    "test_published",
 }
-"""Modules of tests that take several seconds each."""
+"""Modules of slow tests. Slow ones among quick ones are marked where they are."""
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
         folder = item.path.relative_to(TESTS).parts[0]
         if folder in ("workflow", "cluster"):
-            item.add_marker(getattr(pytest.mark, folder))
+            item.add_marker(folder)
         elif item.path.stem in SLOW:
-            item.add_marker(pytest.mark.slow)
-        else:
-            item.add_marker(pytest.mark.quick)
+            item.add_marker("slow")
+        elif not item.get_closest_marker("slow"):
+            item.add_marker("quick")

@@ -93,5 +93,5 @@ def test_unknown_names_and_impossible_crowds_say_what_is_wrong():
         describe(np.random.default_rng(0), "moon", "few")
     with pytest.raises(ValueError, match="'vast'.*choose from few, group, large"):
         describe(np.random.default_rng(0), "beach", "vast")
-    with pytest.raises(ValueError, match="2000 people do not fit a 96x64 image of a market"):
-        render(location="market", people=2000)
+    with pytest.raises(ValueError, match="1000 people do not fit a 96x64 image of a market"):
+        render(location="market", people=1000)

@@ -183,6 +183,7 @@ def test_the_table_has_a_row_per_pool_and_the_csv_one_per_image(blocks, tmp_path
 # --- The shipped models ---
 
 
+@pytest.mark.slow
 def test_the_shipped_models_come_back_to_where_they_started():
     """A scene of each location is captioned, generated from its caption, and captioned again."""
     given = {key: str(ROOT / CONFIG["captioners"]["clipcap"][key]) for key in ("clip", "tokenizer", "weights")}

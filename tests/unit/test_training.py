@@ -182,6 +182,7 @@ def test_images_are_mirrored_only_when_asked():
     assert 30 < mirrored(True) < 70
 
 
+@pytest.mark.slow
 def test_a_network_learns_to_count(tmp_path):
     _, history = run(tmp_path, replace(SETTINGS, epochs=40, network_settings={"width": 0.25}))
     assert history["loss"].iloc[-1] < 0.5 * history["loss"].iloc[0]
@@ -290,12 +291,14 @@ class TinyRooms(TinyIndex):
         return self.depths[i]
 
 
+@pytest.mark.slow
 def test_a_network_learns_depth(tmp_path):
     settings = replace(SETTINGS, network="guidedepth", network_settings={"width": 0.25}, learning_rate=3e-3, epochs=24)
     _, history = run(tmp_path, settings, index=TinyRooms())
     assert history["val_error"].min() < 0.6 * history["val_error"].iloc[0]
 
 
+@pytest.mark.slow
 def test_an_annotator_of_depth_can_be_trained(tmp_path):
     settings = replace(SETTINGS, network="adabins", network_settings={"width": 0.05, "patch": 2}, epochs=2)
     _, history = run(tmp_path, settings, index=TinyRooms())
@@ -372,6 +375,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(tmp_path, monkeypatch, r_mix
     assert_equal_runs(undisturbed, run(tmp_path / "b", settings, fake))
 
 
+@pytest.mark.slow
 def test_a_state_of_other_settings_or_data_is_discarded(tmp_path, monkeypatch):
     fake = make_fake(tmp_path / "fake")
     settings = replace(SETTINGS, r_mix=4)
@@ -407,6 +411,7 @@ def test_a_damaged_state_is_discarded(tmp_path, monkeypatch, caplog, damage):
     assert f"{state} is damaged and is discarded" in caplog.text
 
 
+@pytest.mark.slow
 def test_saving_takes_no_more_than_a_hundredth_of_the_time(tmp_path, monkeypatch):
     """A clock on which an epoch takes 10 s, and to save the state 1 s; later 100 s."""
     clock, saved = [0.0], []
@@ -426,6 +431,7 @@ def test_saving_takes_no_more_than_a_hundredth_of_the_time(tmp_path, monkeypatch
     assert saved == [1, 11, 41]  # 100 s after the first; then not 10 000 s, but save_seconds
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_with_the_same_bits(tmp_path):
     fake = make_fake(tmp_path / "fake")
 
