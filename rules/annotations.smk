@@ -9,12 +9,16 @@ Annotate generated images with heavyweight networks (paper, section III, third s
 """
 
 
-def annotator_of(wildcards):
+def annotator_of(
+    wildcards,
+):
     """Return the annotator that a job is for."""
     return plan.annotators[wildcards.annotator]
 
 
-def weights_of_annotator(name):
+def weights_of_annotator(
+    name,
+):
     """Return the weights of an annotator: a given file, or what fine_tune_annotator makes; nothing of a function."""
     annotator = plan.annotators[name]
     if annotator.fine_tune:
@@ -22,25 +26,33 @@ def weights_of_annotator(name):
     return [] if annotator.is_function else supplied(annotator.weights)
 
 
-def settings_of_annotator(wildcards):
+def settings_of_annotator(
+    wildcards,
+):
     """Return what `promptmix.synthesis.annotation.load_annotator` takes."""
     annotator = annotator_of(wildcards)
     facts = {"reference": annotator.reference, "task": annotator.task, "weights": annotator.weights}
     return in_order(facts | {"settings": dict(annotator.settings)})
 
 
-def contents_of_annotator(wildcards):
+def contents_of_annotator(
+    wildcards,
+):
     """Return a name for the contents of an annotator's weights, if the user supplies them."""
     return contents_of(annotator_of(wildcards).weights)
 
 
-def start_of_annotator(wildcards):
+def start_of_annotator(
+    wildcards,
+):
     """Return the dataset that an annotator is fine-tuned on, and the weights that it starts from."""
     start = annotator_of(wildcards).fine_tune
     return prepared(start["dataset"]) | {"weights": weights_of_annotator(start["annotator"])}
 
 
-def start_weights(wildcards):
+def start_weights(
+    wildcards,
+):
     """Return the path of the weights that an annotator is fine-tuned from; "" if these are fine-tuned too."""
     return plan.annotators[annotator_of(wildcards).fine_tune["annotator"]].weights
 

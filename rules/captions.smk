@@ -10,12 +10,16 @@ Caption the real training images (paper, section III, first stage).
 CAPTIONER = ("clip", "tokenizer", "weights")
 
 
-def files_of_captioner(wildcards):
+def files_of_captioner(
+    wildcards,
+):
     """Return a captioner's CLIP, tokeniser and weights, by name."""
     return {name: supplied(config["captioners"][wildcards.captioner][name]) for name in CAPTIONER}
 
 
-def contents_of_captioner(wildcards):
+def contents_of_captioner(
+    wildcards,
+):
     """Return a name for the contents of a captioner's CLIP, tokeniser and weights."""
     return contents_of(*(config["captioners"][wildcards.captioner][name] for name in CAPTIONER))
 

@@ -12,7 +12,7 @@ import sys
 SCRIPTS = os.path.join(workflow.basedir, "scripts")
 sys.path.insert(0, SCRIPTS)
 # The jobs' scripts find the library too, also those in a folder of scripts/.
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [SCRIPTS, os.environ.get("PYTHONPATH")]))
+os.environ |= {"PYTHONPATH": os.pathsep.join(filter(None, [SCRIPTS, os.environ.get("PYTHONPATH")]))}
 
 from promptmix.config import targets, validation
 from promptmix.config.experiments import BLOCK_SIZE, blocks_of

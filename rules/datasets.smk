@@ -10,21 +10,27 @@ Bring every dataset into one form.
 """
 
 
-def source_of_dataset(wildcards):
+def source_of_dataset(
+    wildcards,
+):
     """Return the folder of a dataset: a rendered one, or where the config says that it is."""
     if wildcards.dataset in config["render"]:
         return expand(rules.render_dataset.output, dataset=wildcards.dataset)
     return supplied(config["datasets"][wildcards.dataset]["path"])
 
 
-def contents_of_dataset(wildcards):
+def contents_of_dataset(
+    wildcards,
+):
     """Return a name for the contents of a dataset that is not rendered."""
     entry = config["datasets"][wildcards.dataset]
     is_folder_of_a_file = entry["format"] == "nyu" and os.path.isdir(entry["path"])
     return contents_of(os.path.join(entry["path"], datasets.TOP["nyu"]) if is_folder_of_a_file else entry["path"])
 
 
-def reader_of_dataset(wildcards):
+def reader_of_dataset(
+    wildcards,
+):
     """Return the module that reads a dataset's format."""
     return datasets.reader_of(config["datasets"][wildcards.dataset]["format"])
 

@@ -7,12 +7,16 @@ Figures of predictions, of prompts in grey and in colour, and of generated image
 """
 
 
-def figures_of(kind):
+def figures_of(
+    kind,
+):
     """Return a regular expression that fits the figures of a kind."""
     return one_of(name for name, figure in TARGETS.items() if isinstance(figure, kind))
 
 
-def images_of_examples(wildcards):
+def images_of_examples(
+    wildcards,
+):
     """Return the dataset of the experiment that a figure shows, and the first block of its generated images."""
     figure = TARGETS[wildcards.figure]
     experiment = plan.experiments[figure.experiment]
@@ -25,7 +29,9 @@ def images_of_examples(wildcards):
     return prepared(experiment.dataset) | images
 
 
-def images_of_colours(wildcards):
+def images_of_colours(
+    wildcards,
+):
     """Return the first block of grey and of coloured images."""
     figure = TARGETS[wildcards.figure]
     pattern = "<results>/images/{pool}/{generator}/block-000.csv"
@@ -33,7 +39,9 @@ def images_of_colours(wildcards):
     return {name: expand(pattern, pool=pool, generator=figure.generator)[0] for name, pool in pools.items()}
 
 
-def results_of_predictions(wildcards):
+def results_of_predictions(
+    wildcards,
+):
     """Return the datasets, selections and checkpoints of a figure's experiments."""
     names = [name for pair in TARGETS[wildcards.figure].pairs for name in pair]
     tested = dict.fromkeys(plan.experiments[name].dataset for name in names)
@@ -44,7 +52,9 @@ def results_of_predictions(wildcards):
     }
 
 
-def comparisons_of_figure(wildcards):
+def comparisons_of_figure(
+    wildcards,
+):
     """Return what each row of a figure compares: see scripts/draw_predictions.py."""
     rows = []
     for pair in TARGETS[wildcards.figure].pairs:
@@ -61,7 +71,9 @@ def comparisons_of_figure(wildcards):
     return rows
 
 
-def code_of_predictions(wildcards):
+def code_of_predictions(
+    wildcards,
+):
     """Return a fingerprint of the script and of the networks that a figure compares."""
     found = (plan.experiments[name] for pair in TARGETS[wildcards.figure].pairs for name in pair)
     return fingerprint("draw_predictions", *sorted({experiment.network.code for experiment in found}))

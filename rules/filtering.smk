@@ -8,12 +8,16 @@ Tell good generated images and prompts from bad ones (paper, section III, fourth
 """
 
 
-def annotations_to_compare(wildcards):
+def annotations_to_compare(
+    wildcards,
+):
     """Return a block's annotations by each of the annotators in a name such as "dmcount-qnrf+sasnet-shtb"."""
     return expand(rules.annotate_images.output, annotator=wildcards.annotators.split("+"), **wildcards)
 
 
-def selections_to_compare(wildcards):
+def selections_to_compare(
+    wildcards,
+):
     """Return the selections of an experiment's baseline and of the trainings on one prompt each, and the prompts."""
     experiment = experiment_of(wildcards)
     return {
@@ -23,7 +27,9 @@ def selections_to_compare(wildcards):
     }
 
 
-def single_prompts(wildcards):
+def single_prompts(
+    wildcards,
+):
     """Return the pool and number of each prompt by the name of the training on it."""
     return {name: [pool, number] for (pool, number), name in experiment_of(wildcards).single_prompts.items()}
 

@@ -11,22 +11,30 @@ DIFFUSION = {name: entry for name, entry in plan.generators.items() if "model" i
 RESTORED = {name: entry for name, entry in plan.generators.items() if "restorer" in entry}
 
 
-def diffusion_of(wildcards):
+def diffusion_of(
+    wildcards,
+):
     """Return the diffusion model that generates images, with its settings."""
     return in_order(DIFFUSION[wildcards.generator])
 
 
-def restorer_of(wildcards):
+def restorer_of(
+    wildcards,
+):
     """Return what restores faces: detector, parser, restorer, and settings."""
     return in_order(config["restorers"][RESTORED[wildcards.generator]["restorer"]])
 
 
-def weights_of_restorer(wildcards):
+def weights_of_restorer(
+    wildcards,
+):
     """Return the paths of the checkpoints of a generator's restorer, by network."""
     return {name: restorer_of(wildcards)[name]["weights"] for name in ("detector", "parser", "restorer")}
 
 
-def images_to_restore(wildcards):
+def images_to_restore(
+    wildcards,
+):
     """Return the block of images in which faces are restored, another generator's, and the restorer's checkpoints."""
     of_source = dict(wildcards) | {"generator": RESTORED[wildcards.generator]["generator"]}
     checkpoints = {name: supplied(path) for name, path in weights_of_restorer(wildcards).items()}

@@ -9,7 +9,9 @@ To train them anew: `snakemake models --cores 8`, then point the config at resul
 """
 
 
-def annotator_to_train(wildcards):
+def annotator_to_train(
+    wildcards,
+):
     """Return the settings of an annotator of the miniature, with those of the images that it is trained on."""
     settings = config["miniature"]["annotators"][wildcards.name]
     dataset = settings["dataset"]
@@ -17,7 +19,9 @@ def annotator_to_train(wildcards):
     return in_order(settings | images)
 
 
-def starting_weights(wildcards):
+def starting_weights(
+    wildcards,
+):
     """Return the annotator that this one starts from, if there is one."""
     start = config["miniature"]["annotators"][wildcards.name].get("start")
     return expand(rules.train_annotator.output, name=start) if start else []

@@ -7,7 +7,9 @@ Choose the generated images of an experiment (paper, section III, fifth stage).
 """
 
 
-def blocks_to_mix(wildcards):
+def blocks_to_mix(
+    wildcards,
+):
     """Return the blocks of an experiment's images, annotations and, if it filters images, scores; and the kept prompts."""
     fake = experiment_of(wildcards).fake
     patterns = {
@@ -26,7 +28,9 @@ def blocks_to_mix(wildcards):
     return found
 
 
-def settings_of_mix(wildcards):
+def settings_of_mix(
+    wildcards,
+):
     """Return k, r_img, and the only prompt whose images count, if there is one."""
     fake = experiment_of(wildcards).fake
     return {"k": fake.k, "r_img": fake.r_img, "prompt": fake.prompt}

@@ -6,7 +6,9 @@ Turn captions into prompts, or take prompts written by hand (paper, section III,
 """
 
 
-def captions_of_pool(wildcards):
+def captions_of_pool(
+    wildcards,
+):
     """Return the captions and the index that a pool is made from; nothing for prompts written by hand."""
     pool = config["pools"][wildcards.pool]
     if "dataset" not in pool:

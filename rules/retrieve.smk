@@ -33,12 +33,16 @@ RETRIEVED = {
 }
 
 
-def is_made(path):
+def is_made(
+    path,
+):
     """Return whether a rule makes this path (and not the user)."""
     return path.startswith(f"{RESULTS}/") or path.rstrip("/") in RETRIEVED
 
 
-def supplied(path):
+def supplied(
+    path,
+):
     """Return a file or folder as a list of inputs: empty if the user should supply it and it is not there.
 
     So a dry run shows the whole plan, and the job that needs the path says what is missing. If `resources/sasnet.pth` was
@@ -56,26 +60,36 @@ def supplied(path):
 
 
 @cache
-def warn(text):
+def warn(
+    text,
+):
     """Say something once, and not again for each job."""
     if workflow.is_main_process:
         logger.warning(text)
 
 
-def contents_of(*paths):
+def contents_of(
+    *paths,
+):
     """Return a name for the contents of what the user supplies; what rules make, Snakemake follows by itself."""
     return contents(*(path for path in paths if path and not is_made(path)))
 
 
-def source(kind, key, default=None):
+def source(
+    kind,
+    key,
+    default=None,
+):
     """Return a param: what the ledger says of the file, model or checkpoint that a job is for."""
     entries = FETCHED if kind == "file" else SOURCES[f"{kind}s"]
     return lambda wildcards: entries[getattr(wildcards, kind)].get(key, default)
 
 
-def download_of(checkpoint):
-    """Return the file as which a checkpoint is published."""
-    return f"resources/downloads/{SOURCES['checkpoints'][checkpoint]['download']}"
+def download_of(
+    name,
+):
+    """Return the file as which the checkpoint of that name is published."""
+    return f"resources/downloads/{SOURCES['checkpoints'][name]['download']}"
 
 
 rule preflight:

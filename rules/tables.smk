@@ -9,12 +9,16 @@ Tables: ours, and the paper's numbers beside them where there are any.
 """
 
 
-def tables_of(kind):
+def tables_of(
+    kind,
+):
     """Return the tables of a kind, by name."""
     return {name: table for name, table in TARGETS.items() if isinstance(table, kind)}
 
 
-def results_of_table(wildcards):
+def results_of_table(
+    wildcards,
+):
     """Return the predictions, selections and D_fakes of a table's experiments."""
     names = TARGETS[wildcards.table].experiments
     return {
@@ -24,7 +28,9 @@ def results_of_table(wildcards):
     }
 
 
-def rows_of_table(wildcards):
+def rows_of_table(
+    wildcards,
+):
     """Return what a table says of each row: experiment, labels, what it is compared with, and the paper's numbers."""
     rows = []
     for row in TARGETS[wildcards.table].rows:
@@ -36,17 +42,24 @@ def rows_of_table(wildcards):
     return rows
 
 
-def convention_of_table(wildcards):
+def convention_of_table(
+    wildcards,
+):
     """Return the way to score depth, for tables of depth only: others do not change with it."""
     return "{crop}-{average}".format(**config["evaluation"]) if TARGETS[wildcards.table].task == "depth" else None
 
 
-def name_of_cost(network, size):
+def name_of_cost(
+    network,
+    size,
+):
     """Return the file of a network's cost for an image of a size."""
     return expand(rules.count_cost.output, network=network, width=size[0], height=size[1])[0]
 
 
-def results_of_costs(wildcards):
+def results_of_costs(
+    wildcards,
+):
     """Return the costs of a table's networks, and the predictions of their experiments and annotators."""
     table = TARGETS[wildcards.table]
     experiments = [name for row in table.rows for name in row.experiments.values()]
@@ -60,7 +73,9 @@ def results_of_costs(wildcards):
     }
 
 
-def rows_of_costs(wildcards):
+def rows_of_costs(
+    wildcards,
+):
     """Return what a table of costs says of each row, with the predictions by the title of the dataset."""
     table = TARGETS[wildcards.table]
     rows = []
@@ -80,7 +95,9 @@ def rows_of_costs(wildcards):
     return rows
 
 
-def images_of_roundtrip(wildcards):
+def images_of_roundtrip(
+    wildcards,
+):
     """Return the blocks that hold the first image of each prompt, and the captions of these images."""
     table = TARGETS[wildcards.table]
     patterns = {

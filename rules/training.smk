@@ -10,31 +10,42 @@ Train the lightweight networks, choose the learning rate, evaluate (paper, secti
 """
 
 
-def modules_of_training(task):
+def modules_of_training(
+    task,
+):
     """Return the modules that training loads by the name of its task."""
     return tasks.module_of(task), objective.module_of(task)
 
 
-def data_of_experiment(wildcards):
+def data_of_experiment(
+    wildcards,
+):
     """Return the dataset that an experiment trains on, its D_fake, and the weights that its network starts from."""
     experiment = experiment_of(wildcards)
     fake = expand(rules.mix_dataset.output, **wildcards) if experiment.fake else []
     return prepared(experiment.dataset) | {"fake": fake, "backbone": supplied(experiment.network.backbone)}
 
 
-def settings_of_run(wildcards):
+def settings_of_run(
+    wildcards,
+):
     """Return the arguments of `promptmix.training.settings.TrainingSettings` for a run."""
     found = experiment_of(wildcards).run_settings(wildcards.lr, int(wildcards.repeat), config["seed"])
     return in_order(found)
 
 
-def filters_prompts(wildcards):
+def filters_prompts(
+    wildcards,
+):
     """Return whether an experiment's prompts are filtered."""
     fake = experiment_of(wildcards).fake
     return bool(fake and fake.prompt_filter)
 
 
-def runs_of(pattern, *experiments):
+def runs_of(
+    pattern,
+    *experiments,
+):
     """Return an output of all runs of experiments: of each learning rate and repeat."""
     found = (plan.experiments[name] for name in experiments)
     return [
@@ -42,14 +53,18 @@ def runs_of(pattern, *experiments):
     ]
 
 
-def networks_to_evaluate(wildcards):
+def networks_to_evaluate(
+    wildcards,
+):
     """Return the dataset that an experiment is tested on, its selection, and the checkpoints of all its runs."""
     selection = expand(rules.select_learning_rate.output, **wildcards)
     checkpoints = runs_of(rules.train_network.output.checkpoint, wildcards.experiment)
     return prepared(experiment_of(wildcards).dataset) | {"selection": selection, "checkpoints": checkpoints}
 
 
-def network_of_experiment(wildcards):
+def network_of_experiment(
+    wildcards,
+):
     """Return what `promptmix.networks.build` takes: the network's reference, and its settings."""
     network = experiment_of(wildcards).network
     return {"reference": network.reference, "settings": in_order(dict(network.settings))}
