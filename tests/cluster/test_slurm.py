@@ -23,12 +23,17 @@ needs_slurm = pytest.mark.skipif(bool(MISSING), reason=f"no Slurm here: {', '.jo
 
 
 IMPATIENT = """
+import signal
 from snakemake.cli import main
 from snakemake_executor_plugin_slurm import Executor
 Executor.next_seconds_between_status_checks = property(lambda self: 1, lambda self, seconds: None)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 main()
 """
-"""Snakemake, but it looks at Slurm's queue every second; the plugin looks the less often the longer nothing ends."""
+"""Snakemake, but it looks at Slurm's queue every second; the plugin looks the less often the longer nothing ends.
+
+It can also be interrupted where tests run in the background of a shell, whose jobs ignore SIGINT.
+"""
 
 
 @pytest.fixture(scope="module")
