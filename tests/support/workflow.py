@@ -78,7 +78,7 @@ def tiny() -> dict:
                 ],
             },
             "table4": {"base": on_shtb, "rows": [{"k": 3, "r_mix": 4}], "measured": ["generated images"]},
-            "table5": {"base": on_shtb, "vary": {"annotator": both}},
+            "table5": {"base": on_shtb, "rows": [{"annotator": "sasnet-shtb"}, "shtb-by-shta"]},
             "table6": {
                 "base": on_shtb,
                 "rows": [{"precision": "float32", "restorer": None}, {"precision": "float16", "restorer": "gfpgan"}],

@@ -188,11 +188,13 @@ class Plan:
             raise InputError(
                 f"{where}.network: '{network.name}' is for {network.task}, and the dataset {dataset} is for {task}"
             )
-        training = self._training_on(dataset) | spec.get("training", {})
+        usual_training = self._training_on(dataset)
+        training = usual_training | spec.get("training", {})
         common = {key: self.config["promptmix"].get(key, {}) for key in ("default", dataset)}
         defaults = common["default"] | common[dataset]
         given = {key: value for key, value in (defaults | dict(spec)).items() if key in FAKE_KEYS}
-        fake, repeated, differing = None, 0, {"training": spec.get("training", {})}
+        own = {key: value for key, value in spec.get("training", {}).items() if value != usual_training.get(key)}
+        fake, repeated, differing = None, 0, {"training": own}
         if method == "control":
             if "r_mix" not in given:
                 raise InputError(
