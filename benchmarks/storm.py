@@ -41,7 +41,7 @@ import pandas as pd
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests/workflow")]
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
 from promptmix.files import TEMPORARY, sha256  # noqa: E402
 from promptmix.running.devices import SCHEDULERS  # noqa: E402
@@ -150,8 +150,9 @@ with job.start(snakemake):
             temporary.write_bytes(content[:500])
             time.sleep(0.01)  # half-written
             temporary.write_bytes(content)
-        rows.append({"image": file, "seed": seed, "prompt": f"{snakemake.wildcards.pool}, image {seed}"})
-        rows[-1] |= {"width": 48, "height": 32, "quality": 75, "source": "", "sha256": sha256(file)}
+        pool = snakemake.wildcards.pool
+        rows.append({"file": Path(file).name, "seed": seed, "pool": pool, "prompt_number": seed, "prompt": f"image {seed}"})
+        rows[-1] |= {"width": 48, "height": 32, "quality": 75, "source": "", "faces": 0, "sha256": sha256(file)}
     write_manifest(snakemake.output.manifest, rows)
 """,
     "annotate_images": """
@@ -183,13 +184,14 @@ with job.start(snakemake):
     import numpy as np
     from safetensors.numpy import load_file, save_file
 
-    from promptmix.files import replacing, write_csv
+    from promptmix.files import clear_leftovers, replacing, write_csv
     from promptmix.synthesis.manifest import read_manifest
     from promptmix.synthesis.maps import read_counts
 
     counts = np.concatenate([read_counts(file)["count"] for file in snakemake.input.annotations])
     seeds = np.concatenate([read_manifest(file)["seed"] for file in snakemake.input.manifests])
     state = Path(snakemake.output.checkpoint).with_name("state.safetensors")
+    clear_leftovers([state])  # as the real training does
     saved = load_file(state) if state.exists() else {"weights": np.zeros(50), "losses": np.zeros(0)}
     weights, losses = saved["weights"], saved["losses"]
     for epoch in range(len(losses), 30):
@@ -229,7 +231,7 @@ def small_workflow(folder: Path, sizes: dict) -> list[str]:
 
 def real_workflow(folder: Path, target: str) -> list[str]:
     """Write the tests' tiny config into a folder; return the command that runs the real workflow there."""
-    from conftest import tiny
+    from support.workflow import tiny
 
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(yaml.safe_dump(tiny(), sort_keys=False))
@@ -359,11 +361,11 @@ def check(run: Run, peace: Run, images: int) -> int:
         if rows["seed"].tolist() != list(range(first, first + images)):
             wrong.append(f"not each image once: {manifest}")
         for row in rows.itertuples():
-            if row.image in seen or Path(row.image).stem != f"seed-{row.seed:05d}":
-                wrong.append(f"named twice or wrongly: {row.image}")
-            if not Path(row.image).exists() or sha256(row.image) != row.sha256:
-                wrong.append(f"not as its manifest says: {row.image}")
-            seen.add(row.image)
+            if row.file in seen or Path(row.file).stem != f"seed-{row.seed:05d}":
+                wrong.append(f"named twice or wrongly: {row.file}")
+            if not Path(row.file).exists() or sha256(row.file) != row.sha256:
+                wrong.append(f"not as its manifest says: {row.file}")
+            seen.add(row.file)
     unnamed = {path for path in found if re.search(r"/seed-\d+\.jpg$", path)}
     unnamed -= {str(Path(image).relative_to(run.folder.resolve())) for image in seen}
     wrong += [f"in no manifest: {path}" for path in unnamed]
