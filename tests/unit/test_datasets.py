@@ -2,8 +2,10 @@
 
 import json
 import logging
+import re
 from typing import NamedTuple
 
+import h5py
 import numpy as np
 import pytest
 import scipy.io
@@ -13,7 +15,7 @@ from promptmix.datasets.pictures import is_grey, jpeg_quality
 from promptmix.datasets.registry import TASKS, read_dataset
 from promptmix.datasets.sample import natural_key
 from promptmix.errors import InputError
-from promptmix.miniature.rendering.crowds import LOCATIONS, render_crowd
+from promptmix.miniature.rendering.crowds import COLOURS, LOCATIONS, render_crowd
 from promptmix.miniature.rendering.formats import write_panda, write_shanghaitech, write_ucf_qnrf
 
 
@@ -167,12 +169,12 @@ def test_points_outside_the_image_are_dropped(request, format, caplog):
         sample = read_dataset(format, folder)[0]
     assert sample.points.tolist() == [[0, 0], [63, 47], [0, 0], [31.5, 19]]
     assert (sample.count, sample.outside) == (4, 4)
-    assert "4 of 8 heads" in caplog.text
+    assert "4 of " in caplog.text and "outside their image" in caplog.text and "dropped" in caplog.text
 
 
 def test_rendered_crowds_are_read_as_they_were_rendered(tmp_path):
     rng = np.random.default_rng(0)
-    crowds = [render_crowd(rng, 96, 64, place, 20, grey=i % 3 == 0) for i, place in enumerate(LOCATIONS)]
+    crowds = [render_crowd(rng, 96, 64, place, 20, COLOURS[i % 3]) for i, place in enumerate(LOCATIONS)]
     write_shanghaitech(tmp_path, "part_A_final", "train", crowds)
     write_shanghaitech(tmp_path, "part_A_final", "test", crowds[:1])
     write_ucf_qnrf(tmp_path / "qnrf", "train", crowds, [91] * len(crowds))
@@ -185,6 +187,90 @@ def test_rendered_crowds_are_read_as_they_were_rendered(tmp_path):
             assert is_grey(sample.image) == crowd.grey
     samples = read_dataset("panda", tmp_path / "panda", {"all": len(crowds)})
     assert sum(sample.count for sample in samples) == sum(len(crowd.points) for crowd in crowds)
+
+
+def test_hidden_files_and_other_suffixes_in_the_authors_layouts(shanghaitech, ucf_qnrf):
+    """A Mac leaves `._` files beside those that it copies; cameras and converters write other suffixes."""
+    train = shanghaitech / "train_data"
+    wanted = {
+        "shanghaitech": [s.points.tolist() for s in read_dataset("shanghaitech", shanghaitech)],
+        "ucf_qnrf": [s.points.tolist() for s in read_dataset("ucf_qnrf", ucf_qnrf)],
+    }
+    (train / "images" / "IMG_2.jpg").rename(train / "images" / "IMG_2.JPG")
+    (train / "images" / "IMG_3.jpg").rename(train / "images" / "IMG_3.jpeg")
+    (train / "ground_truth" / "GT_IMG_3.mat").rename(train / "ground_truth" / "GT_IMG_3.MAT")
+    Image.open(train / "images" / "IMG_4.jpg").save(train / "images" / "IMG_4.png")
+    (train / "images" / "IMG_4.jpg").unlink()
+    (ucf_qnrf / "Train" / "img_0002.jpg").rename(ucf_qnrf / "Train" / "img_0002.JPEG")
+    for folder in (train / "images", train / "ground_truth", ucf_qnrf / "Train"):
+        for file in list(folder.iterdir()):
+            file.with_name(f"._{file.name}").write_bytes(b"what a Mac leaves")
+    for format, folder in (("shanghaitech", shanghaitech), ("ucf_qnrf", ucf_qnrf)):
+        assert [s.points.tolist() for s in read_dataset(format, folder)] == wanted[format]
+
+
+def test_a_preview_beside_an_image_is_not_read(shanghaitech):
+    images = shanghaitech / "train_data" / "images"
+    Image.open(images / "IMG_4.jpg").resize((8, 6)).save(images / "IMG_4.png")
+    assert read_dataset("shanghaitech", shanghaitech)[3].image == images / "IMG_4.jpg"
+    (images / "IMG_4.JPG").write_bytes((images / "IMG_4.jpg").read_bytes())
+    with pytest.raises(InputError, match=r"IMG_4\.\w+ and IMG_4\.\w+: expected one file of this name"):
+        read_dataset("shanghaitech", shanghaitech)
+
+
+def test_a_broken_link_in_the_authors_layouts_is_named(shanghaitech):
+    annotation = shanghaitech / "train_data" / "ground_truth" / "GT_IMG_5.mat"
+    annotation.unlink()
+    annotation.symlink_to("gone.mat")
+    with pytest.raises(InputError, match=r"GT_IMG_5\.mat: the annotation is a link to .gone\.mat"):
+        read_dataset("shanghaitech", shanghaitech)
+
+
+def test_an_image_without_a_name(panda):
+    file = panda / "head_bbox_annotations.json"
+    file.write_text(json.dumps({"": {"objects list": []}}))
+    with pytest.raises(InputError, match=r"head_bbox_annotations\.json, is missing"):
+        read_dataset("panda", panda)
+
+
+def test_pandas_images_under_names_that_look_the_same(panda):
+    """Decomposed accents and another suffix, as a copy over a Mac may leave them; and a byte order mark."""
+    wanted = [s.points.tolist() for s in read_dataset("panda", panda)]
+    file = panda / "head_bbox_annotations.json"
+    entries = json.loads(file.read_text())
+    entries = {name.replace("airport_01", "a\u00e9roport"): entry for name, entry in entries.items()}
+    file.write_text(json.dumps(entries), encoding="utf-8-sig")
+    (panda / "Airport" / "airport_01.jpg").rename(panda / "Airport" / "ae\u0301roport.JPG")
+    assert [s.points.tolist() for s in read_dataset("panda", panda)] == wanted
+    file.write_text(json.dumps(entries), encoding="utf-16")
+    assert [s.points.tolist() for s in read_dataset("panda", panda)] == wanted
+
+
+@pytest.mark.parametrize("form", ["struct", "other order", "cell"])
+def test_shanghaitech_as_other_tools_write_it(shanghaitech, form):
+    points = scene(4, people=4).points + 1
+    info = {"location": points, "number": 4}
+    if form == "other order":
+        info = {"number": np.uint8(4), "note": "by hand", "location": points}
+    if form == "cell":
+        cell = np.empty((1, 1), dtype=object)
+        cell[0, 0] = info
+        info = cell
+    scipy.io.savemat(shanghaitech / "train_data" / "ground_truth" / "GT_IMG_5.mat", {"image_info": info})
+    np.testing.assert_allclose(read_dataset("shanghaitech", shanghaitech)[4].points, points - 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("format", ["shanghaitech", "ucf_qnrf", "panda"])
+def test_the_authors_images_that_ask_to_be_turned_are_told_of(request, format, caplog):
+    folder = request.getfixturevalue(format)
+    path = read_dataset(format, folder)[1].image
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(path) as image:
+        image.load()
+    image.save(path, exif=exif)
+    read_dataset(format, folder)
+    assert re.search(rf"1 images have an EXIF tag Orientation, such as .*{path.name} \(6\)", caplog.text)
 
 
 def test_natural_order():
@@ -246,6 +332,28 @@ def test_missing_parts(request, format, member, message):
 
 
 @pytest.mark.parametrize(
+    ("format", "member"),
+    [
+        ("shanghaitech", "test_data"),
+        ("shanghaitech", "train_data/images"),
+        ("shanghaitech", "train_data/ground_truth"),
+        ("ucf_qnrf", "Test"),
+        ("panda", "head_bbox_annotations.json"),
+    ],
+)
+def test_a_folder_in_the_place_of_a_file_and_a_file_in_that_of_a_folder(request, format, member):
+    folder = request.getfixturevalue(format)
+    kind = "folder" if (folder / member).is_dir() else "file"
+    (folder / member).rename(folder.parent / "elsewhere")
+    if kind == "folder":
+        (folder / member).touch()
+    else:
+        (folder / member).mkdir()
+    with pytest.raises(InputError, match=f"{member} is not a {kind}.*Expected: .*Get "):
+        read_dataset(format, folder)
+
+
+@pytest.mark.parametrize(
     ("format", "expected", "message"),
     [
         ("shanghaitech", {"train": 400, "test": 2}, "part_B_final: 11 images in 'train', expected 400. Expected: "),
@@ -292,6 +400,89 @@ def test_mat_with_something_else_under_the_key(shanghaitech, value):
     scipy.io.savemat(shanghaitech / "train_data" / "ground_truth" / "GT_IMG_1.mat", {"image_info": value})
     with pytest.raises(InputError, match=r"GT_IMG_1\.mat: 'image_info' .* list of \(x, y\)"):
         read_dataset("shanghaitech", shanghaitech)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (
+            {"location": np.ones((4, 3))},
+            r"'image_info\.location' holds numbers of 4 x 3; expected .*\(x, y\).*2 columns",
+        ),
+        (
+            {"location": np.ones((2, 5))},
+            r"'image_info\.location' holds numbers of 2 x 5; expected .*a row for each head",
+        ),
+        ({"location": "here"}, r"'image_info\.location' holds text"),
+        ({"locations": np.ones((4, 2))}, r"'image_info' holds a structure with the fields 'locations'; .*'location'"),
+        ({"location": np.ones((4, 2)), "number": 5}, r"'image_info\.number' is 5, but .* has 4 heads"),
+    ],
+)
+def test_structures_that_are_wrong(shanghaitech, value, message):
+    scipy.io.savemat(shanghaitech / "train_data" / "ground_truth" / "GT_IMG_1.mat", {"image_info": value})
+    with pytest.raises(InputError, match=rf"GT_IMG_1\.mat: {message}"):
+        read_dataset("shanghaitech", shanghaitech)
+
+
+def test_three_columns(ucf_qnrf):
+    scipy.io.savemat(ucf_qnrf / "Train" / "img_0001_ann.mat", {"annPoints": np.ones((4, 3))})
+    with pytest.raises(
+        InputError, match=r"img_0001_ann\.mat: 'annPoints' holds numbers of 4 x 3; expected .*2 columns"
+    ):
+        read_dataset("ucf_qnrf", ucf_qnrf)
+
+
+def test_mat_of_version_7_3_says_how_to_save_it(ucf_qnrf):
+    path = ucf_qnrf / "Train" / "img_0001_ann.mat"
+    with h5py.File(path, "w", userblock_size=512) as file:
+        file["annPoints"] = np.ones((2, 4))
+    header = b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM"
+    with open(path, "r+b") as file:
+        file.write(header)
+    with pytest.raises(InputError, match=r"img_0001_ann\.mat: .*version 7\.3: save it again .*'-v7'"):
+        read_dataset("ucf_qnrf", ucf_qnrf)
+
+
+@pytest.mark.parametrize("format", ["shanghaitech", "ucf_qnrf"])
+def test_images_that_were_halved_but_not_their_points(request, format):
+    """Half of the images; each loses most heads, and none is prepared with a fraction of its people."""
+    folder = request.getfixturevalue(format)
+    for sample in read_dataset(format, folder):
+        with Image.open(sample.image) as image:
+            image.resize((16, 12)).save(sample.image)
+    with pytest.raises(InputError, match=r"heads are outside their image.*Was it resized"):
+        read_dataset(format, folder)
+
+
+@pytest.mark.parametrize(("factor", "unit"), [((256, 144), "pixels"), ((100, 100), "percentages")])
+def test_pandas_corners_in_other_units(panda, factor, unit):
+    file = panda / "head_bbox_annotations.json"
+    entries = json.loads(file.read_text())
+    for entry in entries.values():
+        for head in entry["objects list"]:
+            for corner in head["rect"].values():
+                corner.update(x=corner["x"] * factor[0], y=corner["y"] * factor[1])
+    file.write_text(json.dumps(entries))
+    with pytest.raises(InputError, match=rf"head_bbox_annotations\.json: .* like {unit}.*Expected fractions.*divide"):
+        read_dataset("panda", panda)
+
+
+@pytest.mark.parametrize(
+    ("corner", "message"),
+    [
+        ({"x": "many"}, "not a number"),
+        ({"x": None}, "not finite"),
+        ({"x": 10**400}, "not a number"),
+        ({"x": -1.0}, "'br' .*'tl'"),
+    ],
+)
+def test_pandas_corners_that_are_wrong(panda, corner, message):
+    file = panda / "head_bbox_annotations.json"
+    entries = json.loads(file.read_text())
+    entries["Airport/airport_01.jpg"]["objects list"][2]["rect"]["br"].update(corner)
+    file.write_text(json.dumps(entries))
+    with pytest.raises(InputError, match=rf"head_bbox_annotations\.json: .*{message}"):
+        read_dataset("panda", panda)
 
 
 def test_points_that_are_not_numbers(ucf_qnrf):

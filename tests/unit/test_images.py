@@ -1,4 +1,7 @@
 import io
+import os
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from promptmix.datasets.pictures import (
     encode_jpeg,
     is_grey,
     jpeg_quality,
+    measure,
     open_image,
     read_image,
     training_size,
@@ -50,6 +54,174 @@ def test_missing_and_foreign_files_are_named(tmp_path):
     (tmp_path / "page.jpg").write_text("<html>")
     with pytest.raises(InputError, match=r"page\.jpg: not an image .*6 bytes.*Fetch or copy it again"):
         read_image(tmp_path / "page.jpg")
+
+
+@pytest.mark.parametrize(
+    ("start", "what"),
+    [
+        (b"\0\0\0\x18ftypheic", "HEIC or AVIF, whatever its name.*Convert it to JPEG or PNG"),
+        (b"\0\0\0\x18ftypmif1", "HEIC or AVIF"),
+        (b"\0\0\0\x18ftypisom", "a video.*frames"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "Git LFS.*git lfs pull"),
+        (b"PK\x03\x04", "a ZIP archive.*Unpack"),
+        (b"\x1f\x8b", "gzip.*gunzip"),
+        (b"<!DOCTYPE html>", "a web page.*Fetch or copy it again"),
+    ],
+)
+def test_a_file_that_is_not_what_its_name_says(tmp_path, start, what):
+    (tmp_path / "1.jpg").write_bytes(start + bytes(100))
+    with pytest.raises(InputError, match=rf"1\.jpg: not an image .* bytes\), but .*{what}"):
+        read_image(tmp_path / "1.jpg")
+
+
+def test_a_broken_link_is_named(tmp_path):
+    (tmp_path / "1.jpg").symlink_to(tmp_path / "gone.jpg")
+    with pytest.raises(InputError, match=r"1\.jpg: the image is a link to .*gone\.jpg"):
+        read_image(tmp_path / "1.jpg")
+
+
+def test_what_the_system_refuses_is_no_damage(tmp_path):
+    (tmp_path / "1.jpg").mkdir()
+    with pytest.raises(InputError, match=r"1\.jpg: the image cannot be read \(Is a directory\)"):
+        read_image(tmp_path / "1.jpg")
+
+
+# --- metadata
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def turned(tag=6):
+    exif = Image.Exif()
+    exif[0x0112] = tag
+    return exif
+
+
+@pytest.mark.parametrize("format", ["JPEG", "MPO", "PNG", "WEBP", "TIFF"])
+def test_the_orientation_is_found_whatever_the_format(tmp_path, photo, format):
+    second = {"save_all": True, "append_images": [Image.fromarray(photo)]} if format == "MPO" else {}
+    for tag in (1, 3, 6):
+        Image.fromarray(photo).save(tmp_path / "1.jpg", format, exif=turned(tag), **second)
+        with Image.open(tmp_path / "1.jpg") as image:
+            assert image.format == format
+        assert measure(tmp_path / "1.jpg")[1] == tag
+    Image.fromarray(photo).save(tmp_path / "1.jpg", format, **second)
+    assert measure(tmp_path / "1.jpg") == ((64, 48), 1)
+
+
+def test_the_orientation_is_found_behind_the_pixels_and_in_xmp(tmp_path, photo):
+    Image.fromarray(photo).save(tmp_path / "1.png")
+    whole = (tmp_path / "1.png").read_bytes()
+    exif = chunk(b"eXIf", turned(8).tobytes().removeprefix(b"Exif\0\0"))
+    (tmp_path / "1.png").write_bytes(whole[:-12] + exif + whole[-12:])
+    assert measure(tmp_path / "1.png") == ((64, 48), 8)
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="3"/></x:xmpmeta>'
+    Image.fromarray(photo).save(tmp_path / "1.jpg", xmp=xmp)
+    assert measure(tmp_path / "1.jpg") == ((64, 48), 3)
+
+
+def test_damaged_metadata_is_passed_over(tmp_path, photo):
+    Image.fromarray(photo).save(tmp_path / "1.jpg", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x05nothing")
+    assert measure(tmp_path / "1.jpg") == ((64, 48), 1)
+    Image.fromarray(photo).save(tmp_path / "2.jpg", exif=b"Exif\0\0nothing at all")
+    assert measure(tmp_path / "2.jpg") == ((64, 48), 1)
+
+
+def test_a_large_colour_profile_is_read_and_a_huge_one_is_named(tmp_path, photo):
+    Image.fromarray(photo).save(tmp_path / "large.png", icc_profile=os.urandom(3_000_000))
+    np.testing.assert_array_equal(read_image(tmp_path / "large.png"), photo)
+    Image.fromarray(photo).save(tmp_path / "huge.png", icc_profile=bytes(70_000_000))
+    with pytest.raises(InputError, match=r"huge\.png: .*too large"):
+        read_image(tmp_path / "huge.png")
+
+
+# --- modes
+
+
+def grey16(array):
+    return Image.fromarray(array.astype(np.uint16) * 257)
+
+
+def pgm(path, array):
+    path.write_bytes(b"P5 64 48 65535\n" + (array.astype(">u2") * 257).tobytes())
+
+
+def big_endian(path, array):
+    Image.frombytes("I;16B", (64, 48), (array.astype(">u2") * 257).tobytes()).save(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "save"),
+    [
+        ("1.png", lambda path, array: grey16(array).save(path)),
+        ("1.tif", big_endian),
+        ("1.pgm", pgm),
+        ("1.gif", lambda path, array: Image.fromarray(array).save(path)),
+        ("2.png", lambda path, array: Image.fromarray(array).convert("LA").save(path)),
+    ],
+)
+def test_grey_images_keep_their_values_whatever_the_mode(tmp_path, photo, name, save):
+    grey = photo[..., 0]
+    save(tmp_path / name, grey)
+    np.testing.assert_array_equal(read_image(tmp_path / name), np.repeat(grey[..., None], 3, axis=-1))
+    with open_image(tmp_path / name) as image:
+        assert is_grey(image)
+        small = decode_image(image, (32, 24))
+    wanted = np.asarray(Image.fromarray(grey).convert("RGB").resize((32, 24), Image.Resampling.LANCZOS))
+    np.testing.assert_array_equal(small, wanted)
+
+
+def test_colours_of_16_bits_keep_their_upper_8(tmp_path, photo):
+    rows = b"".join(b"\0" + row.tobytes() for row in photo.astype(">u2") * 257)
+    header = struct.pack(">IIBBBBB", 64, 48, 16, 2, 0, 0, 0)
+    parts = (chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b""))
+    (tmp_path / "1.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+    np.testing.assert_array_equal(read_image(tmp_path / "1.png"), photo)
+
+
+def test_12_bits_in_16_are_not_made_black(tmp_path, photo):
+    Image.fromarray(photo[..., 0].astype(np.uint16) * 16).save(tmp_path / "1.png")
+    with pytest.raises(InputError, match=r"1\.png: .*16 bits, .*values end at 4032, .*black.*multiply.*16 for 12 bits"):
+        read_image(tmp_path / "1.png")
+    Image.fromarray(np.zeros((48, 64), np.uint16)).save(tmp_path / "2.png")
+    assert not read_image(tmp_path / "2.png").any()
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.full((48, 64), 0.5, np.float32), r"1\.tif: .*floating-point numbers.*Expected RGB or grey"),
+        (np.full((48, 64), 70_000, np.int32), r"1\.tif: grey values from 70000 to 70000\. Expected 0 to 65535"),
+    ],
+)
+def test_values_that_are_no_brightness_are_refused(tmp_path, array, message):
+    Image.fromarray(array).save(tmp_path / "1.tif")
+    with pytest.raises(InputError, match=message):
+        read_image(tmp_path / "1.tif")
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA", "P"])
+def test_an_alpha_channel_is_dropped_where_it_says_nothing_and_refused_where_it_does(tmp_path, photo, mode):
+    image = Image.fromarray(photo).convert("P" if mode == "P" else mode)
+    wanted = np.asarray(image.convert("RGB"))
+    unused = next(iter(set(range(256)) - set(image.get_flattened_data()))) if mode == "P" else None
+    image.save(tmp_path / "opaque.png", **({"transparency": unused} if mode == "P" else {}))
+    np.testing.assert_array_equal(read_image(tmp_path / "opaque.png"), wanted)
+    if mode == "P":
+        image.save(tmp_path / "glass.png", transparency=image.getpixel((0, 0)))
+    else:
+        image.putpixel((5, 5), (*image.getpixel((5, 5))[:-1], 100))
+        image.save(tmp_path / "glass.png")
+    with pytest.raises(InputError, match=r"glass\.png: some pixels are transparent.*-alpha remove"):
+        read_image(tmp_path / "glass.png")
+
+
+def test_the_colours_of_print_are_shown(tmp_path):
+    Image.new("CMYK", (64, 48), (0, 255, 255, 0)).save(tmp_path / "red.jpg", quality=95)
+    red, green, blue = read_image(tmp_path / "red.jpg")[20, 20]
+    assert red > 245 and green < 10 and blue < 10
 
 
 @pytest.mark.parametrize("quality", [1, 10, 25, 49, 50, 51, 60, 75, 80, 91, 95, 99, 100])

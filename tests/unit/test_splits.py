@@ -85,3 +85,82 @@ def test_the_split_is_a_function_of_names_and_seed_and_not_of_their_order():
 def test_impossible_splits_are_errors(samples, shares, message):
     with pytest.raises(InputError, match=message):
         split(samples, shares)
+
+
+# --- Groups
+
+
+def _cameras(sizes, folder="images"):
+    """Return samples of cameras a, b, ... of these sizes."""
+    names = [f"cam{'abcdefgh'[c]}_{i}" for c, size in enumerate(sizes) for i in range(size)]
+    split = "train" if folder == "train/images" else ""
+    return [Sample(f"{folder}/{name}.jpg", None, split, 8, 8, np.zeros((0, 2))) for name in names]
+
+
+def _camera(sample):
+    return sample.name.split("/")[-1].split("_")[0]
+
+
+@pytest.mark.parametrize("pattern", ["(cam.)_", "^cam.", "^(c)a(m.)"])
+def test_images_of_one_group_are_in_one_split(pattern):
+    samples = split(_cameras([4, 6, 3, 7, 10, 10]), {"val": 0.25, "test": 0.25, "group": pattern})
+    assert _sizes(samples) == {"val": 10, "test": 10, "train": 20}
+    splits = {}
+    for sample in samples:
+        splits.setdefault(_camera(sample), set()).add(sample.split)
+    assert len(splits) == 6 and all(len(found) == 1 for found in splits.values())
+
+
+def test_groups_of_a_dataset_with_test_images(caplog):
+    test = Sample("test/images/cama_9.jpg", None, "test", 8, 8, np.zeros((0, 2)))
+    samples = split([*_cameras([4, 4, 2], "train/images"), test], {"val": 4, "group": "(cam.)_"})
+    assert _sizes(samples) == {"val": 4, "train": 6, "test": 1}
+    assert len({_camera(sample) for sample in samples if sample.split == "val"}) == 1
+    assert "1 groups in common, such as 'cama'" in caplog.text
+
+
+def test_which_groups_depends_on_the_seed_and_not_on_the_order():
+    samples = _cameras([5] * 8)
+
+    def chosen(samples, seed):
+        return {_camera(s) for s in split(samples, {"val": 5, "test": 5, "group": "cam."}, seed) if s.split == "val"}
+
+    assert chosen(samples, 1) == chosen(samples[::-1], 1)
+    assert len({frozenset(chosen(samples, seed)) for seed in range(9)}) > 2
+
+
+def test_groups_come_from_a_column():
+    samples = _cameras([2, 2, 2])
+    column = {sample.name: f"c{i % 3}" for i, sample in enumerate(samples)}
+    found = split(samples, {"val": 2, "test": 2, "group_column": "camera"}, 42, column)
+    assert {frozenset(s.split for s in found if column[s.name] == f"c{i}") for i in range(3)} == {
+        frozenset([name]) for name in ("train", "val", "test")
+    }
+    del column[samples[3].name]
+    with pytest.raises(
+        InputError, match=r"split: camb_1\.jpg: .*no value in the column 'camera' \(1 such.*empty x and y"
+    ):
+        split(samples, {"val": 2, "test": 2, "group_column": "camera"}, 42, column)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "settings", "message"),
+    [
+        ([4, 6, 10], {"val": 5}, r"\(cama 4, camb 6, camc 10 images\) do not make up 5 images in 'val'.*`val: 4 or 6`"),
+        ([3, 3], {"val": 0.2}, r"do not make up 1 images in 'val'.*`val: 3`"),
+        ([9], {"val": 3}, r"all 9 images are of one group, 'cama'"),
+        ([2, 2], {"val": 2, "group": "kam"}, r"cama_0\.jpg: the pattern 'kam' .*\(4 such images.*correct the pattern"),
+    ],
+)
+def test_groups_that_do_not_make_up_the_numbers(sizes, settings, message):
+    with pytest.raises(InputError, match=f"split: .*{message}"):
+        split(_cameras(sizes, "train/images") + _samples(test=1), {"group": "cam."} | settings)
+
+
+def test_validation_images_that_a_dataset_comes_with_stay():
+    samples = [Sample(name, None, name, 8, 8, np.zeros((0, 2))) for name in ("train", "val", "test")]
+    assert [sample.split for sample in split(samples, None)] == ["train", "val", "test"]
+    with pytest.raises(InputError, match="comes with validation images .* take `split` away"):
+        split(samples, {"val": 0.2})
+    with pytest.raises(InputError, match="split is missing, .*without validation images"):
+        split(_samples(3, 1), None)

@@ -53,7 +53,7 @@ def _check_qualities(samples: Sequence[Sample], expected: int) -> list[str]:
     examined, wrong = pick_evenly(samples), []
     for sample in examined:
         with sample.open() as image:
-            quality = jpeg_quality(image) if image.format == "JPEG" else f"not a JPEG ({image.format})"
+            quality = jpeg_quality(image) if image.format in ("JPEG", "MPO") else f"not a JPEG ({image.format})"
         if quality != expected:
             wrong.append(f"{sample.name}: {quality}")
     if not wrong:

@@ -12,31 +12,25 @@ A folder holds four files:
 """
 
 import io
-import logging
 import os
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from promptmix.datasets.pictures import GREY_MODES, decode_image, decoding_bytes, is_grey, jpeg_quality, training_size
+from promptmix.datasets.decoding import Decoded, decode_each
+from promptmix.datasets.depths import DepthFacts, report
+from promptmix.datasets.pictures import training_size
 from promptmix.datasets.sample import Sample
 from promptmix.datasets.splits import SPLITS
 from promptmix.errors import InputError
 from promptmix.files import no_room, replacing
 from promptmix.running.progress import progress
 
-logger = logging.getLogger(__name__)
-
 COLUMNS = ("image", "split", "width", "height", "grey", "quality", "count", "offset", "first_head", "heads")
-
-DECODING_BYTES = 3 * 10**9
-"""Memory for all images that are being decoded at the same time. With everything else, a job stays below 4 GB."""
 
 
 def prepare(
@@ -47,8 +41,7 @@ def prepare(
 ) -> None:
     """Decode a dataset's images, resize images, heads and depths, and write the four files.
 
-    One image per worker is in memory at a time, or fewer if together they would take more than `DECODING_BYTES`. Each
-    of the four files is either complete or absent.
+    Each of the four files is either complete or absent.
 
     Args:
         samples: split into "train", "val" and "test"; all with depth, or all without.
@@ -85,33 +78,23 @@ def prepare(
         _reserve(pixels_file)
         _reserve(depths_file)
 
-        memory = _Memory(DECODING_BYTES)
+        def store(position: int, decoded: Decoded) -> tuple[bool, int, DepthFacts | None]:
+            offset = frame["offset"].iloc[position]
+            pixels[offset : offset + decoded.pixels.size] = decoded.pixels.reshape(-1)
+            if decoded.depth is not None:
+                depths[offset // 3 : offset // 3 + decoded.depth.size] = decoded.depth.reshape(-1)
+            return decoded.grey, decoded.quality, decoded.facts
 
-        def decode(position: int) -> tuple[int, int, int]:
-            sample, row = samples[position], frame.iloc[position]
-            with sample.open() as image:
-                stored_grey, quality = image.mode in GREY_MODES, jpeg_quality(image)
-                size = int(row["width"]), int(row["height"])
-                with memory.hold(decoding_bytes(image, size)):
-                    array = decode_image(image, size)
-            pixels[row["offset"] : row["offset"] + array.size] = array.reshape(-1)
-            unknown = 0
-            if has_depth:
-                depth, first = _resize_depth(sample.depth(), row["width"], row["height"]), row["offset"] // 3
-                depths[first : first + depth.size] = depth.reshape(-1)
-                unknown = int((depth == 0).sum())
-            return int(stored_grey or is_grey(array)), quality, unknown
-
-        with ThreadPoolExecutor(workers) as pool:
-            try:
-                rows = pool.map(decode, range(len(samples)))
-                frame[["grey", "quality", "unknown"]] = list(progress(rows, len(samples), "images prepared"))
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        rows = []
+        with closing(decode_each(samples, resize, workers, store)) as decoded:
+            for row in progress(decoded, len(samples), "images prepared"):
+                if isinstance(row, InputError):
+                    raise row  # and no more images are decoded
+                rows.append(row)
+        grey, frame["quality"], facts = zip(*rows, strict=True)
+        frame["grey"] = np.array(grey, dtype=int)
         if has_depth:
-            unknown = frame["unknown"]
-            logger.info("%d of %d depths are unknown, in %d images", unknown.sum(), total, (unknown > 0).sum())
+            report(facts)
         pixels.flush()
         depths.flush()
         np.save(heads_file, np.concatenate(heads) if heads else np.zeros((0, 4), np.float32))
@@ -132,28 +115,6 @@ def _reserve(path: Path) -> None:
                 raise
 
 
-class _Memory:
-    """A number of bytes that threads share. A thread that needs more than is free waits until others release theirs."""
-
-    def __init__(self, total: int):
-        self._total = self._free = total
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def hold(self, size: int) -> Iterator[None]:
-        """Hold `size` bytes, at most the total, until the end of the `with` block."""
-        size = min(size, self._total)
-        with self._changed:
-            self._changed.wait_for(lambda: self._free >= size)
-            self._free -= size
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._free += size
-                self._changed.notify_all()
-
-
 def _starts(lengths: pd.Series) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(lengths.to_numpy(dtype=np.int64))])[:-1]
 
@@ -163,18 +124,6 @@ def _resize_heads(sample: Sample, width: int, height: int) -> np.ndarray:
     scale = np.array([width / sample.width, height / sample.height])
     sides = np.zeros_like(sample.points) if sample.boxes is None else sample.boxes[:, 2:] - sample.boxes[:, :2]
     return np.concatenate([sample.points * scale, sides * scale], axis=1, dtype=np.float32, casting="same_kind")
-
-
-def _resize_depth(depth: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Return a depth map at another size; each pixel is the nearest one of the old map.
-
-    A mean across an edge would be a depth at which there is no surface, and a mean across a hole would include 0.
-    """
-    rows, columns = (
-        ((np.arange(new) + 0.5) * (old / new)).astype(int)
-        for new, old in zip((height, width), depth.shape, strict=True)
-    )
-    return depth[rows[:, None], columns]
 
 
 class Index:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def predict(network: nn.Module, images: Split, device: torch.device | str) -> pd.DataFrame:
     """Return for each image the sums from which `promptmix.tasks.depth_metrics` computes every metric and convention.
 
-    The network is left in evaluation mode. Images of one size are predicted together, in float32, and fewer at once if
+    Pixels whose depth an annotator leaves unknown (0), as some functions and sensors do, take no part; a network to train
+    has no such pixels, and all of its count. The network is left in evaluation mode. Images of one size are predicted together, in float32, and fewer at once if
     memory runs out.
     """
     network.eval()
@@ -35,5 +36,8 @@ def predict(network: nn.Module, images: Split, device: torch.device | str) -> pd
     batches = progress(batch_by_size(images.sizes, at_once), len(rows), "images predicted", len)
     for batch, found in compute_in_parts(batches, depth_of, SMALLER):
         for i, predicted in zip(batch, found, strict=True):
-            rows[i] = {"image": images.frame["image"].iloc[i]} | image_sums(predicted, images.depth(i))
+            true = images.depth(i)
+            if getattr(network, "leaves_out", False):
+                true = np.where(predicted > 0, true, 0)
+            rows[i] = {"image": images.frame["image"].iloc[i]} | image_sums(predicted, true)
     return pd.DataFrame(rows)

@@ -1,12 +1,11 @@
 """Your own images, each with a depth map.
 
-Layout: `images/` (.jpg, .jpeg or .png, also in subfolders) with `depths/` beside it, or `train/` and `test/`, each of
-that form. The depth of `images/a/1.jpg` is `depths/a/1.png`, grey with 16 bits, or `depths/a/1.npy`, (H, W) integers
-or floats, with a value for each pixel of the image. A value times `unit` is metres along the optical axis; a value that
-is zero, negative or not finite is unknown.
+Layout: `images/` (.jpg, .jpeg or .png, also in subfolders) with `depths/` beside it, or `train/` and `test/` (and
+`val/`), each of that form. The depth of `images/a/1.jpg` is `depths/a/1.png`, grey with 16 bits, or `depths/a/1.npy`,
+(H, W) integers or floats, with a value for each pixel of the image. A value times `unit` is metres along the optical axis; see
+`promptmix.datasets.depths` for values that are unknown.
 """
 
-import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,22 +14,15 @@ from typing import ClassVar
 
 import numpy as np
 
+from promptmix.datasets.depths import DepthFacts, measure
 from promptmix.datasets.pictures import open_image
 from promptmix.datasets.readers.folders import IMAGES, files_in, find_parts, size_of
-from promptmix.datasets.sample import Sample, check_counts, find_member, known_depth, natural_key, pick_evenly
+from promptmix.datasets.sample import Sample, check_counts, composed, find_member, natural_key
 from promptmix.errors import InputError
-
-logger = logging.getLogger(__name__)
 
 DEPTHS = (".png", ".npy")
 SIXTEEN_BITS = ("I;16", "I;16B", "I")
 """Modes in which Pillow opens a grey PNG of 16 bits."""
-
-NEAREST, FARTHEST = 0.1, 10.0
-"""Range of depths in metres that training distinguishes, see `promptmix.training.depth_loss`.
-
-The same as in `promptmix.networks.registry`, which this package may not import: datasets do not depend on networks.
-"""
 
 WHERE = (
     "Expected: a folder with images/ (.jpg or .png) and depths/ (for each image a .png with 16 bits or a .npy of the "
@@ -52,25 +44,20 @@ class Scene(Sample):
     file: Path = field(kw_only=True)
     unit: float = field(kw_only=True)
 
-    def depth(self) -> np.ndarray:
-        """Return (H, W) float32 in metres, 0 = unknown.
+    def measure(self) -> tuple[np.ndarray, DepthFacts]:
+        """Return (H, W) float32 in metres with 0 = unknown, and what is known of it.
 
         Raises:
-            InputError: the file is damaged, or contains no known depth.
+            InputError: the file is damaged; and as in `promptmix.datasets.depths.measure`.
         """
-        depth = known_depth(_values(self.file).astype(np.float32) * np.float32(self.unit))
-        if not depth.any():
-            raise InputError(
-                f"{self.file}: no depth is known: no value is a number above 0. Remove the image and this file, or "
-                "correct the file"
-            )
-        return depth
+        remedy = "correct `unit`, which is the same for all files, or bring this file into it"
+        return measure(_values(self.file), self.unit, str(self.file), remedy)
 
 
 def read(path: str | Path, expected: Mapping[str, int] | None = None, unit: float | None = None) -> list[Sample]:
-    """Return the samples, sorted by name: first training, then test images, or with split "" if there is no split.
+    """Return the samples, sorted by name: training, validation, test images, or with split "" if there is no split.
 
-    Depth maps stay in their files; the range of an evenly spaced selection is checked.
+    Depth maps stay in their files, and so does what may be wrong with their values.
 
     Args:
         path: the folder.
@@ -79,8 +66,7 @@ def read(path: str | Path, expected: Mapping[str, int] | None = None, unit: floa
 
     Raises:
         InputError: folders, images or depth maps are missing, damaged, of another kind or size, or do not fit
-            together; integers have no unit; no depth is in the range that networks learn; or the number of images is
-            not the expected one.
+            together; integers have no unit; or the number of images is not the expected one.
     """
     if unit is not None and not 0 < unit < math.inf:
         raise InputError(f"{path}: the unit is {unit}; expected metres per count, such as 0.001 for millimetres")
@@ -91,7 +77,6 @@ def read(path: str | Path, expected: Mapping[str, int] | None = None, unit: floa
         for image, depth in _match_pairs(part)
     ]
     check_counts(samples, expected, folder, WHERE)
-    _check_range(folder, samples)
     return samples
 
 
@@ -108,10 +93,13 @@ def _match_pairs(part: Path) -> list[tuple[Path, Path]]:
 
 
 def _index_by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
-    """Return a folder's files by their names without suffix, in natural order."""
+    """Return a folder's files by their names without suffix, in natural order.
+
+    Letters with accents can be written in two ways that look the same (as on a Mac and elsewhere): they are one here.
+    """
     files: dict[str, Path] = {}
     for name, file in files_in(folder, suffixes, WHERE).items():
-        other = files.setdefault(name.removesuffix(file.suffix), file)
+        other = files.setdefault(composed(name.removesuffix(file.suffix)), file)
         if other != file:
             raise InputError(f"{other} and {file.name}: expected one file of this name. Remove one of them")
     return dict(sorted(files.items(), key=lambda item: natural_key(item[0])))
@@ -159,30 +147,5 @@ def _values(file: Path) -> np.ndarray:
             return np.asarray(image)
     try:
         return np.lib.format.open_memmap(file, mode="r")
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, OverflowError) as error:  # of a size beyond all numbers, too
         raise InputError(f"{file}: not a readable .npy file ({error}). Save it again with numpy.save") from error
-
-
-def _check_range(folder: Path, samples: Sequence[Scene]) -> None:
-    """Compare the depths of an evenly spaced selection of maps with the range that networks learn."""
-    examined = pick_evenly(samples)
-    known = learnt = far = 0
-    lowest, highest = math.inf, 0.0
-    for sample in examined:
-        depth = sample.depth()
-        depth = depth[depth > 0]
-        known, far = known + depth.size, far + int((depth > FARTHEST).sum())
-        learnt += int(((depth >= NEAREST) & (depth <= FARTHEST)).sum())
-        lowest, highest = min(lowest, depth.min()), max(highest, depth.max())
-    maps = f"{len(examined)} of {len(samples)} depth maps"
-    if not learnt:
-        raise InputError(
-            f"{folder}: depths are {lowest:g} to {highest:g} m in {maps}. Networks for depth learn {NEAREST:g} to "
-            f"{FARTHEST:g} m: is the unit right ({samples[0].unit:g} m per count)?"
-        )
-    if far:
-        logger.warning(
-            "%s: %.1f %% of the known depths are farther than %g m, up to %.4g m (%s examined). Networks for depth "
-            "predict at most %g m, so these count as errors. A smaller `unit` scales all depths down, and errors too",
-            *(folder, 100 * far / known, FARTHEST, highest, maps, FARTHEST),
-        )

@@ -1,6 +1,7 @@
 """What the formats for your own data share: folders of images, and heads in pixels.
 
-A dataset is a folder that contains `images/` and the annotations, or `train/` and `test/`, each of that form.
+A dataset is a folder that contains `images/` and the annotations, or `train/`, `test/` and perhaps `val/`, each of that
+form.
 """
 
 import logging
@@ -9,42 +10,62 @@ from pathlib import Path
 
 import numpy as np
 
-from promptmix.datasets.pictures import open_image
-from promptmix.datasets.sample import UNSPLIT, Sample, find_folder, find_member, natural_key
+from promptmix.datasets.pictures import measure
+from promptmix.datasets.sample import UNSPLIT, Sample, composed, find_folder, find_member, natural_key
 from promptmix.errors import InputError
+from promptmix.listing import describe_absent, list_files
 
 logger = logging.getLogger(__name__)
 
 IMAGES = (".jpg", ".jpeg", ".png")
-ORIENTATION = 0x0112
-"""The EXIF tag that says how a viewer must rotate the image."""
+PARTS = {"train": ["train"], "val": ["val", "valid", "validation"], "test": ["test"]}
+"""What the folders of a split are called, in lower case; they may have capitals."""
 
 
 def find_parts(path: str | Path, expected: Mapping[str, int] | None, where: str) -> dict[str, Path]:
-    """Return a dataset's folders by split: {"": folder}, or {"train": folder, "test": folder}.
+    """Return a dataset's folders by split: {"": folder}, or those of "train", of "val" if it is there, and of "test".
+
+    A warning names other folders that may have been meant as parts.
 
     Args:
         expected: images per split, or {"all": ...} for a dataset without a split.
 
     Raises:
-        InputError: the dataset is missing, or only one of train/ and test/ exists, or there is a split where none is
-            expected, or the other way round.
+        InputError: the dataset is missing, or one of train/ and test/ is, a part is there twice, or there is another
+            split than expected.
     """
     folder = find_folder(path, where)
-    split = [name for name in ("train", "test") if (folder / name).is_dir()]
-    if split and (folder / "images").is_dir():
-        raise InputError(f"{folder}: both 'images' and '{split[0]}' exist; move one of them elsewhere. {where}")
-    found = {name: find_member(folder, [name], where) for name in ("train", "test")} if split else {"": folder}
-    wanted = {name or UNSPLIT for name in found}
+    inside = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() or entry.is_symlink())
+    there = {split: [name for name in inside if name.lower() in names] for split, names in PARTS.items()}
+    names = [name for found in there.values() for name in found]
+    if names and (folder / "images").is_dir():
+        raise InputError(f"{folder}: both 'images' and '{names[0]}' exist; move one of them elsewhere. {where}")
+    for split, found in there.items():
+        if len(found) > 1:
+            raise InputError(f"{folder}: both {' and '.join(found)} exist; expected one folder of images for '{split}'")
+    needed = ["train", *(["val"] if there["val"] else []), "test"] if names else []
+    parts = {split: find_member(folder, there[split] or [split], where) for split in needed} or {"": folder}
+    wanted = {name or UNSPLIT for name in parts}
     if expected is not None and set(expected) != wanted:
-        there = "train/ and test/ exist" if split else "there are no train/ and test/"
-        form = "{train: ..., test: ...}" if split else "{all: ...}"
-        raise InputError(f"{folder}: {there}, so give the number of images as {form}, not {dict(expected)}")
-    return found
+        found = f"there are {', '.join(f'{part.name}/' for part in parts.values())}" if needed else "there is no train/"
+        form = ", ".join(f"{name}: ..." for name in needed or [UNSPLIT])
+        rest = " and no `split`" if "val" in parts else ""
+        raise InputError(f"{folder}: {found}, so give `images` as {{{form}}}{rest}, not {dict(expected)}")
+    part = "" if names else "images"  # beside images/, folders of all kinds are usual
+    others = [name for name in inside if name not in names and not name.startswith(".")]
+    if others := [name for name in others if any(list_files(folder / name / part))]:
+        logger.warning(
+            "%s: %d folders are left out, such as '%s'. Parts of a dataset are called train/, test/, and val/, valid/ or "
+            "validation/",
+            *(folder, len(others), others[0]),
+        )
+    return parts
 
 
 def files_in(folder: Path, suffixes: Sequence[str], where: str) -> dict[str, Path]:
     """Return the files in a folder and its subfolders that have one of the suffixes; hidden files are ignored.
+
+    Links are followed.
 
     Args:
         suffixes: in lower case; files may have them in upper case too.
@@ -53,10 +74,12 @@ def files_in(folder: Path, suffixes: Sequence[str], where: str) -> dict[str, Pat
         Paths by name, in natural order. A name is the path relative to `folder`, with forward slashes.
 
     Raises:
-        InputError: there is no such file.
+        InputError: there is no such file, or a link to such a file or a folder leads nowhere.
     """
-    names = (file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
-    names = sorted((name for name in names if "/." not in f"/{name}"), key=natural_key)
+    names = sorted((name for name, _ in list_files(folder)), key=natural_key)
+    for file in (folder / name for name in names):
+        if file.suffix.lower() in (*suffixes, "") and not file.exists():
+            raise InputError(f"{file} {describe_absent(file)}. Mend the link, or take it away")
     files = {name: folder / name for name in names if Path(name).suffix.lower() in suffixes}
     listed = ", ".join(suffixes)
     if not files:
@@ -66,22 +89,37 @@ def files_in(folder: Path, suffixes: Sequence[str], where: str) -> dict[str, Pat
     return files
 
 
+def by_composed_name(files: Mapping[str, Path]) -> dict[str, Path]:
+    """Return files by their names as annotations may write them, see `promptmix.datasets.sample.composed`.
+
+    Raises:
+        InputError: two names look the same.
+    """
+    found: dict[str, Path] = {}
+    for name, file in files.items():
+        if (other := found.setdefault(composed(name), file)) != file:
+            raise InputError(
+                f"{file}: another file has a name that looks the same, with other characters for its accents "
+                f"({other.name!a} and {file.name!a}). Rename one of them"
+            )
+    return found
+
+
 def size_of(image: Path) -> tuple[int, int]:
     """Return the width and height of an image's stored pixels.
 
     Raises:
         InputError: the image is damaged, or its EXIF tag Orientation asks to rotate it.
     """
-    with open_image(image) as file:
-        orientation = file.getexif().get(ORIENTATION, 1) if file.format == "JPEG" else 1
-        if orientation not in (0, 1):
-            raise InputError(
-                f"{image}: the EXIF tag Orientation ({orientation}) asks to rotate the image, and it is not known "
-                "whether the annotations refer to it before or after that. Expected no such tag: rotate the pixels "
-                "(mogrify -auto-orient), or, if the annotations refer to the pixels as stored, remove the tag "
-                "(exiftool -Orientation=)"
-            )
-        return file.size
+    size, orientation = measure(image)
+    if orientation != 1:
+        raise InputError(
+            f"{image}: the EXIF tag Orientation ({orientation}) asks to rotate the image, and it is not known "
+            "whether the annotations refer to it before or after that. Expected no such tag: rotate the pixels "
+            "(mogrify -auto-orient), or, if the annotations refer to the pixels as stored, remove the tag "
+            "(exiftool -Orientation=)"
+        )
+    return size
 
 
 def make_samples(
@@ -93,7 +131,7 @@ def make_samples(
     annotation: Path,
     boxes: np.ndarray | None = None,
 ) -> list[Sample]:
-    """Return the samples of one split, without heads outside their image (a head on its edge is inside).
+    """Return the samples of one split, with all their heads.
 
     Args:
         folder: the dataset's folder; the samples' names are relative to it.
@@ -101,45 +139,23 @@ def make_samples(
         files: the images.
         image: (N,) integers, the position in `files` of each head's image.
         points: (N, 2) x and y of each head, in pixels.
-        annotation: the file that the points come from, for messages.
+        annotation: the file that the points come from.
         boxes: (N, 4) left, top, right and bottom of each head.
 
     Raises:
-        InputError: an image is damaged; there are no heads; or coordinates are not pixels of the images: they are
-            fractions, or most are outside.
+        InputError: an image is damaged, or asks to be rotated.
     """
-    if not len(points):
-        raise InputError(f"{annotation}: no heads. Expected at least one in all images together")
-    if ((points >= 0) & (points <= 1)).all():
-        raise InputError(
-            f"{annotation}: all coordinates are between 0 and 1, like fractions of the image. Expected pixels: "
-            "multiply them by the image's width and height"
-        )
-    sizes = np.array([size_of(file) for file in files])
-    kept = ((points >= 0) & (points <= sizes[image])).all(axis=1)
-    lost = np.flatnonzero(~kept)
-    if len(lost):
-        first = f"({points[lost[0], 0]:g}, {points[lost[0], 1]:g}) in {files[image[lost[0]]].name}"
-        first += " of {}x{} pixels".format(*sizes[image[lost[0]]])
-        found = f"{annotation}: {len(lost)} of {len(points)} heads are outside their image, such as {first}"
-        if 2 * len(lost) > len(points):
-            asked = "Were the images resized, or x and y swapped?"
-            raise InputError(f"{found}. Expected x and y in pixels of the image file. {asked}")
-        logger.warning("%s: dropped", found)
-    outside = np.bincount(image[~kept], minlength=len(files))
-    order = np.flatnonzero(kept)[np.argsort(image[kept], kind="stable")]
-    ends = np.cumsum(np.bincount(image[kept], minlength=len(files)))
-    empty = int((np.diff(ends, prepend=0) == 0).sum())
-    logger.info("%s: %d heads in %d images, %d of them without heads", annotation, len(order), len(files), empty)
+    order = np.argsort(image, kind="stable")
+    ends = np.cumsum(np.bincount(image, minlength=len(files)))[:-1]
     return [
         Sample(
-            file.relative_to(folder).as_posix(),
+            composed(file.relative_to(folder).as_posix()),
             file,
             split,
-            *map(int, size),
+            *size_of(file),
             points[heads],
             None if boxes is None else boxes[heads],
-            outside=int(dropped),
+            annotation=annotation,
         )
-        for file, size, heads, dropped in zip(files, sizes, np.split(order, ends[:-1]), outside, strict=True)
+        for file, heads in zip(files, np.split(order, ends), strict=True)
     ]

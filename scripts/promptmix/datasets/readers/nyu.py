@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from PIL import Image
 
-from promptmix.datasets.sample import Sample, check_counts, known_depth
+from promptmix.datasets.depths import DepthFacts, measure
+from promptmix.datasets.sample import Sample, check_counts
 from promptmix.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,19 +49,14 @@ class Room(Sample):
     def open(self) -> Iterator[Image.Image]:
         yield Image.fromarray(self._read(self.images))
 
-    def depth(self) -> np.ndarray:
-        """Return (H, W) float32 in metres; what is not a distance (zero, negative, not finite) becomes 0 = unknown.
+    def measure(self) -> tuple[np.ndarray, DepthFacts]:
+        """Return (H, W) float32 in metres with 0 = unknown, and what is known of it.
 
         Raises:
-            InputError: no depth of the image is known, or the file is damaged here.
+            InputError: the file is damaged here; and as in `promptmix.datasets.depths.measure`.
         """
-        depth = known_depth(self._read(self.depths))
-        if not depth.any():
-            raise InputError(
-                f"{self.image}: image {self.number}: no depth is known: none in 'depths' is a number above 0. "
-                "Expected metres; leave the image out, or fetch or copy the file again"
-            )
-        return depth
+        place = f"{self.image}: image {self.number}"
+        return measure(self._read(self.depths), 1.0, place, "'depths' holds metres; fetch or copy the file again")
 
     def _read(self, dataset: "h5py.Dataset") -> np.ndarray:
         try:

@@ -4,7 +4,6 @@ Layout: `head_bbox_annotations.json` beside one folder of images per scene. The 
 "Marathon/marathon_01.jpg", to its size and its heads, whose corners are fractions of width and height.
 """
 
-import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,8 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from promptmix.datasets.pictures import open_image
-from promptmix.datasets.sample import Sample, check_counts, find_folder, find_member, natural_key
+from promptmix.datasets.pictures import measure
+from promptmix.datasets.readers.folders import IMAGES
+from promptmix.datasets.sample import (
+    Sample,
+    check_counts,
+    composed,
+    files_by_stem,
+    find_folder,
+    find_member,
+    natural_key,
+    read_json,
+)
 from promptmix.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -38,44 +47,65 @@ def read(path: str | Path, expected: Mapping[str, int] | None = None) -> list[Sa
             not the expected one.
     """
     folder = find_folder(path, WHERE)
-    file = find_member(folder, [ANNOTATIONS], WHERE)
-    try:
-        entries = json.loads(file.read_text())
-    except ValueError as error:
-        raise InputError(f"{file}: not valid JSON ({error}). Fetch or copy it again") from error
+    file = find_member(folder, [ANNOTATIONS], WHERE, "file")
+    entries = read_json(file, WHERE)
     if not isinstance(entries, dict):
         raise InputError(f"{file}: expected a mapping from image paths to annotations. {WHERE}")
     samples = [_sample(folder, file, name, entries[name]) for name in sorted(entries, key=natural_key)]
     check_counts(samples, expected, folder, WHERE)
+    _check_fractions(samples, file)
     return samples
 
 
-def _sample(folder: Path, file: Path, name: str, entry: Any) -> Sample:
-    path = folder / name
-    if not path.exists():
-        raise InputError(f"{path}: this image, listed in {file.name}, is missing. {WHERE}")
-    with open_image(path) as image:
-        size = image.size
-    heads = _get(entry, "objects list", f"{file}: '{name}'")
-    boxes = np.array(
-        [
-            _corners(head, f"{file}: '{name}', object {index}")
-            for index, head in enumerate(heads)
-            if _get(head, "category", f"{file}: '{name}', object {index}") == HEAD
-        ],
-        dtype=np.float64,
-    ).reshape(-1, 2, 2)
-    if len(boxes) < len(heads):
-        logger.info(
-            "%s: %s: %d objects are not of the category '%s': left out", file, name, len(heads) - len(boxes), HEAD
+def _check_fractions(samples: list[Sample], file: Path) -> None:
+    """Raise an InputError if most corners are no fractions."""
+    boxes = np.concatenate([sample.boxes / (2 * (sample.width, sample.height)) for sample in samples])
+    largest = np.abs(boxes).max(axis=1)
+    if len(boxes) and (typical := np.median(largest)) > 2:
+        unit = "percentages" if np.quantile(largest, 0.99) <= 101 else "pixels"
+        raise InputError(
+            f"{file}: the corners of the boxes are like {unit} (half of them are above {typical:g}). Expected fractions "
+            f"of the image, 0 to 1: divide x and y by {'100' if unit == 'percentages' else 'its width and height'}"
         )
+
+
+def _sample(folder: Path, file: Path, name: str, entry: Any) -> Sample:
+    path = _find_image(folder, name)
+    if path is None:
+        raise InputError(f"{folder / name}: this image, listed in {file}, is missing. {WHERE}")
+    size, orientation = measure(path)
+    heads = _get(entry, "objects list", f"{file}: '{name}'")
+    if not isinstance(heads, list):
+        raise InputError(f"{file}: '{name}': 'objects list' is {str(heads)[:60]!r}; expected a list. {WHERE}")
+    corners = [
+        _corners(head, f"{file}: '{name}', object {index}")
+        for index, head in enumerate(heads)
+        if _get(head, "category", f"{file}: '{name}', object {index}") == HEAD
+    ]
+    if len(corners) < len(heads):
+        logger.info(
+            "%s: %s: %d objects are not of the category '%s': left out", file, name, len(heads) - len(corners), HEAD
+        )
+    try:
+        boxes = np.array(corners, dtype=np.float64).reshape(-1, 2, 2)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{file}: '{name}': some x or y is not a number ({error}). Fetch or copy it again") from error
     boxes = boxes * size  # the corners are relative: the file's own "image size" is not needed
-    centres = boxes.mean(axis=1)
-    kept = ((centres >= 0) & (centres <= size)).all(axis=1)
-    if not kept.all():
-        logger.info("%s: %s: %d heads are outside the image: dropped", file, name, (~kept).sum())
-    boxes = boxes[kept].reshape(-1, 4)
-    return Sample(Path(name).as_posix(), path, "", *size, centres[kept], boxes, outside=int((~kept).sum()))
+    if len(wrong := np.flatnonzero((boxes[:, 1] < boxes[:, 0]).any(axis=1))):
+        raise InputError(
+            f"{file}: '{name}': {len(wrong)} boxes have 'br' to the left of 'tl' or above it. Expected the lower right "
+            "corner in 'br' and the upper left one in 'tl'"
+        )
+    points, boxes = boxes.mean(axis=1), boxes.reshape(-1, 4)
+    return Sample(Path(name).as_posix(), path, "", *size, points, boxes, annotation=file, orientation=orientation)
+
+
+def _find_image(folder: Path, name: str) -> Path | None:
+    """Return an image's path; its suffix may be written in another way, or its accents (see `composed`)."""
+    path = folder / name
+    if path.is_file() or path.is_symlink():
+        return path
+    return files_by_stem(path.parent, IMAGES).get(composed(path.stem)) if path.parent.is_dir() else None
 
 
 def _corners(head: Any, place: str) -> tuple[tuple[float, float], tuple[float, float]]:

@@ -1,15 +1,19 @@
 """ShanghaiTech A and B (Zhang et al., CVPR 2016), one part at a time.
 
 Layout: `train_data/` and `test_data/`, each with `images/IMG_<n>.jpg` and `ground_truth/GT_IMG_<n>.mat`. Kaggle's copy,
-with `ground-truth/` and parts named `part_A`, is also read. Annotations are 1-based points.
+with `ground-truth/` and parts named `part_A`, is also read, and so are images that end in .JPG, .jpeg or .png.
+Annotations are 1-based points: the variable `image_info` is a structure with `location` and `number`.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from promptmix.datasets.pictures import open_image
-from promptmix.datasets.readers.matlab import read_points
-from promptmix.datasets.sample import Sample, check_counts, find_folder, find_member, keep_inside, natural_key
+import numpy as np
+
+from promptmix.datasets.pictures import measure
+from promptmix.datasets.readers.folders import IMAGES
+from promptmix.datasets.readers.matlab import as_points, read_field, read_variable
+from promptmix.datasets.sample import Sample, check_counts, find_folder, find_member, match_pairs
 from promptmix.errors import InputError
 
 WHERE = (
@@ -39,29 +43,26 @@ def read(path: str | Path, expected: Mapping[str, int] | None = None) -> list[Sa
         folder = find_member(part, [f"{split}_data"], WHERE)
         images = find_member(folder, ["images"], WHERE)
         annotations = find_member(folder, ["ground_truth", "ground-truth"], WHERE)
-        files = sorted(images.glob("*.jpg"), key=lambda file: natural_key(file.name))
-        _check_pairs(files, images, annotations)
-        samples += [_sample(part, split, file, annotations / f"GT_{file.stem}.mat") for file in files]
+        pairs = match_pairs(images, IMAGES, annotations, "GT_{}.mat", WHERE)
+        samples += [_sample(part, split, file, annotation) for file, annotation in pairs]
     check_counts(samples, expected, part, WHERE)
     return samples
 
 
-def _check_pairs(files: list[Path], images: Path, annotations: Path) -> None:
-    """Raise an InputError if an image has no annotation, or an annotation no image."""
-    wanted = {f"GT_{file.stem}.mat" for file in files}
-    there = {file.name for file in annotations.glob("GT_*.mat")}
-    if lost := sorted(wanted - there, key=natural_key):
-        raise InputError(
-            f"{annotations / lost[0]}: the annotation of an image is missing ({len(lost)} in all). {WHERE}"
-        )
-    if lost := sorted(there - wanted, key=natural_key):
-        image = images / f"{lost[0].removeprefix('GT_').removesuffix('.mat')}.jpg"
-        raise InputError(f"{image}: the image of an annotation is missing ({len(lost)} in all). {WHERE}")
-
-
 def _sample(part: Path, split: str, file: Path, annotation: Path) -> Sample:
-    with open_image(file) as image:
-        width, height = image.size
-    points = read_points(annotation, "image_info", lambda info: info[0, 0][0, 0][0])
-    points, outside = keep_inside(points, width, height, annotation)
-    return Sample(file.relative_to(part).as_posix(), file, split, width, height, points, outside=outside)
+    size, orientation = measure(file)
+    name = file.relative_to(part).as_posix()
+    return Sample(name, file, split, *size, _read_points(annotation), annotation=annotation, orientation=orientation)
+
+
+def _read_points(file: Path) -> np.ndarray:
+    info = read_variable(file, "image_info")
+    points = as_points(file, "image_info.location", read_field(file, "image_info", info, "location"))
+    if "number" in info.dtype.names:
+        number = np.ravel(read_field(file, "image_info", info, "number"))
+        if len(number) == 1 and number[0] != len(points):
+            raise InputError(
+                f"{file}: 'image_info.number' is {number[0]}, but 'image_info.location' has {len(points)} heads. Expected "
+                "as many: correct the one that is wrong, or fetch or copy the file again"
+            )
+    return points

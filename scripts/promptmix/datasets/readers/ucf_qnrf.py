@@ -1,16 +1,16 @@
 """UCF-QNRF (Idrees et al., ECCV 2018).
 
-Layout: `Train/` and `Test/`, each with `img_<4 digits>.jpg` and `img_<4 digits>_ann.mat` side by side. Annotations are
-1-based points; some are outside their image and are dropped.
+Layout: `Train/` and `Test/`, each with `img_<4 digits>.jpg` and `img_<4 digits>_ann.mat` side by side (images may end
+in .JPG, .jpeg or .png too). Annotations are 1-based points; some are outside their image and are dropped.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from promptmix.datasets.pictures import open_image
-from promptmix.datasets.readers.matlab import read_points
-from promptmix.datasets.sample import Sample, check_counts, find_folder, find_member, keep_inside, natural_key
-from promptmix.errors import InputError
+from promptmix.datasets.pictures import measure
+from promptmix.datasets.readers.folders import IMAGES
+from promptmix.datasets.readers.matlab import as_points, read_variable
+from promptmix.datasets.sample import Sample, check_counts, find_folder, find_member, match_pairs
 
 WHERE = (
     "Expected: UCF-QNRF_ECCV18/ with Train/ and Test/, each with img_<4 digits>.jpg and img_<4 digits>_ann.mat. "
@@ -33,21 +33,14 @@ def read(path: str | Path, expected: Mapping[str, int] | None = None) -> list[Sa
     samples = []
     for split in ("train", "test"):
         part = find_member(folder, [split.capitalize()], WHERE)
-        files = sorted(part.glob("*.jpg"), key=lambda file: natural_key(file.name))
-        wanted = {f"{file.stem}_ann.mat" for file in files}
-        if lost := sorted({file.name for file in part.glob("*_ann.mat")} - wanted):
-            image = part / f"{lost[0].removesuffix('_ann.mat')}.jpg"
-            raise InputError(f"{image}: the image of an annotation is missing ({len(lost)} in all). {WHERE}")
-        samples += [_sample(folder, split, file) for file in files]
+        pairs = match_pairs(part, IMAGES, part, "{}_ann.mat", WHERE)
+        samples += [_sample(folder, split, file, annotation) for file, annotation in pairs]
     check_counts(samples, expected, folder, WHERE)
     return samples
 
 
-def _sample(folder: Path, split: str, file: Path) -> Sample:
-    with open_image(file) as image:
-        width, height = image.size
-    annotation = file.with_name(f"{file.stem}_ann.mat")
-    if not annotation.exists():
-        raise InputError(f"{annotation}: the annotation of an image is missing. {WHERE}")
-    points, outside = keep_inside(read_points(annotation, "annPoints"), width, height, annotation)
-    return Sample(file.relative_to(folder).as_posix(), file, split, width, height, points, outside=outside)
+def _sample(folder: Path, split: str, file: Path, annotation: Path) -> Sample:
+    size, orientation = measure(file)
+    points = as_points(annotation, "annPoints", read_variable(annotation, "annPoints"))
+    name = file.relative_to(folder).as_posix()
+    return Sample(name, file, split, *size, points, annotation=annotation, orientation=orientation)
