@@ -10,18 +10,19 @@ import json
 import logging
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
+from safetensors import safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from promptmix import files
-from promptmix.errors import InputError
+from promptmix.errors import InputError, list_some
 from promptmix.networks.build import build, settings_of
 from promptmix.networks.layers import Backbone
-from promptmix.networks.published import find_weights, list_some, read_published, refuse_stand_ins
+from promptmix.networks.published import Weights, find_weights, is_safetensors, read_sets, unwrapped
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,8 @@ def save_weights(
         weights: a network, or the tensors of one by key. Of tensors that are one and the same (GPT-2's `lm_head` and
             `wte`), the first is written.
         metadata: what the file should say about itself.
-        dtype: for floating-point tensors; as they are by default. `torch.float16` for weights that are shipped.
+        dtype: for floating-point tensors; as they are by default, and where a number is too large for it. `torch.float16`
+            for weights that are shipped.
 
     Raises:
         ValueError: another ending.
@@ -56,7 +58,9 @@ def save_weights(
     tensors = {}
     for keys in _same_tensors(state):
         tensor = state[keys[0]].detach().cpu()
-        tensors[keys[0]] = tensor.to(dtype if dtype and tensor.is_floating_point() else tensor.dtype).contiguous()
+        smaller = tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor
+        fits = bool((smaller.isfinite() == tensor.isfinite()).all())  # 1e5 is infinite in float16
+        tensors[keys[0]] = (smaller if fits else tensor).contiguous()
     with files.replacing(path) as temporary:
         temporary.write_bytes(_in_order(save(tensors, metadata)))
 
@@ -75,16 +79,19 @@ def _in_order(content: bytes) -> bytes:
 def load_weights(module: nn.Module, path: str | Path) -> None:
     """Fill a network with a file's weights. All tensors must be there, no others, and of the right shape.
 
-    Numbers are converted to the network's precision, and go to its device. Tensors that are one and the same in the
-    network need to be in the file once. Constants that the network's `legacy_keys` name are dropped, and keys that begin as
-    its `renamed_keys` say are those of today. On an error the network is as it was.
+    Weights may lie in dicts within the file, and their keys may begin with what wrapped the network (`DataParallel`,
+    `torch.compile`): of all sets of tensors, the one that fits is taken; the averaged one if several fit. Numbers are
+    converted to the network's precision, and go to its device. Tensors that are one and the same in the network need to be
+    in the file once. Constants that the network's `legacy_keys` name are dropped, and keys that begin as its `renamed_keys`
+    say are those of today. The log says what was left out. On an error the network is as it was.
 
     Args:
         module: the network.
-        path: .safetensors, or .pt, .pth, .pth.tar as in `read_tensors`.
+        path: a file of safetensors, or in PyTorch's format.
 
     Raises:
-        InputError: no such file, it is damaged, holds something else, or does not fit the network.
+        InputError: no such file, it is damaged, holds something else, or does not fit the network; one of its tensors is
+            not finite, is quantised or of a kind that the network's cannot be; or two sets fit and differ.
     """
     module.load_state_dict(_fitting(module, path))
 
@@ -146,39 +153,31 @@ def read_backbone(name: str, path: str | Path, **settings) -> dict[str, Tensor]:
             f"{name} has no backbone whose ImageNet weights are published (csrnet, rescsrnet and guidedepth have one); "
             f"remove the backbone of {name} from the config"
         )
-    own = {key: tensor for key, tensor in network.state_dict().items() if re.fullmatch(backbone.keys, key)}
+    own = {
+        key: tensor for key, tensor in network.state_dict(keep_vars=True).items() if re.fullmatch(backbone.keys, key)
+    }
     advice = (
         f"Is this file {backbone.classifier} as trained on ImageNet ({backbone.published})? If so, {name} must have its "
         f"published width (width: 1) to start from it."
     )
     what = f"{backbone.classifier}, the backbone of {type(network).__name__}"
-    given = _translated(read_tensors(path), backbone.dropped, backbone.renamed, path)
-    return _strictly(own, given, path, what, advice)
+    return _Fit(own, backbone.dropped, backbone.renamed, path, what, advice).read()
 
 
 def read_tensors(path: str | Path) -> dict[str, Tensor]:
-    """Return the tensors of a file of weights by key, on the CPU, as they stand there.
-
-    Published files are read too: of what they hold, the weights (`NESTS`), whose keys lose the `module.` that
-    `DataParallel` prefixes. The log names what was left out.
+    """Return the tensors of a file of weights by key, on the CPU, as they stand there; of several sets, the outermost.
 
     Raises:
-        InputError: no such file, another ending, the file is damaged, would run code, or holds something else than
-            tensors by key.
+        InputError: no such file, it is no file of weights, is damaged, would run code, or holds no tensors by key.
     """
-    path = find_weights(path)
-    refuse_stand_ins(path)
-    if path.suffix == ".safetensors":
-        try:
-            return load_file(path)
-        except SafetensorError as error:
-            raise InputError(f"{path} is damaged or no safetensors file ({error}); fetch or make it again") from error
-    return read_published(path)
+    return read_sets(find_weights(path))[0].tensors
 
 
 def read_metadata(path: str | Path) -> dict[str, str]:
-    """Return what a safetensors file says about itself (`save_weights`)."""
-    with safe_open(find_weights(path), "pt") as file:
+    """Return what a safetensors file says about itself (`save_weights`); nothing of files in other formats."""
+    if not is_safetensors(find_weights(path)):
+        return {}
+    with safe_open(path, "pt") as file:
         return file.metadata() or {}
 
 
@@ -187,80 +186,227 @@ def _fitting(module: nn.Module, path: str | Path) -> dict[str, Tensor]:
 
     The network may be on the meta device.
     """
-    own = module.state_dict(keep_vars=True)
-    dropped, renamed = getattr(module, "legacy_keys", ()), getattr(module, "renamed_keys", {})
-    given = _translated(read_tensors(path), dropped, renamed, path)
-    for keys in _same_tensors(own):
-        source = next((key for key in keys if key in given), None)
-        if source is not None:
-            given.update({key: given[source] for key in keys if key not in given})
     name = type(module).__name__
     settings = ", ".join(settings_of(type(module)))
     advice = f"Is this file a checkpoint of {name}?" + (
         f" If so, check the settings that it was trained with: {settings}." if settings else ""
     )
-    return _strictly(own, given, path, name, advice)
+    own = module.state_dict(keep_vars=True)
+    dropped, renamed = getattr(module, "legacy_keys", ()), getattr(module, "renamed_keys", {})
+    return _Fit(own, dropped, renamed, path, name, advice).read()
 
 
-def _translated(
-    given: Mapping[str, Tensor], dropped: Collection[str], renamed: Mapping[str, str], path: str | Path
-) -> dict[str, Tensor]:
-    """Return tensors without those whose key is one of the patterns `dropped`, and with the names of today.
-
-    Args:
-        given: a file's tensors.
-        dropped: patterns of whole keys.
-        renamed: patterns of how a key begins, and what stands there today.
-        path: the file, for the log.
-    """
-    left_out = [key for key in given if any(re.fullmatch(pattern, key) for pattern in dropped)]
-    if left_out:
-        log.info(
-            "%s: left out %d tensors that the network has no use for: %s", path, len(left_out), list_some(left_out)
-        )
-    given = {key: tensor for key, tensor in given.items() if key not in set(left_out)}
-    for start, now in renamed.items():
-        given = {re.sub(f"^{start}", now, key): tensor for key, tensor in given.items()}
-    return given
-
-
-def _strictly(
-    own: Mapping[str, Tensor], given: Mapping[str, Tensor], path: str | Path, what: str, advice: str
-) -> dict[str, Tensor]:
-    """Return the tensors in the order of a network's, or raise an InputError if they are not all, and no others.
-
-    Batch normalisations count batches since PyTorch 0.4.1. Where an older file has no counts they are 0, as in PyTorch
-    itself; nothing depends on them.
+@dataclass(frozen=True)
+class _Fit:
+    """Finds in a file the tensors of a network.
 
     Args:
-        own: the network's tensors; only keys and shapes matter.
-        given: the file's, under the network's keys.
+        own: the network's tensors; they may be on the meta device.
+        dropped: patterns of whole keys in files that the network has no use for.
+        renamed: patterns of how a key in a file begins, and what stands there today.
         path: the file.
-        what: the network, for the message.
-        advice: the message's end.
+        what: the network, for messages.
+        advice: the end of the message if the file does not fit.
     """
-    held = len(given)
-    counts = [key for key in own if key.endswith(".num_batches_tracked")]
-    if not any(key in given for key in counts):
-        given = dict(given) | {key: torch.zeros((), dtype=torch.long) for key in counts}
-    missing = [key for key in own if key not in given]
-    unexpected = [key for key in given if key not in own]
-    reshaped = [
-        f"{key} is {_size(given[key])} in the file, {_size(own[key])} in the network"
-        for key in own
-        if key in given and given[key].shape != own[key].shape
-    ]
-    problems = [
-        f"{len(found)} {kind}: {list_some(found)}"
-        for kind, found in (("missing", missing), ("unexpected", unexpected), ("of another shape", reshaped))
-        if found
-    ]
-    if problems:
-        raise InputError(
-            f"{path} does not fit {what}.\n"
-            f"Of the network's {len(own)} tensors and the file's {held}:\n  " + "\n  ".join(problems) + f"\n{advice}"
+
+    own: Mapping[str, Tensor]
+    dropped: Collection[str]
+    renamed: Mapping[str, str]
+    path: str | Path
+    what: str
+    advice: str
+
+    def read(self) -> dict[str, Tensor]:
+        """Return the file's tensors under the network's keys and in its order.
+
+        Of several sets of tensors that fit, the averaged ones are taken: it is with those that authors evaluate.
+
+        Raises:
+            InputError: as in `load_weights`.
+        """
+        found = [way for weights in read_sets(find_weights(self.path)) for way in unwrapped(weights)]
+        scores = [self._score(weights.tensors) for weights in found]
+        best = max(scores)
+        equal = [weights for weights, score in zip(found, scores, strict=True) if score == best]
+        chosen = next((weights for weights in equal if weights.averaged), equal[0])
+        tensors = self._strictly(chosen.tensors)
+        half = [weights for weights, score in zip(found, scores, strict=True) if 2 * score[0] >= best[0]]
+        self._report(chosen, self._others(chosen, equal, tensors), half)
+        return tensors
+
+    def _score(self, given: Mapping[str, Tensor]) -> tuple[int, int, int]:
+        """Return how well tensors fit: the number of the right shape, of the network's keys, and less of other keys."""
+        keys = self._renamed(given)
+        known = [key for key in keys if key in self.own]
+        shapes = sum(given[keys[key]].shape == self.own[key].shape for key in known)
+        return shapes, len(known), len(known) - len(keys)
+
+    def _others(self, chosen: Weights, equal: list[Weights], tensors: Mapping[str, Tensor]) -> list[str]:
+        """Return where other sets are that fit as well and hold other numbers.
+
+        Raises:
+            InputError: there are some, and none is the averaged one.
+        """
+        others = []
+        for weights in equal:
+            keys = self._renamed(weights.tensors)
+            if any(not _are_equal(weights.tensors[old], tensors[key]) for key, old in keys.items() if key in tensors):
+                others.append(weights.place)
+        others = list(dict.fromkeys(others))
+        if others and not chosen.averaged:
+            places = [chosen.place, *others]
+            raise InputError(
+                f"{self.path} holds {len(places)} sets of weights that fit {self.what}, with other numbers: "
+                f"{', '.join(map(repr, places))}. Which is meant cannot be told; save the one that is meant as a file of its own"
+            )
+        return others
+
+    def _report(self, chosen: Weights, others: list[str], found: list[Weights]) -> None:
+        """Say in the log what was taken of the file, and what was left out.
+
+        Args:
+            others: where other sets are that fit.
+            found: all sets of which half or more fits.
+        """
+        if chosen.place or chosen.beside:
+            left_out = f"; left out: {list_some(chosen.beside)}" if chosen.beside else ""
+            log.info("%s: weights are under %r%s", self.path, chosen.place, left_out)
+        if others:
+            log.warning(
+                "%s: taken are the averaged weights, %r, with which authors evaluate, and not %s. If others are meant, save "
+                "them as a file of their own",
+                self.path,
+                chosen.place,
+                list_some(map(repr, others)),
+            )
+        averaged = dict.fromkeys(weights.place for weights in found if weights.averaged)
+        if averaged and not chosen.averaged:
+            log.warning(
+                "%s: averaged weights, %s, do not fit and were not taken; %r were",
+                self.path,
+                list_some(averaged),
+                chosen.place,
+            )
+        used = set(self._renamed(chosen.tensors).values())
+        if left_out := [key for key in chosen.tensors if key not in used]:
+            log.info(
+                "%s: left out %d tensors that the network has no use for: %s",
+                self.path,
+                len(left_out),
+                list_some(left_out),
+            )
+
+    def _renamed(self, given: Mapping[str, Tensor]) -> dict[str, str]:
+        """Return the keys of today with the keys of a file, without those that the network has no use for.
+
+        Raises:
+            InputError: two keys are one today, and their tensors differ.
+        """
+        keys: dict[str, str] = {}
+        for old in given:
+            if any(re.fullmatch(pattern, old) for pattern in self.dropped):
+                continue
+            key = old
+            for start, now in self.renamed.items():
+                key = re.sub(f"^{start}", now, key)
+            if not _are_equal(given[keys.setdefault(key, old)], given[old]):
+                raise InputError(
+                    f"{self.path}: {keys[key]} and {old} are both {key} of {self.what}, and differ; remove the wrong one"
+                )
+        return keys
+
+    def _strictly(self, found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the tensors in the order of the network's, or raise an InputError if they are not all, and no others.
+
+        Batch normalisations count batches since PyTorch 0.4.1. Where an older file has no counts they are 0, as in PyTorch
+        itself; nothing depends on them.
+
+        Args:
+            found: a file's tensors, under the file's keys.
+        """
+        own = self.own
+        given = {key: found[old] for key, old in self._renamed(found).items()}
+        held = len(given)
+        self._tie(given)
+        counts = [key for key in own if key.endswith(".num_batches_tracked")]
+        if not any(key in given for key in counts):
+            given |= {key: torch.zeros((), dtype=torch.long) for key in counts}
+        common = [key for key in own if key in given]
+        fitting = [key for key in common if given[key].shape == own[key].shape]
+        problems = {
+            "missing": [key for key in own if key not in given],
+            "unexpected": [key for key in given if key not in own],
+            "of another shape": [
+                f"{key} is {_size(given[key])} in the file, {_size(own[key])} in the network"
+                for key in common
+                if key not in set(fitting)
+            ],
+            "of numbers that cannot be taken": [
+                f"{key} ({problem})" for key in fitting if (problem := _wrong_numbers(key, given[key], own[key]))
+            ],
+        }
+        listed = [f"{len(found)} {kind}: {list_some(found)}" for kind, found in problems.items() if found]
+        if listed:
+            raise InputError(
+                f"{self.path} does not fit {self.what}.\n"
+                f"Of the network's {len(own)} tensors and the file's {held}:\n  "
+                + "\n  ".join(listed)
+                + f"\n{self.advice}"
+            )
+        return {key: given[key] for key in own}
+
+    def _tie(self, given: dict[str, Tensor]) -> None:
+        """Add the tensors that are one and the same in the network, and that the file has once.
+
+        Raises:
+            InputError: the file has them with different numbers.
+        """
+        for keys in _same_tensors(self.own):
+            held = [key for key in keys if key in given]
+            for key in held[1:]:
+                if not _are_equal(given[held[0]], given[key]):
+                    raise InputError(
+                        f"{self.path} does not fit {self.what}: {held[0]} and {key} are one tensor in the network, and two "
+                        f"with different numbers in the file. {self.advice}"
+                    )
+            given.update({key: given[held[0]] for key in keys if held})
+
+
+def _are_equal(one: Tensor, other: Tensor) -> bool:
+    return one is other or (one.shape == other.shape and one.dtype == other.dtype and one.equal(other))
+
+
+NUMBERS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+"""What real weights may be in a file. Others (int8, float8) are a part of what they stand for, without its scale."""
+
+
+def _wrong_numbers(key: str, given: Tensor, own: Tensor) -> str:
+    """Return why a file's tensor cannot be the network's of the same shape, "" if it can."""
+    kind = str(given.dtype).removeprefix("torch.")
+    wanted = str(own.dtype).removeprefix("torch.")
+    if given.layout != torch.strided or given.is_quantized or given.is_meta:
+        return (
+            f"{'quantised, ' * given.is_quantized}{kind}, {given.layout}; {wanted} is needed, not quantised or sparse"
         )
-    return {key: given[key] for key in own}
+    if given.dtype == own.dtype and not own.is_floating_point():
+        return ""
+    if own.is_floating_point():
+        if given.dtype not in NUMBERS:
+            return f"{kind}, and {wanted} is needed; int8 and float8 are without their scale here"
+        numbers = given.to(own.dtype)
+        if isinstance(own, nn.Parameter):
+            return "" if numbers.isfinite().all() else "NaN or infinite"
+        return (
+            "NaN" if ".running_" in key and numbers.isnan().any() else ""
+        )  # an infinite variance switches a channel off
+    if own.is_complex():
+        return "" if given.is_complex() else f"{kind}, and {wanted} is needed"
+    whole = (
+        not given.is_complex()
+        and given.double().isfinite().all()
+        and given.to(own.dtype).double().equal(given.double())
+    )
+    return "" if whole else f"{kind}, and not the whole numbers of {wanted}"
 
 
 def _same_tensors(state: Mapping[str, Tensor]) -> list[list[str]]:

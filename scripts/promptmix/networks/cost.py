@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from ptflops import get_model_complexity_info
+from torch import nn
 
 from promptmix.errors import InputError
 from promptmix.networks.build import build
@@ -40,6 +41,11 @@ def count(
         raise InputError(
             f"{name} cannot take an image of {width}x{height} pixels; give another size. {error}"
         ) from error
+    return count_operations(network, height, width)
+
+
+def count_operations(network: nn.Module, height: int, width: int) -> dict[str, float]:
+    """Return the same of a network that there is, which must be able to take an image of that size."""
     macs, _ = get_model_complexity_info(
         network,
         (3, height, width),

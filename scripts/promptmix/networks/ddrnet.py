@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from promptmix.networks.layers import channels
+from promptmix.networks.layers import SHORTCUT, channels
 
 PLANES, POOLED, HEAD = 32, 128, 64
 """Published numbers of channels: of the first layers, of each branch of the pyramid pooling, and of the head."""
@@ -25,7 +25,7 @@ class DDRNet(nn.Module):
 
     def __init__(self, features: int, width: float = 1.0):
         super().__init__()
-        c = channels(PLANES, width)
+        c = channels(PLANES, width, SHORTCUT)
         fine = 2 * c
         self.conv1 = nn.Sequential(
             nn.Conv2d(3, c, 3, stride=2, padding=1),

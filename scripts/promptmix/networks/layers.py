@@ -49,11 +49,18 @@ class CrowdNetwork(nn.Module):
         return self.people(self(image))
 
 
-def channels(published: int, width: float) -> int:
-    """Return the share `width` of a published number of channels, rounded to a multiple of four and at least four."""
+SHORTCUT = 8
+"""The fewest channels that a 1x1 convolution of stride 2 may take.
+
+Of fewer, oneDNN 3.12 computes the gradient outside of its memory on CPUs without AVX-512.
+"""
+
+
+def channels(published: int, width: float, fewest: int = 4) -> int:
+    """Return the share `width` of a published number of channels, as a multiple of four and at least `fewest`."""
     if not width > 0:
         raise ValueError(f"width is {width!r}; expected a share of the published channels, above 0 (1 = published)")
-    return max(4, 4 * round(published * width / 4))
+    return max(fewest, 4 * round(published * width / 4))
 
 
 def convolutions(

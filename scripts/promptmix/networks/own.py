@@ -19,6 +19,10 @@ and may define
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
 from torch import Tensor, nn
 
 from promptmix import extensions
@@ -44,6 +48,9 @@ class DepthEstimator(nn.Module):
         return (10 / self(image)).clamp(NEAREST, FARTHEST)
 
 
+CALLED = ("forward", "depth", "density", "people", "output_size")
+"""Methods of a network that are called."""
+
 COMPLETED = {"counting": Counter, "depth": DepthEstimator}
 
 
@@ -61,7 +68,8 @@ def build(reference: str, task: str, **settings) -> nn.Module:
     kind = extensions.load(reference)
     if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
         raise InputError(f"{reference} is not a network; expected a class that inherits from torch.nn.Module")
-    completed = type(kind.__name__, (kind, COMPLETED[task]), {"task": task, "__module__": kind.__module__})
+    called = {name: _called(reference, kind, name) for name in CALLED if hasattr(kind, name)}
+    completed = type(kind.__name__, (kind, COMPLETED[task]), {"task": task, "__module__": kind.__module__} | called)
     with extensions.attribute_errors(reference, f"cannot be made with {settings or 'no settings'}"):
         network = completed(**settings)
     stride, expected = getattr(network, "stride", None), STRIDES[task]
@@ -73,6 +81,19 @@ def build(reference: str, task: str, **settings) -> nn.Module:
         )
     network.register_forward_hook(_check)
     return network
+
+
+def _called(reference: str, kind: type[nn.Module], name: str) -> Callable:
+    """Return a method of the user's class whose errors name the class, and the file and line that they come from."""
+    method = getattr(kind, name)
+
+    @wraps(method)
+    def call(network: nn.Module, *given: Any, **named: Any) -> Any:
+        what = [tuple(one.shape) if isinstance(one, Tensor) else one for one in given]
+        with extensions.attribute_errors(reference, f"failed in {name}, called with {', '.join(map(str, what))}"):
+            return method(network, *given, **named)
+
+    return call
 
 
 def _check(network: nn.Module, images: tuple[Tensor], output: object) -> None:

@@ -17,6 +17,9 @@ NETWORKS = {
 }
 """Class of each network, in the module of the network's name."""
 
+TITLES = NETWORKS | {"dmcount": "DM-Count"}
+"""What papers call each network."""
+
 TASKS = {
     "csrnet": "counting",
     "rescsrnet": "counting",

@@ -7,7 +7,7 @@ in CSRNet, and within a residual block as in torchvision.
 
 from torch import Tensor, nn
 
-from promptmix.networks.layers import Backbone, CrowdNetwork, channels, convolutions, initialise, start_small
+from promptmix.networks.layers import SHORTCUT, Backbone, CrowdNetwork, channels, convolutions, initialise, start_small
 
 BACKEND = (128, 128, 128, 128, 128, 128)
 
@@ -37,7 +37,7 @@ class ResCSRNet(CrowdNetwork):
 
     def __init__(self, width: float = 1.0):
         super().__init__()
-        narrow, wide = channels(64, width), channels(128, width)
+        narrow, wide = channels(64, width, SHORTCUT), channels(128, width)
         self.frontend = nn.Sequential(
             nn.Conv2d(3, narrow, 7, stride=2, padding=3, bias=False),
             nn.BatchNorm2d(narrow),

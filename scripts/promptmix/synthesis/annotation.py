@@ -1,6 +1,6 @@
 """Annotate images with a heavyweight network or the user's own function (paper, section III, third stage)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from promptmix import extensions, out_of_memory
-from promptmix.errors import InputError
+from promptmix.errors import InputError, list_some
 from promptmix.networks.checkpoints import load_network
 from promptmix.networks.registry import STRIDES, map_shape
+from promptmix.running.progress import progress
 from promptmix.synthesis.maps import Annotation, reduce_map
 from promptmix.tasks.batching import BATCH_PIXELS, density, depth
 
@@ -20,11 +21,60 @@ CELLS = (1, 2, 4, 8)
 """Pixels per cell of a function's density maps, along a side."""
 
 FARTHEST = 1000.0
-"""Largest depth in metres that a function may return; larger numbers are probably in another unit."""
+"""Largest depth in metres that an annotator may see; larger numbers are probably in another unit."""
+
+MOST_PEOPLE = 10**6
+"""Most people that an annotator may see in an image, if it has as many pixels."""
+
+
+class BadMaps(InputError):
+    """Maps that cannot be right.
+
+    Args:
+        positions: of their images among those that were predicted together.
+    """
+
+    def __init__(self, message: str, positions: Sequence[int]):
+        super().__init__(message)
+        self.positions = positions
+
+
+def check_maps(annotator: str, maps: Tensor, task: str, height: int, width: int) -> None:
+    """Check that maps can be right: finite, not more people than pixels, depths in metres.
+
+    Args:
+        annotator: its name, for the message.
+        maps: (N, ..., h, w) of images of one size, people per cell or metres.
+        task: "counting" or "depth".
+        height, width: of the images, in pixels.
+
+    Raises:
+        BadMaps: some cannot be right.
+    """
+    flat = maps.flatten(1).double()
+    found, expected = "numbers that are not finite (NaN or infinity)", "finite ones"
+    bad = ~flat.isfinite().all(1)
+    if not bad.any() and task == "counting":
+        counts, most = flat.sum(1), min(MOST_PEOPLE, height * width)
+        bad = counts.abs() > most
+        found, expected = f"{counts[counts.abs().argmax()]:.4g} people", f"at most {most} in an image, one per pixel"
+    elif not bad.any():
+        bad = (flat.amin(1) < 0) | (flat.amax(1) > FARTHEST)
+        found = f"{flat.amin():.4g} to {flat.amax():.4g}"
+        expected = f"metres, from 0 (unknown) to at most {FARTHEST:g}"
+    if bad.any():
+        positions = bad.nonzero()[:, 0].tolist()
+        what = describe(len(positions), height, width)
+        raise BadMaps(f"{annotator} gave {found} for {what}; expected {expected}", positions)
 
 
 def load_annotator(
-    reference: str, task: str, settings: Mapping[str, Any], weights: str | Path, device: torch.device | str
+    reference: str,
+    task: str,
+    settings: Mapping[str, Any],
+    weights: str | Path,
+    device: torch.device | str,
+    files: Sequence[str] = (),
 ) -> nn.Module:
     """Return an annotator of the config, on the device.
 
@@ -33,11 +83,17 @@ def load_annotator(
         task: "counting" or "depth".
         settings: of the network, those that differ from the published ones.
         weights: the file of the network's weights.
+        files: what the function reads.
 
     Raises:
-        InputError: the weights are missing or do not fit the network, or the function cannot be imported.
+        InputError: the weights are missing or do not fit the network, a file of the function's is missing, or it cannot
+            be imported.
     """
     if extensions.is_reference(reference):
+        if missing := [file for file in files if not Path(file).exists()]:
+            raise InputError(
+                f"{missing[0]}: there is no such file, and {reference} reads it, as its `files` in the config say"
+            )
         return Function(reference, task)
     return load_network(reference, weights, **settings).to(device)
 
@@ -58,6 +114,9 @@ class Function(nn.Module):
 
     mean, std = (0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255)
     """With these the input of `density` and `depth` is in [0, 255], up to rounding of floating-point numbers."""
+
+    leaves_out = True
+    """Whether a depth of 0 says that it is not known."""
 
     def __init__(self, reference: str, task: str):
         super().__init__()
@@ -93,6 +152,7 @@ class Function(nn.Module):
         lowest, fewest = float(maps.amin()), float(maps.sum((1, 2, 3)).amin())
         if lowest < -1 or fewest < -1:
             self._refuse(f"{lowest:.4g} people in a cell and a count of {fewest:.4g}", "people, 0 or more", image)
+        check_maps(self.reference, maps, "counting", height, width)
         rows, columns = self.output_size(height, width)
         side = self.stride // fitting[0]
         maps = F.pad(maps, (0, columns * side - maps.shape[3], 0, rows * side - maps.shape[2]))
@@ -108,13 +168,11 @@ class Function(nn.Module):
         if maps.shape[2:] != image.shape[2:]:
             size, expected = ("x".join(map(str, shape[2:])) for shape in (maps.shape, image.shape))
             self._refuse(f"maps of {size} pixels (rows x columns)", f"metres in each pixel, so {expected}", image)
-        lowest, highest = float(maps.amin()), float(maps.amax())
-        if lowest < 0 or highest > FARTHEST:
-            self._refuse(f"{lowest:.4g} to {highest:.4g}", f"metres, from 0 (unknown) to at most {FARTHEST:g}", image)
+        check_maps(self.reference, maps, "depth", *image.shape[2:])
         return maps
 
     def _maps(self, image: Tensor) -> Tensor:
-        """Return the function's maps, (N, 1, h, w) float32 on the images' device, all numbers finite."""
+        """Return the function's maps, (N, 1, h, w) float32 on the images' device."""
         images = image.round().to(torch.uint8).contiguous()
         with extensions.attribute_errors(self.reference, f"failed on {_describe(image)}"):
             maps = self._function(images)
@@ -126,8 +184,8 @@ class Function(nn.Module):
             maps = maps[:, None]
         if maps.ndim != 4 or maps.shape[:2] != (len(image), 1) or not maps.numel():
             self._refuse(f"a tensor of {shape}", expected, image)
-        if maps.is_complex() or not maps.isfinite().all():
-            self._refuse("numbers that are not finite (NaN or infinity)", "finite ones", image)
+        if maps.is_complex():
+            self._refuse("complex numbers", "real ones", image)
         return maps.to(image.device, torch.float32)
 
     def _refuse(self, found: str, expected: str, image: Tensor) -> None:
@@ -135,7 +193,11 @@ class Function(nn.Module):
 
 
 def _describe(image: Tensor) -> str:
-    number, height, width = len(image), *image.shape[-2:]
+    return describe(len(image), *image.shape[-2:])
+
+
+def describe(number: int, height: int, width: int) -> str:
+    """Return "2 images of 64x48 pixels"."""
     return f"{number} image{'s' if number > 1 else ''} of {width}x{height} pixels"
 
 
@@ -145,6 +207,8 @@ def annotate(
     device: torch.device | str,
     stride: int = 8,
     batch_pixels: int = BATCH_PIXELS,
+    name: str = "",
+    total: int | None = None,
 ) -> Iterator[Annotation]:
     """Yield an annotation for each image, not always in the order of the images.
 
@@ -157,21 +221,36 @@ def annotate(
         images: file stem and (H, W, 3) uint8 RGB of each image; read one after the other.
         stride: image pixels per cell of the annotations, along a side; 1 for depth.
         batch_pixels: most image pixels to predict at once; an image that has more is predicted alone.
+        name: of the annotator, for messages.
+        total: number of images, of which the log says how many are done; None to say nothing.
 
     Raises:
         ValueError: `stride` is not a multiple of the network's own stride.
-        InputError: memory does not suffice for a single image.
+        InputError: memory does not suffice for a single image, or maps cannot be right (`check_maps`).
     """
     if stride % network.stride:
         raise ValueError(f"maps at stride {network.stride} cannot be summed to stride {stride}")
     predict = {"counting": density, "depth": depth}[network.task]
     network.eval()
 
-    def maps_of(batch: list[tuple[str, np.ndarray]]) -> np.ndarray:
-        with torch.inference_mode():
-            return predict(network, [image for _, image in batch], device).float().cpu().numpy()
+    model = getattr(network, "reference", type(network).__name__)
 
-    for batch, maps in out_of_memory.compute_in_parts(_batches(images, batch_pixels), maps_of, out_of_memory.SMALLER):
+    def maps_of(batch: list[tuple[str, np.ndarray]]) -> np.ndarray:
+        try:
+            with torch.inference_mode():
+                maps = predict(network, [image for _, image in batch], device).float()
+                check_maps(model, maps, network.task, *batch[0][1].shape[:2])
+        except BadMaps as error:
+            stems = list_some(batch[position][0] for position in error.positions)
+            raise InputError(
+                f"{f'annotator {name}: ' if name else ''}{error}. Images: {stems}. Check the annotator's weights and settings"
+            ) from None
+        return maps.cpu().numpy()
+
+    parts = out_of_memory.compute_in_parts(_batches(images, batch_pixels), maps_of, out_of_memory.SMALLER)
+    if total is not None:  # images of a batch are done at the same time
+        parts = progress(parts, total, "images annotated", lambda part: len(part[0]))
+    for batch, maps in parts:
         for (stem, image), full in zip(batch, maps, strict=True):
             height, width = image.shape[:2]
             if stride > network.stride:

@@ -5,22 +5,44 @@ text. Source: github.com/rmokady/CLIP_prefix_caption (MIT). Settings for the pub
 `openai/clip-vit-base-patch32`, tokeniser `openai-community/gpt2`, a prefix of 10, features not normalised.
 """
 
-import os
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPVisionModelWithProjection
-from transformers.utils import logging as transformers_logging
+from torch import nn
+from transformers import (
+    AutoTokenizer,
+    CLIPImageProcessorPil,
+    CLIPVisionModelWithProjection,
+    PreTrainedTokenizerBase,
+)
 
 from promptmix.errors import InputError
-from promptmix.networks.checkpoints import load_network
+from promptmix.networks.build import build
+from promptmix.networks.checkpoints import load_network, read_fitting
 from promptmix.out_of_memory import compute_in_parts
+from promptmix.running.progress import progress
+from promptmix.synthesis.pretrained import (
+    check_vocabulary,
+    explain,
+    load_part,
+    load_tokenizer,
+    locate,
+    read_json,
+    silence,
+)
+
+log = logging.getLogger(__name__)
 
 STOP = "."
 """The text that ends a caption; it stays in the caption, as in the authors' code."""
+
+OF_TEXTS = r"text_|logit_scale"
+"""The parts of CLIP that are not for images."""
 
 
 class Captioner:
@@ -37,7 +59,8 @@ class Captioner:
         device: where to compute.
 
     Raises:
-        InputError: a folder or file is missing or does not hold what is expected, or an unknown `decoding`.
+        InputError: a folder or file is missing or does not hold what is expected, they do not fit together, or an
+            unknown `decoding`.
     """
 
     def __init__(
@@ -54,15 +77,19 @@ class Captioner:
         if decoding not in ("greedy", "beam"):
             raise InputError(f"decoding is {decoding!r}; expected 'greedy' or 'beam'")
         self.device = torch.device(device)
-        self.encoder = _pretrained(CLIPVisionModelWithProjection, clip).to(self.device).float().eval()
-        self.processor = _pretrained(CLIPImageProcessorPil, clip)
-        self.tokenizer = _pretrained(AutoTokenizer, tokenizer)
+        encoder, self.processor = _load_clip(clip)
+        self.encoder = encoder.float().to(self.device)
+        self.tokenizer = _load_tokenizer(tokenizer)
         self.network = load_network("clipcap", weights, **settings).to(self.device)
+        _check_fit(self.encoder, self.processor, self.tokenizer, self.network)
         self.stop = self.tokenizer.encode(STOP, add_special_tokens=False)[-1]
         self.decoding, self.max_tokens, self.normalise = decoding, max_tokens, normalise
 
-    def caption(self, images: Iterable[np.ndarray], batch_size: int = 32) -> Iterator[str]:
+    def caption(self, images: Iterable[np.ndarray], batch_size: int = 32, total: int | None = None) -> Iterator[str]:
         """Yield a caption for each (H, W, 3) uint8 RGB image, in order; it can be empty.
+
+        Args:
+            total: number of images, of which the log says how many are done; None to say nothing.
 
         Raises:
             InputError: memory does not suffice for a single image.
@@ -70,7 +97,10 @@ class Captioner:
         images = iter(images)
         batches = iter(lambda: list(islice(images, batch_size)), [])
         advice = "Use smaller models (`clip` and `weights` of the captioner)"
-        for _, captions in compute_in_parts(batches, self._captions_of, advice):
+        parts = compute_in_parts(batches, self._captions_of, advice)
+        if total is not None:  # images of a batch are done at the same time
+            parts = progress(parts, total, "images captioned", lambda part: len(part[0]))
+        for _, captions in parts:
             yield from captions
 
     @torch.inference_mode()
@@ -92,24 +122,99 @@ def clean(text: str) -> str:
     return " ".join(text.split()).replace(" .", ".").replace(" ,", ",")
 
 
-def _pretrained(kind, source: str):
-    """Load a transformers object from a folder or the Hub's cache.
-
-    transformers' messages are silenced: a CLIP has more than its image encoder, and they would list all other tensors.
+def check_captions(captions: Sequence[str]) -> None:
+    """Warn of captions that say nothing: empty ones, or the same for all images.
 
     Raises:
-        InputError: the folder does not exist, or does not hold such an object.
+        InputError: all are empty.
     """
-    verbosity = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        return kind.from_pretrained(source, local_files_only=True)
-    except (OSError, ValueError) as error:
-        where = "The folder exists, but does not hold it" if os.path.isdir(source) else "There is no such folder"
+    empty = sum(not caption for caption in captions)
+    if captions and empty == len(captions):
         raise InputError(
-            f"{source}: no {kind.__name__} could be loaded. {where}, and the Hub's cache has no model of that name. "
-            f"Give a folder in transformers' format, such as resources/models/clip. ({error})"
-        ) from error
-    finally:
-        transformers_logging.set_verbosity(verbosity)
+            f"all {empty} captions are empty, so prompts would say nothing of the images. Do `clip`, `tokenizer` and "
+            f"`weights` of the captioner belong together?"
+        )
+    if empty:
+        log.warning("%d of %d captions are empty", empty, len(captions))
+    if len(captions) > 1 and len(set(captions)) == 1:
+        log.warning(
+            "all %d captions are the same: '%s'. Do `clip`, `tokenizer` and `weights` of the captioner belong together?",
+            *(len(captions), captions[0]),
+        )
+
+
+def check_clip(model: str) -> None:
+    """Find out whether a model is a CLIP that describes images, from its files and without computing.
+
+    Raises:
+        InputError: it is not, or is incomplete.
+    """
+    _load_clip(model, "meta")
+
+
+def check_tokenizer(model: str) -> None:
+    """Find out whether a model has a tokeniser.
+
+    Raises:
+        InputError: it has none, or an incomplete one.
+    """
+    _load_tokenizer(model)
+
+
+def check_weights(weights: str | Path, clip: str, tokenizer: str, settings: Mapping[str, Any]) -> None:
+    """Find out whether ClipCap's checkpoint fits its settings, and whether CLIP and tokeniser, if readable, fit these.
+
+    Raises:
+        InputError: one of them does not.
+    """
+    read_fitting("clipcap", weights, **settings)
+    try:
+        encoder, processor = _load_clip(clip, "meta")
+        words = _load_tokenizer(tokenizer)
+    except InputError:  # what `check_clip` and `check_tokenizer` say
+        return
+    with torch.device("meta"):
+        network = build("clipcap", **settings)
+    _check_fit(encoder, processor, words, network)
+
+
+def _load_clip(model: str, device: str = "cpu") -> tuple[CLIPVisionModelWithProjection, CLIPImageProcessorPil]:
+    """Return CLIP's image encoder and what prepares images for it."""
+    folder = locate(model, "a CLIP: a folder in transformers' format, such as resources/models/clip")
+    try:
+        if (kind := read_json(folder / "config.json").get("model_type")) not in ("clip", "clip_vision_model"):
+            raise InputError(f"config.json: a model of the type {kind}; expected clip")
+        encoder = load_part(CLIPVisionModelWithProjection, folder, device=device, unused=OF_TEXTS)
+        read_json(folder / "preprocessor_config.json")
+        with explain("preprocessor_config.json"), silence():
+            return encoder, CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
+    except InputError as error:
+        raise InputError(f"{model} is no CLIP that describes images, or is incomplete: {error}") from error
+
+
+def _load_tokenizer(model: str) -> PreTrainedTokenizerBase:
+    folder = locate(model, "a tokeniser: a folder in transformers' format, such as resources/models/clip")
+    try:
+        return load_tokenizer(AutoTokenizer, folder)
+    except InputError as error:
+        raise InputError(f"{model} is no tokeniser, or is incomplete: {error}") from error
+
+
+@torch.inference_mode()
+def _check_fit(
+    encoder: CLIPVisionModelWithProjection,
+    processor: CLIPImageProcessorPil,
+    words: PreTrainedTokenizerBase,
+    network: nn.Module,
+) -> None:
+    """Raise an InputError if the parts of a captioner do not fit together; some may be on the device "meta"."""
+    check_vocabulary(words, network.gpt.config.vocab_size, "tokenizer", "ClipCap's GPT-2")
+    pixels = processor([np.zeros((64, 64, 3), np.uint8)], return_tensors="pt").pixel_values
+    with explain("clip: an image, prepared as preprocessor_config.json says,"):
+        features = encoder(pixel_values=pixels.to(encoder.device, encoder.dtype)).image_embeds.shape[1]
+    mapper = next(module for module in network.clip_project.modules() if isinstance(module, nn.Linear))
+    if features != mapper.in_features:
+        raise InputError(
+            f"clip: it describes an image by {features} numbers, and ClipCap's weights take {mapper.in_features} "
+            f"(`settings.prefix_size`). Take the CLIP with which they were trained"
+        )

@@ -9,7 +9,7 @@ GFPGAN uses random noise. Here it is drawn from the image's seed, so a restored 
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from torch import Tensor
 from torchvision.ops import nms
 
 from promptmix.datasets.pictures import encode_jpeg
-from promptmix.errors import InputError, command
+from promptmix.errors import InputError
 from promptmix.files import replacing, sha256
 from promptmix.networks.checkpoints import load_network
 from promptmix.networks.gfpgan import GFPGAN
@@ -261,25 +261,21 @@ def load_restorer(
     return FaceRestorer(*loaded, settings, device)
 
 
-def restore_block(restorer: FaceRestorer, manifest: str | Path, files: Sequence[str], out: str | Path) -> None:
+def restore_block(restorer: FaceRestorer, manifest: str | Path, folder: str | Path, out: str | Path) -> None:
     """Restore the faces of a block of images; write each image as JPEG of its quality, and then the manifest.
 
     An image without faces is copied byte by byte. The new manifest says in `faces` how many were restored.
 
     Args:
         manifest: the block's.
-        files: where to write the images, in the manifest's order.
-        out: where to write the new manifest, in the images' folder.
+        folder: where to write the images, under the same names.
+        out: where to write the new manifest.
 
     Raises:
-        InputError: an image is missing or is not the one that was generated, the number of files is not that of the
-            images, or memory does not suffice.
+        InputError: an image is missing or is not the one that was generated, or memory does not suffice.
     """
     rows = read_manifest(manifest)
-    if len(rows) != len(files):
-        raise InputError(
-            f"{manifest} has {len(rows)} images, expected {len(files)}. Delete it and run `{command(manifest)}`"
-        )
+    files = [Path(folder, Path(file).name) for file in rows["file"]]
     counts = []
     for row, file in progress(zip(rows.itertuples(), files), len(rows), "images restored"):
         with explain_lack_of_memory(f"the faces of an image of {row.width}x{row.height} pixels", SMALLER):

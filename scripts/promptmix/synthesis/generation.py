@@ -1,8 +1,8 @@
 """Generate images from prompts with a latent diffusion model (paper, section III, third stage).
 
 An image is a function of its prompt, its seed and the generator's settings. Its only randomness is the noise it starts
-from, drawn on the CPU by a separate random generator for each image; the sampler adds none. So neither the batch nor
-the block nor the device nor the precision changes what an image shows; its pixels can differ by rounding.
+from and what some samplers add, drawn on the CPU by a separate random generator for each image. So neither the batch
+nor the block nor the device nor the precision changes what an image shows; its pixels can differ by rounding.
 
 Large images need little more memory than small ones (`promptmix.preflight.memory` says how much): diffusers computes
 attention by torch's `scaled_dot_product_attention`, whose kernels do not store the matrix of all pairs of positions,
@@ -21,10 +21,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline
-from diffusers.utils import logging as diffusers_logging
+from diffusers import AutoencoderKL, DiffusionPipeline
 from transformers import PreTrainedTokenizerBase
-from transformers.utils import logging as transformers_logging
 
 from promptmix.datasets.pictures import encode_jpeg
 from promptmix.errors import InputError
@@ -32,6 +30,7 @@ from promptmix.files import replacing, sha256
 from promptmix.out_of_memory import SMALLER, compute_in_parts
 from promptmix.running.progress import progress
 from promptmix.synthesis.manifest import write_manifest
+from promptmix.synthesis.pipelines import open_pipeline, size_multiple, takes_negative_prompt
 
 log = logging.getLogger(__name__)
 
@@ -40,15 +39,15 @@ BATCH_PIXELS = {"cpu": 8 * 96 * 64, "cuda": 4 * 1024 * 768}
 
 LESS_MEMORY = f"Set the generator's `precision` to float16, or {SMALLER[0].lower()}{SMALLER[1:]}"
 
-MULTIPLE = 8
-"""The pipeline accepts sides that are multiples of this, in pixels."""
-
 ALONE_FROM = 512
 """Images with at least the square of this number of pixels are decoded one after the other."""
 
 TILE = 1024
 """Images with more than the square of this number of pixels are decoded in tiles of this side. Tiles change pixels a
 little: each tile is normalised separately, and tiles are blended where they overlap."""
+
+BLANK = 2
+"""The largest difference of a channel's values, from 0 to 255, within an image that shows nothing."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class GeneratorSettings:
 
     Args:
         steps: number of the sampler's steps.
-        guidance: scale of the classifier-free guidance; 1 for no guidance.
+        guidance: scale of the classifier-free guidance; 1 or less for no guidance.
         negative_prompt: text from which images are guided away.
         precision: of the networks, "float32" or "float16", both on GPUs and on CPUs.
     """
@@ -68,31 +67,24 @@ class GeneratorSettings:
     precision: str = "float32"
 
 
-def load_pipeline(model: str, settings: GeneratorSettings, device: str) -> StableDiffusionPipeline:
-    """Return a Stable Diffusion pipeline on a device.
+def load_pipeline(model: str, settings: GeneratorSettings, device: str) -> DiffusionPipeline:
+    """Return a pipeline on a device.
 
     Args:
         model: folder in diffusers' format, or name of a model in the Hub's cache.
 
     Raises:
-        InputError: there is no such folder or model, or it is not a Stable Diffusion pipeline.
+        InputError: there is no such folder or model, it cannot be used, or has no use for a setting.
     """
-    diffusers_logging.disable_progress_bar()
-    transformers_logging.disable_progress_bar()
+    pipeline = open_pipeline(model, getattr(torch, settings.precision))
     # These two warn of prompts that are too long in every batch; `check_prompts` does it once, with what is cut off.
-    for name in (StableDiffusionPipeline.__module__, "transformers.tokenization_utils_base"):
+    for name in (type(pipeline).__module__, "transformers.tokenization_utils_base"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    try:
-        pipeline = StableDiffusionPipeline.from_pretrained(
-            model, dtype=getattr(torch, settings.precision), safety_checker=None, local_files_only=True
-        )
-    except (OSError, ValueError) as error:
-        where = "the folder does not hold one" if Path(model).is_dir() else "there is no such folder"
+    if settings.negative_prompt and not takes_negative_prompt(pipeline):
         raise InputError(
-            f"{model}: no Stable Diffusion pipeline could be loaded: {where}. Expected a folder in diffusers' format "
-            f"(model_index.json, unet/, vae/, text_encoder/, tokenizer/, scheduler/), such as "
-            f"resources/models/stable-diffusion, or the name of a model in the Hub's cache. ({error})"
-        ) from error
+            f"{model}: its network was distilled with its guidance, so a negative prompt does nothing; take "
+            f"`negative_prompt` away"
+        )
     pipeline.set_progress_bar_config(disable=True)
     pipeline.to(device, silence_dtype_warnings=True)  # half precision works on CPUs, too, whatever the warning says
     pipeline.unet.to(memory_format=torch.channels_last)
@@ -116,49 +108,50 @@ def plan(prompts: pd.DataFrame, first: int, count: int) -> pd.DataFrame:
 
 
 def generate(
-    pipeline: StableDiffusionPipeline,
+    pipeline: DiffusionPipeline,
     images: pd.DataFrame,
     settings: GeneratorSettings,
     batch_pixels: int | None = None,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yield the index label and the pixels, (height, width, 3) uint8, of each planned image, grouped by size.
 
-    Images are generated with sides that are the next multiples of 8, and cropped evenly on all sides. If memory does
-    not suffice, fewer images are generated at once.
+    Images are generated with sides that are the next multiples that the pipeline can make (of 8 pixels for Stable
+    Diffusion), and cropped evenly on all sides. If memory does not suffice, fewer images are generated at once.
 
     Args:
         images: columns `prompt`, `seed`, `width`, `height`.
         batch_pixels: most pixels to generate at once; None for what suits the device.
 
     Raises:
-        InputError: an empty prompt, an image with pixels that are not finite, or too little memory for a single image.
+        InputError: an empty prompt, an image with pixels that are not finite or of another size than was asked for, or
+            too little memory for a single image.
     """
     empty = images.loc[images["prompt"].str.strip() == "", "seed"]
     if len(empty):
         raise InputError(f"the prompt of image {empty.iloc[0]} is empty; write what the image should show")
     check_prompts(pipeline.tokenizer, [*images["prompt"], settings.negative_prompt])
     batch_pixels = batch_pixels or BATCH_PIXELS[pipeline.device.type]
-    batches = []
+    batches, multiple = [], size_multiple(pipeline)
     for (width, height), group in images.groupby(["width", "height"], sort=False):
-        at_once = max(1, batch_pixels // math.prod(inner_size(width, height)))
+        at_once = max(1, batch_pixels // math.prod(inner_size(width, height, multiple)))
         positions = group.index.tolist()
         batches += [positions[begin : begin + at_once] for begin in range(0, len(group), at_once)]
-    for batch, pixels in compute_in_parts(
-        batches, lambda batch: _pixels(pipeline, images.loc[batch], settings), LESS_MEMORY
-    ):
+    parts = compute_in_parts(batches, lambda batch: _pixels(pipeline, images.loc[batch], settings), LESS_MEMORY)
+    # Images of a batch are done at the same time.
+    for batch, pixels in progress(parts, len(images), "images generated", lambda part: len(part[0])):
         yield from zip(batch, pixels, strict=True)
 
 
-def _pixels(pipeline: StableDiffusionPipeline, images: pd.DataFrame, settings: GeneratorSettings) -> np.ndarray:
+def _pixels(pipeline: DiffusionPipeline, images: pd.DataFrame, settings: GeneratorSettings) -> np.ndarray:
     """Return the pixels of images of one size, (N, height, width, 3) uint8."""
     width, height = int(images["width"].iloc[0]), int(images["height"].iloc[0])
-    inner = inner_size(width, height)
+    inner = inner_size(width, height, size_multiple(pipeline))
     left, top = (inner[0] - width) // 2, (inner[1] - height) // 2
     decode_in_parts(pipeline.vae, *inner)
     generators = [torch.Generator("cpu").manual_seed(int(seed)) for seed in images["seed"]]
     found = pipeline(
         prompt=images["prompt"].tolist(),
-        negative_prompt=[settings.negative_prompt] * len(images),
+        **({"negative_prompt": [settings.negative_prompt] * len(images)} if settings.negative_prompt else {}),
         width=inner[0],
         height=inner[1],
         num_inference_steps=settings.steps,
@@ -167,17 +160,27 @@ def _pixels(pipeline: StableDiffusionPipeline, images: pd.DataFrame, settings: G
         generator=generators,
         output_type="np",
     ).images
+    seeds = ", ".join(map(str, images["seed"]))
     if not np.isfinite(found).all():
         raise InputError(
-            f"images {', '.join(map(str, images['seed']))}: in {settings.precision}, the generator computed pixels "
+            f"images {seeds}: in {settings.precision}, the generator {pipeline.name_or_path} computed pixels "
             f"that are not numbers. Set its `precision` to float32, or use another model"
+        )
+    if found.shape != (len(images), *inner[::-1], 3):
+        raise InputError(
+            f"images {seeds}: the generator {pipeline.name_or_path} made {found.shape[2]}x{found.shape[1]} pixels and was "
+            f"asked for {inner[0]}x{inner[1]}. Use another size or model"
         )
     return (found * 255).round().astype(np.uint8)[:, top : top + height, left : left + width]
 
 
-def inner_size(width: int, height: int) -> tuple[int, int]:
-    """Return the width and height at which the pipeline generates an image of `width` x `height`, before the crop."""
-    return math.ceil(width / MULTIPLE) * MULTIPLE, math.ceil(height / MULTIPLE) * MULTIPLE
+def inner_size(width: int, height: int, multiple: int) -> tuple[int, int]:
+    """Return the width and height at which an image of `width` x `height` is generated, before the crop.
+
+    Args:
+        multiple: of what the pipeline's sides are multiples, in pixels.
+    """
+    return math.ceil(width / multiple) * multiple, math.ceil(height / multiple) * multiple
 
 
 def decode_in_parts(vae: AutoencoderKL, width: int, height: int) -> None:
@@ -191,9 +194,7 @@ def decode_in_parts(vae: AutoencoderKL, width: int, height: int) -> None:
     vae.tile_latent_min_size = TILE // 2 ** (len(vae.config.block_out_channels) - 1)
 
 
-def noise(
-    pipeline: StableDiffusionPipeline, generators: Sequence[torch.Generator], width: int, height: int
-) -> torch.Tensor:
+def noise(pipeline: DiffusionPipeline, generators: Sequence[torch.Generator], width: int, height: int) -> torch.Tensor:
     """Return the latents that images start from, (N, channels, height / 8, width / 8) for a published autoencoder.
 
     They are drawn in float32 and then rounded: if drawn in half precision, torch's numbers differ for some sizes.
@@ -219,26 +220,55 @@ def check_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Iterable[str]) ->
         )
 
 
+def report_blank(seeds: Sequence[int], number: int, model: str) -> None:
+    """Warn of images that show nothing, such as black ones: numbers overflowed, or the model is not what it should be.
+
+    Args:
+        seeds: of those images.
+        number: of all images that were generated.
+        model: what made them.
+
+    Raises:
+        InputError: they are all.
+    """
+    named = f"{', '.join(map(str, seeds[:10]))}{', ...' if len(seeds) > 10 else ''}"
+    if len(seeds) == number > 1:
+        raise InputError(
+            f"{model}: all {number} images (seeds {named}) are of one colour each, such as black, and show nothing. Set the "
+            f"generator's `precision` to float32, or use another model"
+        )
+    if seeds:
+        log.warning(
+            "%s: %d of %d images are of one colour each, such as black, and show nothing: seeds %s. `reviewed` leaves images "
+            "out (`exclude`)",
+            *(model, len(seeds), number, named),
+        )
+
+
 def write_block(
-    pipeline: StableDiffusionPipeline,
+    pipeline: DiffusionPipeline,
     images: pd.DataFrame,
     settings: GeneratorSettings,
-    files: list[str],
-    manifest: str,
+    folder: str | Path,
+    manifest: str | Path,
     pool: str,
 ) -> None:
     """Generate a block of images, write each as JPEG of its quality, and then the manifest.
 
     Args:
         images: what `plan` returns.
-        files: where the images go, in the order of the plan.
-        manifest: beside them.
+        folder: where the images go, "seed-00123.jpg" for that of seed 123.
+        manifest: where their manifest goes.
         pool: the name of the pool that the prompts are from.
     """
-    digests = {}
-    for position, pixels in progress(generate(pipeline, images, settings), len(images), "images generated"):
+    files = [Path(folder, f"seed-{seed:05d}.jpg") for seed in images["seed"]]
+    digests, blank = {}, []
+    for position, pixels in generate(pipeline, images, settings):
         row = images.loc[position]
         with replacing(files[position]) as temporary:
             temporary.write_bytes(encode_jpeg(pixels, int(row["quality"])))
         digests[position] = sha256(files[position])
+        if np.ptp(pixels, axis=(0, 1)).max() <= BLANK:
+            blank.append(row["seed"])
+    report_blank(sorted(blank), len(images), str(pipeline.name_or_path))
     write_manifest(manifest, images.assign(file=files, pool=pool, faces=0, sha256=pd.Series(digests)))

@@ -1,8 +1,8 @@
 """Annotations of generated images: one HDF5 file of maps per block, pool, generator and annotator.
 
 A file has one HDF5 dataset per image, `map/<file stem of the image>`, with the attributes `height` and `width` (of the
-image, in pixels) and, for a density map, `count` (its sum). The file has the attributes `task` ("counting" or "depth"),
-`stride` (image pixels per cell, along a side) and `annotator`. Density is float32, in people per cell. Depth is in
+image, in pixels) and `count` (the sum of a density map) or `depth` (the mean of what a depth map knows). The file has the
+attributes `task` ("counting" or "depth"), `stride` (image pixels per cell, along a side) and `annotator`. Density is float32, in people per cell. Depth is in
 metres, float16 to save space: at 10 m its steps are 8 mm, far below any annotator's error.
 """
 
@@ -79,6 +79,8 @@ def write_maps(
             dataset = maps.create_dataset(stem, data=np.asarray(found, dtype=DTYPES[task]))
             if task == "counting":
                 dataset.attrs["count"] = float(found.sum(dtype=np.float64))
+            elif (known := found > 0).any():
+                dataset.attrs["depth"] = float(found[known].mean(dtype=np.float64))
             dataset.attrs["height"] = height
             dataset.attrs["width"] = width
     with replacing(path) as temporary:
@@ -122,10 +124,14 @@ def read_map(file: str | Path | h5py.File, stem: str) -> np.ndarray:
 
 
 def read_counts(path: str | Path) -> pd.DataFrame:
-    """Return `count` (NaN for depth), `height` and `width` of all maps in a file, indexed by the images' stems."""
+    """Return `count` (NaN for depth), `depth` (the mean; NaN for counting), `height` and `width` of all maps in a file.
+
+    They are indexed by the images' stems.
+    """
     with open_maps(path) as file:
         attributes = {stem: dict(dataset.attrs) for stem, dataset in file["map"].items()}
-    return pd.DataFrame.from_dict(attributes, orient="index", columns=["count", "height", "width"]).rename_axis("stem")
+    columns = ["count", "depth", "height", "width"]
+    return pd.DataFrame.from_dict(attributes, orient="index").reindex(columns=columns).rename_axis("stem")
 
 
 def missing_maps(path: str | Path, stems: list[str], found: int) -> str:

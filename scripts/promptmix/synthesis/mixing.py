@@ -1,7 +1,7 @@
 """D_fake, generated images with annotations, and what each epoch draws from it (paper, section III, fifth stage)."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +15,10 @@ from promptmix.records.scores import QUALITY
 from promptmix.synthesis.filtering import keep_images
 from promptmix.synthesis.manifest import read_manifest
 from promptmix.synthesis.maps import missing_maps, read_counts
+from promptmix.synthesis.reviewing import is_left_out
+
+LEFT_OUT_BY = ("review", "filter of images", "choice of one prompt", "filter of prompts")
+"""What leaves images out of D_fake."""
 
 
 class Block(NamedTuple):
@@ -25,45 +29,68 @@ class Block(NamedTuple):
     scores: str | Path | None = None
 
 
-def mix(
+def sift(
     blocks: Sequence[Block],
     k: int,
     r_img: float = 100,
     kept: pd.DataFrame | None = None,
     prompt: tuple[str, int] | None = None,
+    reviewed: Mapping[str, Mapping[str, Sequence]] | None = None,
 ) -> pd.DataFrame:
-    """Return D_fake of an experiment: its images with the annotation that each is trained on.
+    """Return the images that D_fake is chosen from, and what leaves out those that are not in it.
+
+    In the paper's order: what was left out by hand goes first (second stage), then the filter of images keeps its share
+    of the others (fourth stage), and then prompts are filtered (sixth stage).
 
     Args:
         blocks: those of all its pools, in any order. They may hold more images than are taken.
         k: number of images to take of each prompt, the first by seed.
-        r_img: percent of images to keep, those of the lowest scores among all that the other filters leave; at 100 no
-            scores are needed.
+        r_img: percent of images to keep, those of the lowest scores; at 100 no scores are needed.
         kept: which prompts to keep, in the columns of `promptmix.records.filters.FILTER`; None for all.
         prompt: pool and number of the only prompt to take; None for all.
+        reviewed: by pool what is left out: `drop`, prompts by number or text, and `exclude`, images by seed.
 
     Returns:
-        one row per image with the columns of `promptmix.records.fakes.FAKE`, pool by pool in the order in which `blocks` first
-        names them, and by seed in each; `file` and `maps` are absolute paths.
+        one row per image with the columns of `promptmix.records.fakes.FAKE`, `seed`, `q` (NaN without scores) and
+        `left_out_by`, "" or one of `LEFT_OUT_BY`; pool by pool in the order in which `blocks` first names them, and by
+        seed in each; `file` and `maps` are absolute paths.
 
     Raises:
         InputError: an image without an annotation or a score, an annotation of another image size, fewer than `k` images
-            of a prompt, an image that is in two blocks, or a prompt that `kept` does not name.
+            of a prompt, an image that is in two blocks, a prompt that `kept` does not name, or one that `reviewed`
+            names and that there is not.
         ValueError: `r_img` below 100 and blocks without scores.
     """
     images = pd.concat([_read(block) for block in blocks], ignore_index=True)
     images = pd.concat([pool.sort_values("seed") for _, pool in images.groupby("pool", sort=False)])
     _check(images, k, blocks)
-    fake = images.groupby([*PROMPT_KEYS]).head(k)
-    if prompt is not None:
-        fake = fake[(fake["pool"] == prompt[0]) & (fake["prompt_number"] == prompt[1])]
-    if kept is not None:
-        fake = fake[_of_kept_prompts(fake, kept)]
+    images = images.groupby([*PROMPT_KEYS]).head(k).reset_index(drop=True).assign(left_out_by="")
+    for pool, review in (reviewed or {}).items():
+        images.loc[is_left_out(images, pool, review), "left_out_by"] = "review"
+
+    def leave_out(is_kept: Callable[[pd.DataFrame], np.ndarray], by: str) -> None:
+        left = images[images["left_out_by"] == ""]
+        images.loc[left.index[~is_kept(left)], "left_out_by"] = by
+
     if r_img != 100:
         if unscored := [block.manifest for block in blocks if block.scores is None]:
             raise ValueError(f"r_img is {r_img}, and there are no scores of the images of {_listed(unscored)}")
-        fake = fake.iloc[keep_images(fake["q"], r_img)]
-    return fake[[*FAKE.columns]].reset_index(drop=True)
+        leave_out(lambda left: np.isin(np.arange(len(left)), keep_images(left["q"], r_img)), "filter of images")
+    if prompt is not None:
+        leave_out(lambda left: (left[[*PROMPT_KEYS]] == [*prompt]).all(axis=1).to_numpy(), "choice of one prompt")
+    if kept is not None:
+        leave_out(lambda left: _of_kept_prompts(left, kept), "filter of prompts")
+    return images[[*FAKE.columns, "seed", "q", "left_out_by"]]
+
+
+def mix(blocks: Sequence[Block], k: int, **choices) -> pd.DataFrame:
+    """Return D_fake of an experiment: its images with the annotation that each is trained on; see `sift`.
+
+    Returns:
+        one row per image with the columns of `promptmix.records.fakes.FAKE`.
+    """
+    images = sift(blocks, k, **choices)
+    return images.loc[images["left_out_by"] == "", [*FAKE.columns]].reset_index(drop=True)
 
 
 def write_fake(path: str | Path, fake: pd.DataFrame) -> None:
@@ -113,11 +140,12 @@ def _read(block: Block) -> pd.DataFrame:
     images = read_manifest(block.manifest)
     annotated = _annotations_of(images, block)
     scores = _scores_of(images, block) if block.scores is not None else np.nan
-    return images.assign(maps=str(Path(block.annotations).resolve()), count=annotated["count"].to_numpy(), q=scores)
+    seen = {name: annotated[name].to_numpy(dtype=float) for name in ("count", "depth")}
+    return images.assign(maps=str(Path(block.annotations).resolve()), **seen, q=scores)
 
 
 def _annotations_of(images: pd.DataFrame, block: Block) -> pd.DataFrame:
-    """Return count, height and width of each image's annotation, in the order of the images."""
+    """Return count, depth, height and width of each image's annotation, in the order of the images."""
     counts = read_counts(block.annotations)
     if missing := [stem for stem in images["stem"] if stem not in counts.index]:
         reason = missing_maps(block.annotations, missing, len(counts))

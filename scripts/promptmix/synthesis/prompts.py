@@ -6,6 +6,7 @@ import pandas as pd
 
 from promptmix.errors import InputError
 from promptmix.records.prompts import PROMPTS
+from promptmix.synthesis.reviewing import find
 
 
 def prompt(caption: str, prefix: str, suffix: str) -> str:
@@ -13,24 +14,13 @@ def prompt(caption: str, prefix: str, suffix: str) -> str:
     return ", ".join(part for part in map(_part, (prefix, caption, suffix)) if part)
 
 
-def caption_of(text: str, prefix: str, suffixes: Iterable[str]) -> str:
-    """Return the caption in a prompt, without its full stop: what `prompt` has put around it is taken away.
-
-    Args:
-        text: the prompt.
-        prefix: as for `prompt`.
-        suffixes: those it may end with; the longest that fits is taken away.
-    """
-    text = f", {text}, "
-    if (first := _part(prefix)) and text.startswith(f", {first}, "):
-        text = text[len(first) + 2 :]
-    lasts = sorted((last for last in map(_part, suffixes) if last), key=len, reverse=True)
-    if last := next((last for last in lasts if text.endswith(f", {last}, ")), ""):
-        text = text[: -len(last) - 2]
-    return text.strip(", ")
-
-
-def from_captions(captions: pd.DataFrame, images: pd.DataFrame, prefix: str, suffix: Mapping[str, str]) -> pd.DataFrame:
+def from_captions(
+    captions: pd.DataFrame,
+    images: pd.DataFrame,
+    prefix: str,
+    suffix: Mapping[str, str],
+    quality: int | None = None,
+) -> pd.DataFrame:
     """Return P': a prompt per captioned image, with the image's size, JPEG quality and colour; see `PROMPTS`.
 
     Args:
@@ -38,6 +28,7 @@ def from_captions(captions: pd.DataFrame, images: pd.DataFrame, prefix: str, suf
         images: the dataset's index; only rows of its training split may be captioned.
         prefix: put before each caption, such as "large crowd".
         suffix: put after it, by whether the image is grey: {"grey": ..., "colour": ...}.
+        quality: JPEG quality of all images to generate; None for that of each captioned image.
 
     Raises:
         InputError: a caption of an image that is not in the training split, or an empty prompt.
@@ -53,13 +44,30 @@ def from_captions(captions: pd.DataFrame, images: pd.DataFrame, prefix: str, suf
     for image, caption in zip(captions["image"], captions["caption"], strict=True):
         source = training.loc[image]
         text = prompt(caption, prefix, suffix["grey" if source["grey"] else "colour"])
-        rows.append([text, source["width"], source["height"], source["quality"], source["grey"], image])
+        rows.append([text, source["width"], source["height"], quality or source["quality"], source["grey"], image])
     return _checked(rows)
 
 
 def by_hand(texts: Iterable[str], width: int, height: int, quality: int) -> pd.DataFrame:
     """Return prompts that were written by hand, for images of one size and JPEG quality; `grey` is 0."""
     return _checked([[text, width, height, quality, 0, ""] for text in texts])
+
+
+def edit(prompts: pd.DataFrame, edits: Iterable[Mapping], pool: str) -> pd.DataFrame:
+    """Return the prompts that take the place of edited ones, in the order of the edits; see `PROMPTS`.
+
+    Args:
+        prompts: those of a pool.
+        edits: `prompt`, the number or the text of a prompt, and `to`, the text in its place.
+        pool: the pool's name, for messages.
+
+    Raises:
+        InputError: an edit of a prompt that the pool does not have.
+    """
+    edits = list(edits)
+    numbers = [find(prompts["prompt"].tolist(), each["prompt"], pool)[0] for each in edits]
+    found = prompts.iloc[numbers].assign(prompt=[each["to"] for each in edits])
+    return found.reset_index(drop=True)[[*PROMPTS.columns]]
 
 
 def _part(text: str) -> str:

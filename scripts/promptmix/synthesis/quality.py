@@ -1,7 +1,7 @@
 """The quality score q of generated images (paper, section III, fourth stage): how much heavyweight networks disagree.
 
-Lower is better: where several networks that were trained on other data see the same, the image is like a photograph and
-its annotation can be trusted.
+q = max d(A_j, A_j') / max d(A_j, 0), over the annotators j and a distance d between annotations. Lower is better: where
+several high-performing networks see the same, the image is likely to be of the target domain.
 """
 
 from collections.abc import Sequence
@@ -35,14 +35,11 @@ def count_disagreement(counts: Sequence[float]) -> float:
 
 
 def depth_disagreement(maps: Sequence[np.ndarray]) -> float:
-    """Return q of one image of a room: the relative difference of two depths, averaged over the pixels.
+    """Return q of one image of a room: the largest distance between two depth maps, relative to the largest map.
 
-    For annotators a and b that is the mean of |a - b| / max(a, b), between 0 and 1, and of several pairs the largest.
-    This is our choice. It knows the scale: an annotator that finds everything twice as far as another scores 0.5. And
-    it weighs an error of a tenth the same at one metre and at ten, as AbsRel does.
-
-    Depth of 0 or less is unknown. A pixel that both do not know is left out, one that only one of them knows counts as
-    1, and two maps without any known pixel score 1, as nothing can be learnt from them.
+    The distance of two maps is the mean of |a - b| over the pixels, in metres, and a map is as large as its distance
+    from 0, its mean depth. Depth of 0 or less is unknown, and counts as 0: a pixel that only one annotator knows adds
+    all of its depth to the distance. An image in which none knows any depth scores 1, as nothing can be learnt from it.
 
     Args:
         maps: one (H, W) depth map per annotator, in metres, all of one size.
@@ -52,7 +49,9 @@ def depth_disagreement(maps: Sequence[np.ndarray]) -> float:
     """
     _check_number(maps)
     known = [np.maximum(depth, 0, dtype=np.float32) for depth in maps]
-    return max(_relative_difference(a, b) for a, b in combinations(known, 2))
+    largest = max(float(depth.mean(dtype=np.float64)) for depth in known)
+    distances = (float(np.abs(a - b).mean(dtype=np.float64)) for a, b in combinations(known, 2))
+    return max(distances) / largest if largest else 1.0
 
 
 def score_block(annotations: Sequence[str | Path]) -> pd.DataFrame:
@@ -97,15 +96,6 @@ def _score(files: Sequence[h5py.File], stem: str, task: str) -> float:
                 f"{'a count' if task == 'counting' else 'depth in metres'}. Check its weights and settings"
             )
     return count_disagreement(values) if task == "counting" else depth_disagreement(values)
-
-
-def _relative_difference(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the mean of |a - b| / max(a, b) where either is above 0; 1 if that is nowhere."""
-    larger = np.maximum(a, b)
-    known = larger > 0
-    if not known.any():
-        return 1.0
-    return float(np.mean(np.abs(a - b)[known] / larger[known], dtype=np.float64))
 
 
 def _task(files: Sequence[h5py.File]) -> str:
