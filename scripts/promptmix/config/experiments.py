@@ -2,26 +2,22 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from fractions import Fraction
 from typing import Any
 
 from promptmix.config.pools import expand
-from promptmix.datasets.splits import numbers
+from promptmix.datasets.splits import check_agreement, numbers, shares_of
 from promptmix.errors import InputError
 from promptmix.networks import registry as networks
-
-BLOCK_SIZE = 100
-"""Images per job. It is part of the files' names, so it is a constant: under another size all images would have other
-names. Not above 126: Snakemake keeps the records of 128 outputs of a job in memory."""
 
 METHODS = {"baseline": "baseline", "control": "control", "promptmix": "PromptMix"}
 """How an experiment is trained, and what tables call it."""
 
 FAKE_KEYS = (
-    *("pools", "k", "generator", "precision", "restorer", "annotator", "r_mix"),
-    *("scored_by", "r_img", "prompt_filter", "real_images"),
+    *("pools", "prompt", "k", "generator", "precision", "restorer", "annotator", "r_mix"),
+    *("scored_by", "r_img", "prompt_filter", "real_images", "rendered"),
 )
 """What a config may say of D_fake."""
 
@@ -45,6 +41,11 @@ class Network:
     backbone: str = ""
 
     @property
+    def title(self) -> str:
+        """What tables call it: as the paper does, or its key in the config."""
+        return networks.TITLES.get(self.name, self.name)
+
+    @property
     def code(self) -> str:
         """Its code, as `promptmix.running.fingerprint` knows it."""
         return networks.module_of(self.reference)
@@ -52,15 +53,18 @@ class Network:
 
 @dataclass(frozen=True)
 class Annotator:
-    """What annotates images: a heavyweight network, or a function of the user's.
+    """What annotates images: a heavyweight network, a function of the user's, or several of these, averaged.
 
     Attributes:
         name: its key in the config.
         task: "counting" or "depth".
-        reference: the network's name, or the reference to the function.
+        reference: the network's name, or the reference to the function; "" of an average.
         settings: those that differ from the published network's.
         weights: the file of a network's weights; "" if the workflow makes it, or for a function.
         fine_tune: how the weights are made, as the config says it; empty if they are not made here.
+        trained_on: the dataset that a network was trained on; "" if the config does not say.
+        mean_of: the annotators whose annotations are averaged, in the order of their names.
+        files: what a function reads besides its code.
     """
 
     name: str
@@ -69,6 +73,14 @@ class Annotator:
     settings: Mapping[str, Any] = field(default_factory=dict)
     weights: str = ""
     fine_tune: Mapping[str, Any] = field(default_factory=dict)
+    trained_on: str = ""
+    mean_of: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+    @property
+    def is_network(self) -> bool:
+        """Whether it is a network, with weights."""
+        return not (self.is_function or self.mean_of)
 
     @property
     def is_function(self) -> bool:
@@ -83,10 +95,10 @@ class Annotator:
 
 @dataclass(frozen=True)
 class Fake:
-    """D_fake: generated images with annotations.
+    """D_fake: generated images with annotations, or in their place as many rendered ones, to compare with.
 
     Attributes:
-        pools: number of prompts, M, of each pool, in order.
+        pools: number of prompts, M, of each pool, in order. Prompts that a review edits are a pool of their own.
         k: images per prompt.
         generator: what makes the images, a key of `Plan.generators`.
         annotator: whose annotations are learnt.
@@ -96,6 +108,9 @@ class Fake:
         prompt_filter: whether prompts are dropped whose images raise the validation error.
         real_images: whether the prompt filter trains on the real images besides a prompt's own.
         prompt: the pool and number of the only prompt whose images count, None for all.
+        reviewed: what a review leaves out, by pool: `drop`, prompts by number or text, and `exclude`, images by seed.
+        rendered: "" for generated images. Else images are rendered like the dataset's own, `kept` of them, and this is
+            whose labels they have: "truth", or "annotator" for those of `annotator`.
     """
 
     pools: Mapping[str, int]
@@ -108,6 +123,8 @@ class Fake:
     prompt_filter: bool = False
     real_images: bool = True
     prompt: tuple[str, int] | None = None
+    reviewed: Mapping[str, Mapping[str, Sequence]] = field(default_factory=dict)
+    rendered: str = ""
 
     @property
     def images(self) -> dict[str, int]:
@@ -115,16 +132,23 @@ class Fake:
         return {pool: self.k * prompts for pool, prompts in self.pools.items()}
 
     @property
-    def kept(self) -> int:
-        """Number of images that the filter of images leaves, rounded up; the filter of prompts is not counted."""
+    def left(self) -> int:
+        """Number of images that a review leaves, as far as is known: an image can be left out twice, with its prompt and
+        by itself, and several captions can have the text that one is named by.
+        """
         made = sum(self.images.values()) if self.prompt is None else self.k
-        return math.ceil(made * Fraction(str(self.r_img)) / 100)
+        parts = self.reviewed.values()
+        return max(0, made - sum(self.k * len(part["drop"]) + len(part["exclude"]) for part in parts))
 
-    def blocks(self) -> Iterator[tuple[str, str]]:
-        """Yield pool and block of all images, such as ("shtb-captions", "000")."""
-        for pool, images in self.images.items():
-            for block in blocks_of(images):
-                yield pool, block
+    @property
+    def kept(self) -> int:
+        """Number of images that the filter of images leaves of them, rounded up; that of prompts is not counted."""
+        return math.ceil(self.left * Fraction(str(self.r_img)) / 100)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether only the filters tell how many images are left; an epoch then takes r_mix or all that there are."""
+        return self.prompt_filter or (self.prompt is not None and (self.r_img < 100 or bool(self.reviewed)))
 
 
 @dataclass(frozen=True)
@@ -244,40 +268,25 @@ def split_of(config: Mapping[str, Any], dataset: str) -> dict[str, int]:
     """Return the number of "train", "val" and "test" images of a dataset.
 
     Raises:
-        InputError: an impossible split, see `promptmix.datasets.splits.split`.
+        InputError: a split that is impossible, or given twice; see `promptmix.datasets.splits.split`.
     """
     entry = config["datasets"][dataset]
-    images, shares = entry["images"], entry["split"]
-    if "all" in images:
-        if "test" not in shares:
-            raise InputError("split: the dataset comes without a test split; give 'test' beside 'val'")
-        dealt = numbers(shares, images["all"])
-    else:
-        if "test" in shares:
-            raise InputError("split: 'test' is given, but the dataset comes with a test split; give 'val' only")
-        dealt = numbers(shares, images["train"]) | {"test": images["test"]}
+    images, settings = entry["images"], entry.get("split")
+    check_agreement(images, settings)
+    if "val" in images:
+        return dict(images)
+    shares = shares_of(settings)
+    dealt = numbers(shares, images["all"] if "all" in images else images["train"])
+    dealt |= {"test": images["test"]} if "test" in images else {}
     if empty := [name for name, number in dealt.items() if number < 1]:
         raise InputError(f"split: {json.dumps(shares)} leaves no image in '{empty[0]}'; expected one or more")
     return dealt
 
 
-def prompts_of(config: Mapping[str, Any], pool: str) -> int:
-    """Return the number of prompts in a pool, M: the texts, or one per training image of its dataset."""
-    entry = config["pools"][pool]
+def prompts_of(config: Mapping[str, Any], entry: Mapping[str, Any]) -> int:
+    """Return the number of prompts in a pool, M: the texts, one per training image of its dataset, or the edited ones."""
+    if "edits" in entry:
+        return len(entry["edits"])
     if "prompts" in entry:
         return len(expand(entry["prompts"], entry.get("locations", [])))
     return split_of(config, entry["dataset"])["train"]
-
-
-def blocks_of(images: int) -> list[str]:
-    """Return the names of the blocks that hold the given number of images: "000", "001" and so on.
-
-    Raises:
-        InputError: more than three digits can number.
-    """
-    blocks = math.ceil(images / BLOCK_SIZE)
-    if blocks > 1000:
-        raise InputError(
-            f"{images} images of one pool are asked for; there can be {1000 * BLOCK_SIZE}. Lower k, or divide the pool"
-        )
-    return [f"{block:03d}" for block in range(blocks)]

@@ -8,7 +8,8 @@ says that faces are not restored, whatever `promptmix` says.
 
 import copy
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +19,22 @@ from promptmix.errors import InputError
 
 EXTENDS = "extends"
 
-COMMAND_LINE = "--config"
-"""What messages call what overrides all files."""
-
 WITH_NULL = ("restorer",)
 """Keys for which null is a value."""
 
 REMOVED = ...
 """Marks what null has taken away until all files are read. No YAML can hold it."""
 
+PLACES = re.compile(r"^[^\s:]+|(?<= )[\w-]+(?:\.[\w-]+|\[\d+\])+(?=:| \()")
+"""The places that a problem names: it begins with one, and others end with a colon or have their value after them."""
+
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The loader in C, where PyYAML has it, takes a tenth of the time."""
 
 
-def load(files: Iterable[str | Path], over: Mapping[str, Any] | None = None) -> tuple[dict, dict[str, Mapping]]:
+def load(
+    files: Iterable[str | Path], over: Mapping[str, Any] | None = None, called: str = "--config"
+) -> tuple[dict, dict[str, Mapping]]:
     """Return a config as its files and what they extend say, and what each of these files says, in the order in which they override each other.
 
     Args:
@@ -51,7 +54,7 @@ def load(files: Iterable[str | Path], over: Mapping[str, Any] | None = None) -> 
             config = merge(config, content)
         plain = merge(plain, chain[-1][1])
     if differing := _differing(over or {}, plain):
-        said[COMMAND_LINE] = differing
+        said[called] = differing
         config = merge(config, differing)
     config.pop(EXTENDS, None)
     return _without_removed(config), said
@@ -70,18 +73,33 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def source_of(place: str, said: Mapping[str, Mapping]) -> str:
-    """Return the file that says what is at a place, such as "datasets.shtb.path"; of several the one that counts.
+def source_of(problem: str, said: Mapping[str, Mapping], given: Collection[str]) -> str:
+    """Return the file and the line that a problem is about, such as "config/mine.yaml:12".
 
-    Of a place that no file holds (a key that is missing), it is the file that holds most of the way there.
+    Of the places that it names, it is the one that the last file says: "tables.table1.rows[0]: promptmix.shtb.r_mix: ..."
+    is about a row of the design, which is right, and a number in a file that extends it.
+
+    Args:
+        problem: begins with a place, such as "datasets.shtb.path"; see `PLACES`.
+        said: what each file says, in the order in which they override each other.
+        given: the files that were named, each after those that it extends.
     """
-    parts = place.replace("[", ".").replace("]", "").split(".")
-    found, longest = "", -1
+    places = [place.replace("[", ".").replace("]", "").split(".") for place in PLACES.findall(problem)]
+    found, parts = "", places[0]
     for file, content in said.items():
-        depth = _depth(content, parts)
-        if depth >= longest:
-            found, longest = file, depth
-    return found
+        for place in places:
+            if _depth(content, place) == len(place):
+                found, parts = file, place
+    if not found:  # it is missing in the first file that should say it, and not in what is laid over that
+        depths = {file: _depth(content, parts) for file, content in said.items()}
+        for file, depth in depths.items():
+            found = file if depth == max(depths.values()) else found
+            if found and file in given:
+                break
+    if not Path(found).is_file():  # the command line, or the workflow that uses this one as a module
+        return found
+    line = _line(yaml.compose(Path(found).read_text(encoding="utf-8"), LOADER), parts)
+    return f"{found}:{line}" if line else found
 
 
 def read_yaml(file: str | Path) -> Any:
@@ -154,3 +172,29 @@ def _depth(content: Any, parts: list[str]) -> int:
         else:
             return depth
     return len(parts)
+
+
+def _line(node: yaml.Node | None, parts: list[str]) -> int | None:
+    """Return the line of a place in a YAML document, or of the nearest section around it; None if it has neither."""
+    line = None
+    for part in parts:
+        if isinstance(node, yaml.MappingNode):
+            keys = dict(_keys(node))
+            if part not in keys:
+                return line
+            key, node = keys[part]
+        elif isinstance(node, yaml.SequenceNode) and part.isdigit() and int(part) < len(node.value):
+            key = node = node.value[int(part)]
+        else:
+            return line
+        line = key.start_mark.line + 1
+    return line
+
+
+def _keys(node: yaml.MappingNode) -> Iterator[tuple[str, tuple[yaml.Node, yaml.Node]]]:
+    """Yield the keys of a section with their nodes and values, first those that `<<` takes over from others."""
+    for key, value in node.value:
+        if key.value == "<<":
+            for other in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                yield from _keys(other)
+    yield from ((key.value, (key, value)) for key, value in node.value)

@@ -8,8 +8,11 @@ the first name that they are given, so their work is done once.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
+from operator import or_
 from typing import Any
 
+from promptmix.config.blocks import check_number
 from promptmix.config.experiments import (
     FAKE_KEYS,
     Annotator,
@@ -20,8 +23,9 @@ from promptmix.config.experiments import (
     prompts_of,
     run_settings,
 )
+from promptmix.config.pools import expand
 from promptmix.datasets import registry as datasets
-from promptmix.errors import InputError
+from promptmix.errors import InputError, did_you_mean
 from promptmix.networks import registry as networks
 
 REQUIRED = {
@@ -33,8 +37,17 @@ REQUIRED = {
 }
 """What has to be said of D_fake, and what it means."""
 
-PREFIXES = {"k": "k", "r_mix": "r", "r_img": "q", "annotator": "by-", "scored_by": "scored-by-"}
+EDITED = "-edited"
+"""What the name of a pool of edited prompts ends with, after that of the pool whose prompts were edited."""
+
+PREFIXES = {
+    **{"prompt": "only-", "k": "k", "r_mix": "r", "r_img": "q", "annotator": "by-", "scored_by": "scored-by-"},
+    "rendered": "rendered-",
+}
 """What the names of experiments have before a value of `FAKE_KEYS`, to say what it is of."""
+
+NOT_RENDERED = {"prompt": None, "restorer": None, "prompt_filter": False, "r_img": 100}
+"""What an experiment may not say of D_fake if its images are rendered, and what is as good as not said."""
 
 NO_SETTINGS = ("class", "task", "backbone")
 """Keys of `networks.<name>` that are not settings of the network."""
@@ -52,6 +65,8 @@ class Plan:
         annotators: by name.
         generators: by name: those of the config, and those with another precision or with faces restored that
             experiments ask for. An entry has `model` and settings, or a `generator` and its `restorer`.
+        pools: by name: those of the config, and those of the prompts that `reviewed` edits, which have `edits` and the
+            pool that these are `of`.
 
     Raises:
         InputError: an experiment of `experiments` that cannot be, see `add`.
@@ -59,7 +74,11 @@ class Plan:
 
     def __init__(self, config: Mapping[str, Any]):
         self.config = config
-        self.annotators = {name: _annotator(name, entry) for name, entry in config["annotators"].items()}
+        self.annotators = {name: _annotator(name, config["annotators"]) for name in config["annotators"]}
+        self.pools: dict[str, dict] = dict(config["pools"])
+        for pool, review in config["reviewed"].items():
+            if review["edit"]:
+                self._add_edited(pool, review["edit"])
         self.generators: dict[str, dict] = dict(config["generators"])
         self.experiments: dict[str, Experiment] = {}
         self._names: dict[str, str] = {}  # by key
@@ -100,7 +119,12 @@ class Plan:
             self.experiments[experiment.name] = experiment
         return experiment
 
-    def fine_tuning_of(self, annotator: str) -> dict[str, Any]:
+    def learning_rates_of(self, annotator: str) -> list[str]:
+        """Return the candidates with which an annotator is fine-tuned; its validation error chooses."""
+        given = self.annotators[annotator].fine_tune
+        return given.get("learning_rates") or self._training_on(given["dataset"])["learning_rates"]
+
+    def fine_tuning_of(self, annotator: str, learning_rate: str) -> dict[str, Any]:
         """Return the arguments of `promptmix.training.settings.TrainingSettings` that an annotator is fine-tuned with.
 
         What `fine_tune` does not say is as in the training of lightweight networks on that dataset.
@@ -108,9 +132,9 @@ class Plan:
         found = self.annotators[annotator]
         given = found.fine_tune
         training = self._training_on(given["dataset"]) | {"density_scale": 1.0}
-        training |= {key: given[key] for key in ("epochs", "batch_size")}
+        training |= {key: given[key] for key in ("epochs", "batch_size") if key in given}
         settings = {"network": found.reference, "network_settings": dict(found.settings), "r_mix": 0}
-        return run_settings(training, given["learning_rate"], self.config["seed"]) | settings
+        return run_settings(training, learning_rate, self.config["seed"]) | settings
 
     def network_of(self, name: str) -> Network:
         """Return a network of the config, or one of ours that it does not name, at its published size."""
@@ -135,10 +159,27 @@ class Plan:
         """Return what tables call a dataset."""
         return self.config["datasets"][dataset]["title"]
 
+    def members_of(self, annotator: str) -> tuple[str, ...]:
+        """Return the annotators that an average is of; of any other itself."""
+        return self.annotators[annotator].mean_of or (annotator,)
+
+    def prompts_of(self, pool: str) -> int:
+        """Return the number of prompts in a pool, M."""
+        return prompts_of(self.config, self.pools[pool])
+
+    def texts_of(self, pool: str) -> list[str]:
+        """Return the prompts of a pool that is written by hand; nothing of one whose prompts are captions."""
+        entry = self.pools[pool]
+        return expand(entry["prompts"], entry.get("locations", [])) if "prompts" in entry else []
+
+    def diffusion_of(self, generator: str) -> str:
+        """Return the generator whose images one is made from: another, where it restores the faces in them, or itself."""
+        entry = self.generators[generator]
+        return self.diffusion_of(entry["generator"]) if "generator" in entry else generator
+
     def precision_of(self, generator: str) -> str:
         """Return the precision of the diffusion model behind a generator."""
-        entry = self.generators[generator]
-        return self.precision_of(entry["generator"]) if "generator" in entry else entry["precision"]
+        return self.generators[self.diffusion_of(generator)]["precision"]
 
     # --- What something needs ---
 
@@ -148,19 +189,23 @@ class Plan:
         for name in names:
             experiment = self.experiments[name]
             found |= Needs(experiments=frozenset([name]), datasets=frozenset([experiment.dataset]))
-            if fake := experiment.fake:
+            fake = experiment.fake
+            if fake and fake.rendered == "annotator":
+                for annotator in self.members_of(fake.annotator):
+                    found |= self.needs_of_annotator(annotator)
+            elif fake and not fake.rendered:
                 for pool, number in fake.images.items():
                     found |= self.needs_of_images(pool, fake.generator, number)
-                    for annotator in {fake.annotator, *fake.scored_by}:
-                        key = (pool, fake.generator, annotator)
-                        found |= Needs(annotations={key: number}) | self.needs_of_annotator(annotator)
+                    for annotator in {fake.annotator, *self.members_of(fake.annotator), *fake.scored_by}:
+                        found |= Needs(annotations={(pool, fake.generator, annotator): number})
+                        found |= self.needs_of_annotator(annotator)
                 if fake.prompt_filter and experiment.baseline:
                     found |= self.needs(experiment.baseline, *experiment.single_prompts.values())
         return found
 
     def needs_of_images(self, pool: str, generator: str, number: int) -> Needs:
         """Return what the given number of images of a pool needs."""
-        entry, made = self.config["pools"][pool], self.generators[generator]
+        entry, made = self.pools[self.pools[pool].get("of", pool)], self.generators[generator]
         found = Needs(images={(pool, generator): number})
         if "dataset" in entry:
             found |= Needs(datasets=frozenset([entry["dataset"]]), captioners=frozenset([entry["captioner"]]))
@@ -170,6 +215,8 @@ class Plan:
 
     def needs_of_annotator(self, name: str) -> Needs:
         """Return what an annotator needs."""
+        if members := self.annotators[name].mean_of:
+            return reduce(or_, map(self.needs_of_annotator, members))
         found = Needs(annotators=frozenset([name]))
         if given := self.annotators[name].fine_tune:
             found |= Needs(datasets=frozenset([given["dataset"]])) | self.needs_of_annotator(given["annotator"])
@@ -217,21 +264,28 @@ class Plan:
         for key, meaning in REQUIRED.items():
             if key not in given:
                 raise InputError(
-                    f"{where}: {key} is missing, for an experiment with generated images: {meaning}; {_say(dataset)}"
+                    f"{where}: {key} is missing, for an experiment with generated images: {meaning}; {_say(dataset)}; "
+                    "without generated images there is `methods: [baseline]`"
                 )
         task = self.task_of(dataset)
         for key, names in (("annotator", [given["annotator"]]), ("scored_by", given.get("scored_by", []))):
             for name in names:
+                place = self._place(key, spec, where)
                 if (other := self.annotators[name].task) != task:
-                    place = self._place(key, spec, where)
                     raise InputError(f"{place}: '{name}' is for {other}, and the dataset {dataset} is for {task}")
+                if key == "scored_by" and (members := self.annotators[name].mean_of):
+                    raise InputError(
+                        f"{place}: '{name}' is the average of {', '.join(members)}; q compares annotators, so name these"
+                    )
         share, scorers = given.get("r_img", 100), given.get("scored_by", [])
         if share < 100 and len(scorers) < 2:
             raise InputError(
                 f"{self._place('r_img', spec, where)}: {share} % of the images are kept by how far annotators disagree; name two in scored_by"
             )
+        edited = {entry["of"]: pool for pool, entry in self.pools.items() if "of" in entry}
+        pools = [pool for name in given["pools"] for pool in (name, edited.get(name)) if pool]
         fake = Fake(
-            pools={pool: prompts_of(self.config, pool) for pool in given["pools"]},
+            pools={pool: self.prompts_of(pool) for pool in pools},
             k=given["k"],
             generator=self._generator(given["generator"], given.get("precision"), given.get("restorer"), where),
             annotator=given["annotator"],
@@ -240,19 +294,51 @@ class Plan:
             scored_by=tuple(sorted(scorers)) if share < 100 else (),
             prompt_filter=given.get("prompt_filter", False),
             real_images=given.get("real_images", True) if given.get("prompt_filter") else True,
+            reviewed=self._reviewed(given["pools"], given.get("prompt_filter", False), where),
+            rendered=self._rendered(given, spec, where),
         )
-        if fake.r_mix > fake.kept:
+        if "prompt" in given:
+            place = self._place("prompt", spec, where)
+            if fake.prompt_filter:
+                raise InputError(
+                    f"{place}: a prompt filter has nothing to choose from one prompt; take away the one or the other"
+                )
+            fake = _of_prompt(fake, self._only_prompt(given, fake.reviewed, place))
+        if fake.r_mix > (fake.k if fake.prompt and fake.is_open else fake.kept):
             made, prompts = sum(fake.images.values()), sum(fake.pools.values())
-            kept = f", of which r_img keeps {fake.kept}" if fake.kept < made else ""
+            if fake.prompt:
+                made, prompts = fake.k, 1
+            kept = f", of which a review leaves {fake.left}" if fake.left < made else ""
+            kept += f", of which r_img keeps {fake.kept}" if fake.kept < fake.left else ""
             raise InputError(
-                f"{self._place('r_mix', spec, where)}: {fake.r_mix} images per epoch, but {made} are made: k ({fake.k}) x {prompts} "
+                f"{self._place('r_mix', spec, where)}: {fake.r_mix} images per epoch, but {made} are made: "
+                f"{self._place('k', spec, where).removeprefix(f'{where}: ')} ({fake.k}) x {prompts} "
                 f"prompts{kept}. Lower r_mix or raise k"
             )
         try:
-            list(fake.blocks())  # which cannot number more images than there can be
+            for images in fake.images.values():
+                check_number(images)
         except InputError as error:
             raise InputError(f"{self._place('k', spec, where)}: {error}") from None
         return fake
+
+    def _rendered(self, given: Mapping[str, Any], spec: Mapping[str, Any], where: str) -> str:
+        """Return whose labels the rendered images have that are in the place of generated ones; "" if none are."""
+        labels = given.get("rendered", "")
+        place = self._place("rendered", spec, where)
+        if labels and (dataset := spec["dataset"]) not in self.config["render"]:
+            known = ", ".join(sorted(self.config["render"])) or "none"
+            raise InputError(
+                f"{place}: images are rendered like those of {dataset}, which are not rendered: render.{dataset} is missing. "
+                f"Rendered datasets: {known}"
+            )
+        for key, nothing in NOT_RENDERED.items():
+            if labels and given.get(key, nothing) != nothing:
+                raise InputError(
+                    f"{place}: {key} is of generated images, and here as many are rendered in their place; take away the one "
+                    f"or the other"
+                )
+        return labels
 
     def _place(self, key: str, spec: Mapping[str, Any], where: str) -> str:
         """Return where the config says what an experiment has, for messages: there, or in `promptmix`."""
@@ -280,14 +366,15 @@ class Plan:
 
     def _single_prompts(self, experiment: Experiment, fake: Fake) -> Iterator[tuple[tuple[str, int], str]]:
         """Yield the pool and number of each prompt, and the training on that prompt's images that its filter looks at."""
-        r_mix = min(fake.r_mix, fake.k)
-        alone = replace(fake, r_mix=r_mix, r_img=100, scored_by=(), prompt_filter=False, real_images=True)
+        alone = replace(fake, r_mix=min(fake.r_mix, fake.k), prompt_filter=False, real_images=True)
         prompts = [(pool, number) for pool, count in fake.pools.items() for number in range(count)]
         for position, prompt in enumerate(prompts):
+            if prompt[1] in fake.reviewed.get(prompt[0], {}).get("drop", []):
+                continue
             single = replace(
                 experiment,
                 name=f"{experiment.name}-prompt-{position}",
-                fake=replace(alone, prompt=prompt),
+                fake=_of_prompt(alone, prompt),
                 real_images=fake.real_images,
             )
             name = self._names.setdefault(single.key, single.name)
@@ -299,13 +386,59 @@ class Plan:
             self.experiments.setdefault(name, single)
             yield prompt, name
 
+    def _only_prompt(self, given: Mapping[str, Any], reviewed: Mapping, where: str) -> tuple[str, int]:
+        """Return the pool and number of the only prompt whose images count."""
+        texts = {text: (pool, i) for pool in reversed(given["pools"]) for i, text in enumerate(self.texts_of(pool))}
+        if (text := given["prompt"]) not in texts:
+            raise InputError(
+                f"{where}: '{text}' is not a prompt that is written by hand in {', '.join(given['pools'])}."
+                f"{did_you_mean(text, texts)}"
+            )
+        pool, number = texts[text]
+        if number in reviewed.get(pool, {}).get("drop", []):
+            raise InputError(f"{where}: '{text}' is left out by reviewed.{pool}; take away the one or the other")
+        return pool, number
+
+    def _reviewed(self, pools: Sequence[str], prompt_filter: bool, where: str) -> dict[str, dict[str, list]]:
+        """Return what a review leaves out of some pools: prompts by number where it is known, else by text."""
+        found = {}
+        for pool in pools:
+            if review := self.config["reviewed"].get(pool):
+                known = {text: number for number, text in enumerate(self.texts_of(pool))}
+                named = [*review["drop"], *(edit["prompt"] for edit in review["edit"])]
+                drop = list(dict.fromkeys(known.get(prompt, prompt) for prompt in named))
+                if prompt_filter and (texts := [prompt for prompt in drop if isinstance(prompt, str)]):
+                    raise InputError(
+                        f"{where}: it filters prompts, a training for each, and reviewed.{pool} names '{texts[0]}' by "
+                        f"its text; name captions by number there, the row in prompts/{pool}.csv from 0"
+                    )
+                found[pool] = {"drop": drop, "exclude": sorted(review["exclude"])}
+        return found
+
+    def _add_edited(self, pool: str, edits: Sequence[Mapping[str, Any]]) -> None:
+        """Make a pool of the prompts that take the place of edited ones."""
+        name = f"{pool}{EDITED}"
+        if name in self.pools:
+            raise InputError(
+                f"reviewed.{pool}.edit: the edited prompts would be the pool {name}, as another one is called; rename it"
+            )
+        self.pools[name] = {"of": pool, "edits": [dict(edit) for edit in edits]}
+
     def _training_on(self, dataset: str) -> dict[str, Any]:
+        if "default" not in self.config["training"]:
+            raise InputError(
+                "training.default is missing: how networks are trained; give it epochs, batch_size and learning_rates"
+            )
         return self.config["training"]["default"] | self.config["training"].get(dataset, {})
 
 
-def _annotator(name: str, entry: Mapping[str, Any]) -> Annotator:
+def _annotator(name: str, entries: Mapping[str, Mapping[str, Any]]) -> Annotator:
+    entry = entries[name]
+    if "mean_of" in entry:
+        members = tuple(sorted(entry["mean_of"]))
+        return Annotator(name, _annotator(members[0], entries).task, "", mean_of=members)
     if "function" in entry:
-        return Annotator(name, entry["task"], entry["function"])
+        return Annotator(name, entry["task"], entry["function"], files=tuple(entry.get("files", [])))
     return Annotator(
         name,
         networks.task_of(entry["network"]),
@@ -313,7 +446,21 @@ def _annotator(name: str, entry: Mapping[str, Any]) -> Annotator:
         entry["settings"],
         entry.get("weights", ""),
         entry.get("fine_tune", {}),
+        entry.get("trained_on") or entry.get("fine_tune", {}).get("dataset", ""),
     )
+
+
+def _of_prompt(fake: Fake, prompt: tuple[str, int]) -> Fake:
+    """Return the part of D_fake that is made from one prompt; what a review says of others does not concern it.
+
+    If images are filtered, it does, and so do their images: those that are kept are the best of all.
+    """
+    if fake.r_img < 100:
+        return replace(fake, prompt=prompt)
+    pool, number = prompt
+    seeds = [seed for seed in fake.reviewed.get(pool, {}).get("exclude", []) if seed % fake.pools[pool] == number]
+    reviewed = {pool: {"drop": [], "exclude": seeds}} if seeds else {}
+    return replace(fake, pools={pool: fake.pools[pool]}, prompt=prompt, reviewed=reviewed)
 
 
 def _say(dataset: str) -> str:

@@ -7,7 +7,9 @@ source.
 import ast
 import json
 import math
+import re
 from collections.abc import Collection, Iterator, Mapping
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,17 +17,22 @@ from typing import Any
 from jsonschema import Draft202012Validator, ValidationError, validators
 
 from promptmix import extensions
-from promptmix.config.experiments import split_of
+from promptmix.config.experiments import prompts_of, split_of
 from promptmix.config.loading import load, read_yaml, source_of
 from promptmix.config.messages import explain, listed, path_of, shown, target_of
 from promptmix.config.plan import NO_SETTINGS, Plan
 from promptmix.config.pools import expand
 from promptmix.config.targets import Target, resolve_targets
-from promptmix.datasets.registry import TASKS, TOP
+from promptmix.datasets.registry import OPTIONS, TASKS, TOP
+from promptmix.datasets.splits import GROUPED_BY
 from promptmix.errors import InputError, did_you_mean
 from promptmix.networks import registry as networks
 
-SCHEMA = Path(__file__).resolve().parents[3] / "config" / "schemas" / "config.schema.yaml"
+REPOSITORY = Path(__file__).resolve().parents[3]
+SCHEMA = REPOSITORY / "config" / "schemas" / "config.schema.yaml"
+
+SHIPPED = "resources/models/"
+"""What paths begin with that come with the repository."""
 
 SHOWN = 10
 """Problems that are reported at once."""
@@ -55,21 +62,25 @@ NOT_RENDERED_FROM = {"shanghaitech": ("rooms",), "nyu": ("part", "locations", "p
 """Keys of `render` that do not apply to a format; `part` and `rooms` do not apply to the formats not named here."""
 
 
-def read(files: Collection[str | Path], over: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def read(
+    files: Collection[str | Path], over: Mapping[str, Any] | None = None, called: str = "--config"
+) -> dict[str, Any]:
     """Return a config from its files, checked, with the defaults of what it leaves out.
 
     Args:
         files: one after the other; see `promptmix.config.loading.load`.
         over: what overrides all files, such as `--config`.
+        called: what messages call `over`.
 
     Raises:
-        InputError: a file that cannot be read, or problems as in `check`, each after the file that it is in.
+        InputError: a file that cannot be read, or problems as in `check`, each after the file and line that it is in.
     """
-    config, said = load(files, over)
+    config, said = load(files, over, called)
     problems = list(find_problems(config))
     if problems:
-        named = [f"{source_of(problem.split(':')[0].split(' ')[0], said)}: {problem}" for problem in problems]
-        raise InputError(_shortened(named))
+        given = [str(Path(file)) for file in files]
+        named = [f"{source_of(problem, said, given)}: {problem}" for problem in problems[:SHOWN]]
+        raise InputError(_shortened([*named, *problems[SHOWN:]]))
     return config
 
 
@@ -105,10 +116,14 @@ def find_problems(config: dict) -> Iterator[str]:
 
     What must agree is looked at only where the form is right, and experiments only where all else is.
     """
-    problems = list(_unquoted(config)) or list(_misfits(config))
+    problems = list(_unquoted(config))
+    if not problems:
+        _spell_learning_rates(config)
+        problems = list(_misfits(config))
     if not problems:
         _fill(config, _schema())
         _fill_paths(config)
+        _fill_fine_tuned(config["annotators"])
         problems = [problem for rule in RULES for problem in rule(config)]
     if not problems:
         problems = list(_of_experiments(config))
@@ -133,9 +148,26 @@ def _of_experiments(config: Mapping[str, Any]) -> Iterator[str]:
     if len(sound) < len(config["experiments"]):
         return
     try:
-        yield from resolve_targets(config, Plan(config))[1]
+        plan = Plan(config)
+        yield from resolve_targets(config, plan)[1]
+        yield from _excluded(config, plan)
     except InputError as error:
         yield str(error)
+
+
+def _excluded(config: Mapping[str, Any], plan: Plan) -> Iterator[str]:
+    """Yield which images a review names that no experiment has."""
+    fakes = [experiment.fake for experiment in plan.experiments.values() if experiment.fake]
+    for pool, review in config["reviewed"].items():
+        made = max((fake.images[pool] for fake in fakes if pool in fake.pools), default=0)
+        for i, seed in enumerate(review["exclude"]):
+            if seed >= made:
+                has = (
+                    f"the experiments make {made} of {pool}, with the seeds from 0 on"
+                    if made
+                    else "none uses that pool"
+                )
+                yield f"reviewed.{pool}.exclude[{i}]: no experiment has an image of seed {seed}: {has}"
 
 
 # --- Does it fit the schema? ---
@@ -199,6 +231,28 @@ def _position(config: dict, parts: Collection) -> list[int]:
     return positions
 
 
+def _spell_learning_rates(section: dict[str, Any]) -> None:
+    """Give equal learning rates one spelling, as experiments and files are named by it; see `spelled`."""
+    for key, value in section.items():
+        if key == "learning_rates" and isinstance(value, list):
+            value[:] = map(spelled, value)
+        elif key == "learning_rate":
+            section[key] = spelled(value)
+        elif key != "networks":  # whose keys are arguments of a user's class
+            for inner in value if isinstance(value, list) else [value]:
+                if isinstance(inner, dict):
+                    _spell_learning_rates(inner)
+
+
+def spelled(learning_rate: Any) -> Any:
+    """Return a learning rate as a text, the same for 0.001, "0.001", "1e-03" and "1e-3"; what is none as it is."""
+    try:
+        number = Decimal("" if isinstance(learning_rate, bool) else str(learning_rate)).normalize()
+    except InvalidOperation:
+        return learning_rate
+    return f"{number:e}".replace("+", "") if 0 < float(number) < math.inf else learning_rate
+
+
 def _fill(value: Any, schema: Mapping[str, Any]) -> None:
     """Fill in the schema's defaults."""
     if "$ref" in schema:
@@ -220,10 +274,33 @@ def _fill(value: Any, schema: Mapping[str, Any]) -> None:
 
 
 def _fill_paths(config: dict) -> None:
-    """Fill in where rendered datasets are."""
+    """Fill in where rendered datasets are, and where the repository is if this runs elsewhere."""
     for name, entry in config["render"].items():
         top = entry["part"] if entry["format"] == "shanghaitech" else TOP[entry["format"]]
         config["datasets"][name].setdefault("path", f"results/{config['scale']}/rendered/{name}/{top}")
+    _place_beside_the_code(config)
+
+
+def _place_beside_the_code(part: dict | list) -> None:
+    """Give a part of a config the paths of what ships: those beside the code where the working directory has none."""
+    for key, value in part.items() if isinstance(part, dict) else enumerate(part):
+        if isinstance(value, dict | list):
+            _place_beside_the_code(value)
+        elif isinstance(value, str) and value.startswith(SHIPPED) and not Path(value).exists():
+            part[key] = str(REPOSITORY / value) if (REPOSITORY / value).exists() else value
+
+
+def _fill_fine_tuned(annotators: dict[str, dict]) -> None:
+    """Fill in network and settings of annotators that are fine-tuned: those of what they start from."""
+
+    def inherited(name: str, key: str, way: tuple[str, ...] = ()) -> Any:
+        entry = annotators[name]
+        if entry.get(key) or "fine_tune" not in entry or name in way:
+            return entry.get(key)
+        return inherited(entry["fine_tune"]["annotator"], key, (*way, name))
+
+    for name, entry in annotators.items():
+        entry |= {key: found for key in ("network", "settings") if (found := inherited(name, key))}
 
 
 # --- Do its parts agree? ---
@@ -238,6 +315,9 @@ def _datasets(config: Mapping[str, Any]) -> Iterator[str]:
             known = "comes with a test split" if has_split else "has no split"
             yield f"datasets.{name}.images: {shown(given)}, but the format {entry['format']} {known}; give {expected}"
             continue
+        if "val" in given and entry["format"] not in WITH_EITHER:
+            yield f"datasets.{name}.images.val: the format {entry['format']} has no validation images; take it away"
+        yield from _groups(entry, f"datasets.{name}.split")
         try:
             split_of(config, name)
         except InputError as error:
@@ -245,12 +325,26 @@ def _datasets(config: Mapping[str, Any]) -> Iterator[str]:
         first = titles.setdefault(entry["title"], name)
         if first != name:
             yield f"datasets.{name}.title: '{entry['title']}' is the title of {first}, and tables show titles"
-        if "unit" in entry and entry["format"] != "depth_maps":
-            yield f"datasets.{name}.unit: the format {entry['format']} has none; take it away"
+        for key in OPTIONS.values():
+            if key in entry and key != OPTIONS.get(entry["format"]):
+                yield f"datasets.{name}.{key}: the format {entry['format']} has none; take it away"
         if name == "default":
             yield "datasets.default: a dataset needs another name; `training.default` is for all datasets"
         if "path" not in entry:
             yield f"datasets.{name}.path is missing: folder of the dataset, or its .mat file for nyu"
+
+
+def _groups(dataset: Mapping[str, Any], where: str) -> Iterator[str]:
+    """Yield what is wrong with how a split tells which images belong together."""
+    split = dataset.get("split") or {}
+    if all(key in split for key in GROUPED_BY):
+        yield f"{where}: both 'group' and 'group_column' are given; expected one"
+    if "group_column" in split and dataset["format"] != "points":
+        yield f"{where}.group_column: the format {dataset['format']} has no table; give a pattern of names as 'group'"
+    try:
+        re.compile(split.get("group", ""))
+    except re.error as error:
+        yield f"{where}.group: {shown(split['group'])} is not a regular expression ({error})"
 
 
 def _render(config: Mapping[str, Any]) -> Iterator[str]:
@@ -280,6 +374,15 @@ def _pools(config: Mapping[str, Any]) -> Iterator[str]:
                 yield f"pools.{name}: {error}"
 
 
+def _generators(config: Mapping[str, Any]) -> Iterator[str]:
+    for name, entry in config["generators"].items():
+        if entry["negative_prompt"].strip() and entry["guidance"] <= 1:
+            yield (
+                f"generators.{name}.negative_prompt: it does nothing where guidance is {shown(entry['guidance'])}, as 1 "
+                f"or less is none; take it away, or raise guidance"
+            )
+
+
 def _restorers(config: Mapping[str, Any]) -> Iterator[str]:
     for name, entry in config["restorers"].items():
         sides = {
@@ -295,20 +398,63 @@ def _annotators(config: Mapping[str, Any]) -> Iterator[str]:
     annotators = config["annotators"]
     starts = {n: e["fine_tune"]["annotator"] for n, e in annotators.items() if "fine_tune" in e}
     for name, entry in annotators.items():
+        if "mean_of" in entry:
+            yield from _average(annotators, name)
+            continue
         if "function" in entry:
             yield from _own_function(entry["function"], f"annotators.{name}.function")
             continue
-        yield from _unknown_settings(entry["network"], entry["settings"], f"annotators.{name}.settings")
+        if "network" in entry:  # else of what it starts from, which has none, as is said there
+            yield from _unknown_settings(entry["network"], entry["settings"], f"annotators.{name}.settings")
         if name not in starts:
             continue
         where, start, dataset = f"annotators.{name}.fine_tune", starts[name], entry["fine_tune"]["dataset"]
-        yield from _other_task(config, entry["network"], dataset, f"annotators.{name}.network")
+        if "network" in entry:
+            yield from _other_task(config, entry["network"], dataset, f"annotators.{name}.network")
         if circle := _circle(name, starts):
             yield f"{where}.annotator: {circle}"
-        elif "function" in annotators[start]:
-            yield f"{where}.annotator: '{start}' is a function, which cannot be trained; name one with a network"
-        elif _kind(entry) != _kind(annotators[start]):
-            yield f"{where}.annotator: network and settings are not those of '{start}'; make them equal"
+        elif "network" not in annotators[start] and start not in starts:
+            what = "a function" if "function" in annotators[start] else "an average"
+            yield f"{where}.annotator: '{start}' is {what}, which cannot be trained; name one with a network"
+        elif "network" in annotators[start] and _kind(entry) != _kind(annotators[start]):
+            yield f"{where}.annotator: network and settings are not those of '{start}'; leave them out, or make them equal"
+
+
+def _average(annotators: Mapping[str, Any], name: str) -> Iterator[str]:
+    """Yield what is wrong with an average of annotators."""
+    where, tasks = f"annotators.{name}.mean_of", dict[str, str]()
+    for i, member in enumerate(annotators[name]["mean_of"]):
+        entry = annotators[member]
+        if "mean_of" in entry:
+            yield f"{where}[{i}]: '{member}' is an average itself; name what it is of"
+        else:
+            tasks.setdefault(entry["task"] if "function" in entry else networks.TASKS[entry["network"]], member)
+    if len(tasks) > 1:
+        pairs = " and ".join(f"'{member}' is for {task}" for task, member in tasks.items())
+        yield f"{where}: {pairs}; only annotations for one task can be averaged"
+
+
+def _reviewed(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield which prompts of a review there are not, as far as that is known before images are captioned."""
+    for pool, review in config["reviewed"].items():
+        entry = config["pools"][pool]
+        try:
+            texts = expand(entry["prompts"], entry["locations"]) if "prompts" in entry else None
+            number = prompts_of(config, entry)
+        except InputError:  # the pool, or its dataset, cannot be, which is said elsewhere
+            continue
+        edited = [(f"edit[{i}].prompt", edit["prompt"]) for i, edit in enumerate(review["edit"])]
+        seen: dict[int | str, str] = {}
+        for place, prompt in [*((f"drop[{i}]", prompt) for i, prompt in enumerate(review["drop"])), *edited]:
+            where = f"reviewed.{pool}.{place}"
+            if isinstance(prompt, int) and prompt >= number:
+                yield f"{where}: there is no prompt {prompt}: {pool} has {number}, counted from 0"
+            elif isinstance(prompt, str) and texts is not None and prompt not in texts:
+                yield f"{where}: '{prompt}' is not a prompt of {pool}.{did_you_mean(prompt, texts)}"
+            else:
+                known = texts.index(prompt) if texts is not None and isinstance(prompt, str) else prompt
+                if (first := seen.setdefault(known, place)) != place:
+                    yield f"{where}: {shown(prompt)} is named at {first} already; name it once"
 
 
 def _networks(config: Mapping[str, Any]) -> Iterator[str]:
@@ -323,6 +469,8 @@ def _tables(config: Mapping[str, Any]) -> Iterator[str]:
         if entry["kind"] != "cost":
             continue
         for i, row in enumerate(entry["rows"]):
+            if "network" not in row:  # that of its annotator, if this is one
+                continue
             if row["network"] not in (known := {*networks.TASKS, *own}):
                 hint = did_you_mean(row["network"], known)
                 where = f"tables.{name}.rows[{i}].network"
@@ -335,6 +483,8 @@ def _tables(config: Mapping[str, Any]) -> Iterator[str]:
 def _miniature(config: Mapping[str, Any]) -> Iterator[str]:
     annotators = config.get("miniature", {}).get("annotators", {})
     starts = {name: entry["start"] for name, entry in annotators.items() if "start" in entry}
+    if annotators and "default" not in config["training"]:
+        yield "training.default is missing: the miniature's annotators have its sigma and kernel"
     for name, entry in annotators.items():
         where = f"miniature.annotators.{name}"
         yield from _unknown_settings(entry["network"], entry["settings"], f"{where}.settings")
@@ -350,7 +500,7 @@ def _miniature(config: Mapping[str, Any]) -> Iterator[str]:
             yield f"{where}: network and settings are not those of '{start}'; make them equal"
 
 
-RULES = (_datasets, _render, _pools, _restorers, _annotators, _networks, _tables, _miniature)
+RULES = (_datasets, _render, _pools, _reviewed, _generators, _restorers, _annotators, _networks, _tables, _miniature)
 """What must agree, section by section."""
 
 
@@ -395,6 +545,11 @@ def _own_network(name: str, entry: dict) -> Iterator[str]:
     except InputError as error:
         yield f"{where}.class: {error}"
         return
+    stride, expected = extensions.find_constant(entry["class"], "stride"), networks.STRIDES[entry["task"]]
+    if stride is not ... and stride != expected:
+        found = "no stride" if stride is None else f"stride {stride!r}"
+        needed = f"a network for {entry['task']} must have `stride = {expected}`: image pixels per cell of its map"
+        yield f"{where}.class: {entry['class']} has {found}; {needed}"
     if arguments is None:
         return
     kind, given = entry["class"].rpartition(":")[2], [key for key in entry if key not in NO_SETTINGS]
