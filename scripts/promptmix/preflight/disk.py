@@ -40,7 +40,7 @@ def check_disk(plan: Plan, needs: Mapping[str, Needs], sizes: ImageSizes, origin
     """
     log.info("disk: adding up what will be written")
     still: dict[str, float] = {}
-    for what, paths in _list_outputs(plan, reduce(or_, needs.values(), Needs()), sizes, origins):
+    for what, paths in list_outputs(plan, reduce(or_, needs.values(), Needs()), sizes, origins):
         still[what] = sum(max(0, size - _count_bytes(path)) for path, size in paths.items())
     results, need = Path("results", plan.config["scale"]), sum(still.values())
     free = shutil.disk_usage(next(place for place in (results, *results.parents) if place.exists())).free
@@ -59,7 +59,7 @@ def check_disk(plan: Plan, needs: Mapping[str, Needs], sizes: ImageSizes, origin
     return Item("disk", where, f"{MISSING} ({describe_bytes(free)} free)", users, advice)
 
 
-def _list_outputs(
+def list_outputs(
     plan: Plan, needs: Needs, sizes: ImageSizes, origins: Origins
 ) -> Iterator[tuple[str, Mapping[str, float]]]:
     """Yield what is written, with the bytes that each path will hold in the end."""

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,6 +17,8 @@ from promptmix.extensions import is_reference
 from promptmix.preflight import memory
 from promptmix.preflight.report import FOUND, MISSING, WRONG, Item, describe_bytes
 from promptmix.preflight.sizes import ImageSizes, Size
+from promptmix.running import hub
+from promptmix.synthesis.pipelines import check_pipeline
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +43,12 @@ class Generation:
 
     def predict(self, size: Size) -> int:
         """Return the bytes that it takes for images of a size."""
-        has_configs = Path(self.model, "unet", "config.json").exists()
-        return memory.generation(*size, self.precision, model=self.model if has_configs else None)
+        try:
+            check_pipeline(self.model)
+            folder = hub.locate(self.model)
+        except InputError:  # which is said elsewhere
+            folder = None
+        return memory.generation(*size, self.precision, model=folder)
 
     def describe(self, size: Size) -> str:
         """Return it in words."""
@@ -145,14 +150,15 @@ def _list_steps(plan: Plan, needs: Needs, sizes: ImageSizes) -> Iterator[tuple[S
         if "model" in (entry := plan.generators[generator]):
             yield Generation(entry["model"], entry["precision"]), sizes.of_pool(pool)
     annotated = [(name, sizes.of_pool(pool)) for pool, _, name in needs.annotations]
-    annotated += [(name, sizes.of_dataset(dataset)) for name, dataset in sorted(needs.tests)]
+    tested = [(member, dataset) for name, dataset in sorted(needs.tests) for member in plan.members_of(name)]
+    annotated += [(name, sizes.of_dataset(dataset)) for name, dataset in tested]
     for name, of_images in annotated:
         annotator = plan.annotators[name]
-        if not annotator.is_function:
+        if annotator.is_network:
             yield Annotation(annotator.reference, annotator.settings), of_images
     for name in sorted(needs.annotators):
         if given := plan.annotators[name].fine_tune:
-            made = plan.fine_tuning_of(name)
+            made = plan.fine_tuning_of(name, plan.learning_rates_of(name)[0])
             step = Training(made["network"], made["network_settings"], made["batch_size"], made["precision"])
             yield step, sizes.of_dataset(given["dataset"])
     for name in sorted(needs.experiments):
@@ -160,7 +166,7 @@ def _list_steps(plan: Plan, needs: Needs, sizes: ImageSizes) -> Iterator[tuple[S
         network, training = experiment.network, experiment.training
         if not is_reference(network.reference):
             of_images = [*sizes.of_dataset(experiment.dataset)]
-            for pool in experiment.fake.pools if experiment.fake else ():
+            for pool in experiment.fake.pools if experiment.fake and not experiment.fake.rendered else ():
                 of_images += sizes.of_pool(pool)
             yield (
                 Training(network.reference, network.settings, training["batch_size"], training["precision"]),

@@ -11,6 +11,7 @@ allocator cannot use, and what CUDA itself takes: `SLACK` and `CONTEXT` stand fo
 `benchmarks/generation.py` and `benchmarks/training.py` print a GPU's own number beside the prediction.
 """
 
+import math
 import warnings
 import weakref
 from collections.abc import Callable, Mapping
@@ -29,6 +30,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from promptmix.networks.build import build
 from promptmix.networks.registry import map_shape
 from promptmix.synthesis import generation as generating
+from promptmix.synthesis.pipelines import MULTIPLE
 from promptmix.tasks.batching import BATCH_PIXELS, padded_size
 from promptmix.training.objective import load_objective
 
@@ -92,13 +94,13 @@ def generation(
         overhead: with `SLACK` and `CONTEXT`; without them it is the tensors alone, which
             `torch.cuda.max_memory_allocated` reports.
     """
-    width, height = generating.inner_size(width, height)
-    batch = batch or max(1, generating.BATCH_PIXELS["cuda"] // (width * height))
     with _on_fake_tensors() as memory, torch.no_grad():
         unet, vae, text_encoder = stable_diffusion(model, getattr(torch, precision))
+        factor = 2 ** (len(vae.config.block_out_channels) - 1)
+        width, height = generating.inner_size(width, height, math.lcm(MULTIPLE, factor))
+        batch = batch or max(1, generating.BATCH_PIXELS["cuda"] // (width * height))
         generating.decode_in_parts(vae, width, height)
         vae.blend_v = vae.blend_h = lambda _, tile, __: tile  # a Python loop over pixels, in place: costs time only
-        factor = 2 ** (len(vae.config.block_out_channels) - 1)
         latents = torch.empty(batch, unet.config.in_channels, height // factor, width // factor, dtype=unet.dtype)
         words = (text_encoder.config.max_position_embeddings, unet.config.cross_attention_dim)
         unet(torch.cat([latents] * 2), 500, torch.empty(2 * batch, *words, dtype=unet.dtype))

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from promptmix.config.experiments import Needs, split_of
+from promptmix.config.plan import EDITED
 from promptmix.datasets.pictures import training_size
 from promptmix.datasets.sample import Sample
 from promptmix.preflight.origins import is_made
@@ -27,7 +28,11 @@ class ImageSizes:
     def remember(self, dataset: str, samples: Sequence[Sample]) -> None:
         """Keep the sizes of a dataset that was read."""
         resize = self._config["datasets"][dataset].get("resize")
-        self._read[dataset] = [training_size(sample.width, sample.height, resize) for sample in samples]
+        self.know(dataset, [training_size(sample.width, sample.height, resize) for sample in samples])
+
+    def know(self, dataset: str, sizes: list[Size]) -> None:
+        """Keep the sizes of a dataset's images."""
+        self._read[dataset] = sizes
 
     def of_dataset(self, name: str) -> list[Size]:
         """Return the size of each image of a dataset; where it was not read, as large as they can be.
@@ -47,7 +52,8 @@ class ImageSizes:
 
     def of_pool(self, name: str) -> list[Size]:
         """Return the sizes that a pool's images are generated in: those of its dataset's images, or the pool's own."""
-        entry = self._config["pools"][name]
+        pools = self._config["pools"]
+        entry = pools.get(name) or pools[name.removesuffix(EDITED)]
         return self.of_dataset(entry["dataset"]) if "dataset" in entry else [(entry["width"], entry["height"])]
 
     def list_unknown(self, needs: Iterable[Needs]) -> list[str]:

@@ -1,11 +1,13 @@
 """What a config's tables and figures need, and whether it is there, before weeks of computing begin.
 
-Everything is read as far as is needed to recognise a wrong copy: datasets are read (images counted, annotations read,
-sizes and qualities compared), downloads compared with the published size and SHA-256, checkpoints with their network's
-tensors. No image is decoded and nothing is computed, so it is a matter of minutes at the paper's size.
+Everything is read as far as is needed to recognise what a job would refuse. Datasets are read and divided, and each image
+and depth map is decoded as its preparation does it, since damage and wrong units are in the pixels; sizes and qualities are
+compared. Downloads are compared with the published size and SHA-256, checkpoints with their network's tensors. Nothing else
+is computed and nothing is stored, so it is a matter of minutes at the paper's size.
 """
 
 import logging
+import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -16,8 +18,9 @@ from promptmix.config import sources
 from promptmix.config.experiments import Needs
 from promptmix.config.plan import Plan
 from promptmix.config.targets import Target
+from promptmix.datasets.decoding import find_problems
 from promptmix.datasets.facts import check_facts
-from promptmix.datasets.registry import read_dataset
+from promptmix.datasets.registry import read_split
 from promptmix.errors import InputError
 from promptmix.extensions import is_reference
 from promptmix.networks import checkpoints
@@ -34,11 +37,16 @@ from promptmix.preflight.origins import (
 )
 from promptmix.preflight.report import FOUND, MADE, MISSING, WRONG, Item
 from promptmix.preflight.sizes import ImageSizes
+from promptmix.running import hub
+from promptmix.synthesis.captions import check_weights
 
 log = logging.getLogger(__name__)
 
 RESTORER = {"detector": "retinaface", "parser": "parsenet", "restorer": "gfpgan"}
 """The networks of a restorer's parts."""
+
+SHOWN = 10
+"""Wrong images of a dataset that are named."""
 
 Users = tuple[str, ...]
 """Tables and figures."""
@@ -53,6 +61,7 @@ def survey(
     targets: Mapping[str, Target],
     wanted: Collection[str] | None = None,
     ledger: str | Path = sources.SOURCES,
+    workers: int = 1,
 ) -> list[Item]:
     """Look for everything that tables and figures need, in the current folder.
 
@@ -61,12 +70,13 @@ def survey(
         plan, targets: what `promptmix.config.validation.resolve` makes of it.
         wanted: some of the targets, such as ["table1", "figure3"]; all by default.
         ledger: the file that says where things come from.
+        workers: number of threads that decode images.
 
     Returns:
         Datasets, models, checkpoints, plug-ins, GPU and disk, in this order.
     """
     needs = {name: targets[name].needs for name in wanted or targets}
-    looking = _Survey(config, plan, needs, ledger)
+    looking = _Survey(config, plan, needs, ledger, workers)
     items = [
         *looking.check_datasets(),
         *looking.check_models(),
@@ -85,8 +95,10 @@ class _Survey:
         origins: of what was looked for.
     """
 
-    def __init__(self, config: Mapping[str, Any], plan: Plan, needs: Mapping[str, Needs], ledger: str | Path):
-        self._config, self._plan, self._needs = config, plan, needs
+    def __init__(
+        self, config: Mapping[str, Any], plan: Plan, needs: Mapping[str, Needs], ledger: str | Path, workers: int
+    ):
+        self._config, self._plan, self._needs, self._workers = config, plan, needs, workers
         self.sizes, self.origins = ImageSizes(config), Origins(ledger)
 
     # --- Datasets ---
@@ -107,6 +119,9 @@ class _Survey:
             if not Path(path).exists():
                 return self.origins.describe_absent(what, path, users, "datasets", str(error))
             problem = str(error)
+        except Exception as error:  # which the job would end with; the report goes on to what else is needed
+            log.info("%s", traceback.format_exc())
+            problem = f"{path}: {type(error).__name__}: {error}"
         if problem:
             return Item(what, path, WRONG, users, self.origins.advise(problem, "datasets", path))
         return Item(what, path, FOUND, users)
@@ -118,15 +133,21 @@ class _Survey:
         return compare_with_published(path, known) if is_download else ""
 
     def _read_dataset(self, name: str) -> str:
-        """Read a dataset, and return how it differs from what is known of it; "" if in nothing."""
+        """Read a dataset, and return what is wrong with it, or how it differs from what is known of it; "" if nothing."""
         entry = self._config["datasets"][name]
         log.info("dataset %s: reading %s", name, entry["path"])
-        unit = {"unit": entry["unit"]} if "unit" in entry else {}
-        samples = read_dataset(entry["format"], entry["path"], entry["images"], **unit)
+        settings = entry.get("unit"), entry["split"], self._config["seed"], entry.get("anchor")
+        samples = read_split(entry["format"], entry["path"], entry["images"], *settings)
         self.sizes.remember(name, samples)
         log.info("dataset %s: %d images, comparing them with what is known of it", name, len(samples))
-        found = check_facts(samples, entry.get("facts", {}))
-        return "\n- ".join([f"{entry['path']} is another dataset than the config says:", *found]) if found else ""
+        if found := check_facts(samples, entry.get("facts", {})):
+            return "\n- ".join([f"{entry['path']} is another dataset than the config says:", *found])
+        log.info("dataset %s: looking at each image", name)
+        found = find_problems(samples, entry["resize"], self._workers)
+        more = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
+        return (
+            "\n- ".join([f"{len(found)} of {len(samples)} images are wrong:", *found[:SHOWN], *more]) if found else ""
+        )
 
     # --- Models in diffusers' or transformers' format ---
 
@@ -146,8 +167,7 @@ class _Survey:
 
     def _check_model(self, path: str, parts: list[str], users: Users) -> Item:
         what = ", ".join(models.NAMES[part] for part in parts)
-        folder = models.locate_model(path)
-        if folder is None:
+        if hub.locate(path) is None:
             if is_made(self._config, path):
                 return Item(what, path, MADE, users)
             error = (
@@ -155,9 +175,9 @@ class _Survey:
                 f"format of {'diffusers' if 'pipeline' in parts else 'transformers'} there, or correct the config."
             )
             return self.origins.describe_absent(what, path, users, "models", error)
-        if problems := models.find_problems(folder, parts):
-            text = "\n- ".join([f"{path} is incomplete, or another model:", *problems])
-            return Item(what, path, WRONG, users, self.origins.advise(text, "models", path))
+        log.info("%s: checking %s", what, path)
+        if problems := models.find_problems(path, parts):
+            return Item(what, path, WRONG, users, self.origins.advise("\n".join(problems), "models", path))
         return Item(what, path, FOUND, users)
 
     # --- Checkpoints ---
@@ -171,12 +191,14 @@ class _Survey:
         """Yield the path of a checkpoint, what it is, a function that checks a file, and who needs it."""
         for name, users in self._users_of(self._plan.annotators, lambda needs: needs.annotators):
             annotator = self._plan.annotators[name]
-            if not annotator.is_function:
+            if annotator.is_network:
                 path = annotator.weights or f"results/{self._config['scale']}/annotators/{name}.safetensors"
                 check: Check = partial(checkpoints.read_fitting, annotator.reference, **annotator.settings)
                 yield path, (f"annotator {name}", check), users
         for name, users in self._users_of(self._config["captioners"], lambda needs: needs.captioners):
-            yield _describe_part(f"captioner {name}", "clipcap", self._config["captioners"][name], users)
+            captioner = self._config["captioners"][name]
+            check = partial(check_weights, **{key: captioner[key] for key in ("clip", "tokenizer", "settings")})
+            yield captioner["weights"], (f"captioner {name}", check), users
         for name, users in self._users_of(self._plan.generators, _list_generators):
             if restorer := self._plan.generators[name].get("restorer"):
                 for part, network in RESTORER.items():
@@ -207,9 +229,17 @@ class _Survey:
     # --- Plug-ins ---
 
     def check_plugins(self) -> Iterator[Item]:
-        """Yield the user's own code."""
+        """Yield the user's own code, and the files that it reads."""
         for place, (uses, users) in self._group(self._list_plugins()).items():
             yield _check_plugin(place, *uses[0], users)
+        for name, users in self._users_of(self._plan.annotators, lambda needs: needs.annotators):
+            for path in self._plan.annotators[name].files:
+                what = f"file of {name}"
+                if Path(path).exists() or is_made(self._config, path):
+                    yield Item(what, path, FOUND if Path(path).exists() else MADE, users)
+                else:
+                    error = f"{path}: there is no such file. Put it there, or correct the path in the config."
+                    yield self.origins.describe_absent(what, path, users, "checkpoints", error)
 
     def _list_plugins(self) -> Iterator[tuple[str, tuple[str, str], Users]]:
         """Yield the place of a user's own code, "file.py:name", what it is for and its kind, and who needs it."""

@@ -1,13 +1,11 @@
-"""Figures: training images above generated ones, grey against colour prompts, predictions beside the ground truth.
+"""Figures: training images above generated ones, prompts that differ in colour, predictions beside the ground truth.
 
 Which images a figure of the paper shows is a rule and not a choice: the figure says which. It is a PNG, as wide as a page,
 and a CSV beside it holds its numbers.
 """
 
-import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -20,20 +18,12 @@ from torch import nn
 
 from promptmix.datasets.index import Index
 from promptmix.errors import InputError
-from promptmix.files import replacing, write_csv
+from promptmix.files import write_csv
+from promptmix.report.style import DPI, HEADINGS, LARGE, LINE, SMALL, WIDTH, save, wrap
 from promptmix.synthesis.manifest import read_manifest, read_verified
 from promptmix.tasks import batching
 from promptmix.tasks.density import density_at_stride
 from promptmix.tasks.depth_metrics import image_sums, metrics
-
-WIDTH, DPI = 7.0, 200
-"""A figure's width in inches, that of a page's text, and its pixels per inch."""
-
-SMALL, LARGE = 7, 8
-"""Sizes of letters in points: below pictures, and of titles."""
-
-LINE = 0.16
-"""Height of a line of text and its margins, in inches."""
 
 COLOURS = "inferno"
 """Of a map, from its least to its largest value: lightness rises steadily, so it can be read in grey too."""
@@ -81,54 +71,66 @@ def draw_sheet(
     return figure
 
 
-# --- Grey and colour prompts (Figure 2) ---
+# --- Prompts that differ in colour (Figure 2) ---
 
 
-def draw_grey_and_colour(path: str | Path, csv: str | Path, grey: str | Path, colour: str | Path, number: int) -> None:
-    """Write the first image of each of the first prompts, above that of the same prompt with another suffix (Figure 2).
+def draw_colours(path: str | Path, csv: str | Path, manifests: Sequence[str | Path], number: int) -> None:
+    """Write images of one prompt after the other, from the same seeds, with what tells their colours apart (Figure 2).
 
-    The CSV holds, per pair, the prompt, the seed, and the mean chroma of both images (`mean_chroma`).
+    Below each image, and in the CSV with pool, prompt and seed, stand its share of mid-greys (`mid_greys`), which is small where
+    an image is all but black and white, and its colourfulness (`mean_chroma`).
 
     Args:
         path, csv: the files to write.
-        grey, colour: manifests of the first blocks of two pools that differ in the last part of their prompts.
-        number: of prompts.
+        manifests: of blocks that hold each pool's first images, pool by pool; each pool has one prompt.
+        number: of images of each prompt, those of the first seeds.
 
     Raises:
-        InputError: the pools have fewer prompts, or their images are not pairs.
+        InputError: a pool with fewer images or more than one prompt, or pools whose images have other seeds.
     """
-    frames = [read_manifest(file).iloc[:number] for file in (grey, colour)]
-    for file, frame in zip((grey, colour), frames, strict=True):
-        if frame["prompt"].nunique() < number:
+    pools = pd.concat([read_manifest(file) for file in manifests]).groupby("pool", sort=False)
+    frames = [images.sort_values("seed").iloc[:number] for _, images in pools]
+    for frame in frames:
+        if len(frame) < number or frame["prompt"].nunique() > 1 or list(frame["seed"]) != list(frames[0]["seed"]):
             raise InputError(
-                f"{file}: {number} prompts are to be shown, and its first {len(frame)} images have "
-                f"{frame['prompt'].nunique()}. Give the pool more prompts, or show fewer"
+                f"pool {frame['pool'].iloc[0]}: expected {number} images of one prompt with the seeds {list(frames[0]['seed'])}, found "
+                f"{len(frame)} of {frame['prompt'].nunique()} with the seeds {list(frame['seed'])}"
             )
-    parts = [split_alike(*pair) for pair in zip(*(frame["prompt"] for frame in frames), strict=True)]
-    prompts, *suffixes = zip(*parts, strict=True)
-    alike = all(prompts) and frames[0]["seed"].equals(frames[1]["seed"])
-    if not alike or suffixes[0] == suffixes[1] or any(len(set(suffix)) > 1 for suffix in suffixes):
-        raise InputError(
-            f"{grey} and {colour}: their images are not pairs; expected the same seeds, and the same prompts up to a "
-            f"suffix, but found '{frames[0]['prompt'].iloc[0]}' and '{frames[1]['prompt'].iloc[0]}'"
-        )
     rows = [
         [read_verified(file, digest) for file, digest in zip(frame["file"], frame["sha256"], strict=True)]
         for frame in frames
     ]
-    chroma = [[mean_chroma(image) for image in row] for row in rows]
-    columns = {"prompt": prompts, "seed": frames[0]["seed"], "chroma_grey": chroma[0], "chroma_colour": chroma[1]}
-    note = "The first image of each prompt. Both images of a column have one seed and, but for the suffix, one prompt."
-    figure = draw_sheet(rows, [[""] * number, prompts], [suffix[0] for suffix in suffixes], note)
-    write_csv(csv, pd.DataFrame(columns))
-    save(figure, path)
+    table = pd.concat([frame[["pool", "prompt", "seed"]] for frame in frames], ignore_index=True)
+    table["mid_greys"] = [mid_greys(image) for row in rows for image in row]
+    table["chroma"] = [mean_chroma(image) for row in rows for image in row]
+    captions = [
+        [f"{cell.mid_greys:.0%} mid-greys, chroma {cell.chroma:.0f}".replace("%", " %") for cell in part.itertuples()]
+        for _, part in table.groupby("pool", sort=False)
+    ]
+    height = (
+        0.8 * WIDTH / number * rows[0][0].shape[0] / rows[0][0].shape[1]
+    )  # of a picture, along which its title runs
+    prompts = [frame["prompt"].iloc[0] for frame in frames]
+    titles = [  # of pools with one prompt the pool is what sets them apart, such as by their size
+        wrap(f"“{prompt}”" if prompts.count(prompt) == 1 else f"“{prompt}”, {frame['pool'].iloc[0]}", height)
+        for frame, prompt in zip(frames, prompts, strict=True)
+    ]
+    note = (
+        "All images of a column start from the noise of one seed. Mid-greys: the share of pixels whose brightness is in the "
+        "middle half of its range. Chroma: how far a pixel's channels are apart on average, of 255."
+    )
+    write_csv(csv, table)
+    save(draw_sheet(rows, captions, titles, note), path)
 
 
-def split_alike(one: str, other: str) -> tuple[str, ...]:
-    """Return the parts, between commas, with which two prompts begin alike, and what follows in the one and the other."""
-    parts, others = one.split(", "), other.split(", ")
-    alike = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(parts, others)))
-    return tuple(map(", ".join, (parts[:alike], parts[alike:], others[alike:])))
+def mid_greys(image: np.ndarray) -> float:
+    """Return the share of pixels, 0 to 1, whose brightness is in the middle half of its range, 64 to 191 of 255.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+    """
+    brightness = (image @ np.array([0.299, 0.587, 0.114])).round()
+    return float(((brightness >= 64) & (brightness < 192)).mean())
 
 
 def mean_chroma(image: np.ndarray) -> float:
@@ -141,39 +143,49 @@ def mean_chroma(image: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two networks that are compared on the test images of a dataset.
+    """Networks that are compared on the test images of a dataset.
 
     Args:
-        title: of the dataset.
+        title: what the figure calls the comparison: the dataset, and what sets it apart from the others.
+        dataset: its title.
         index: the dataset.
-        baseline, promptmix: the networks, on the device, of one task and one stride.
+        networks: by method, a key of `HEADINGS`; on the device, of one task and one stride.
+        experiments: their names, by method.
         sigma, kernel: of the Gaussians in the ground truth's density, in pixels; depth needs none.
     """
 
     title: str
+    dataset: str
     index: Index
-    baseline: nn.Module
-    promptmix: nn.Module
+    networks: Mapping[str, nn.Module]
+    experiments: Mapping[str, str]
     sigma: float = 4.0
     kernel: int = 15
 
     @property
+    def task(self) -> str:
+        """Return "counting" or "depth"."""
+        return str(next(iter(self.networks.values())).task)
+
+    @property
     def stride(self) -> int:
         """Pixels per cell of the networks' maps, along a side."""
-        return int(self.baseline.stride)  # type: ignore[arg-type]
+        return int(next(iter(self.networks.values())).stride)  # type: ignore[arg-type]
 
 
 def draw_predictions(
     path: str | Path, csv: str | Path, comparisons: Iterable[Comparison], device: torch.device | str
 ) -> None:
-    """Write test images, the baseline's map, PromptMix's and the ground truth, each with its number (Figures 3 and 4).
+    """Write test images, the networks' maps and the ground truth, each with its numbers (Figures 3 and 4).
+
+    Below a predicted map stand its result, its error, and how sharp it is (`sharpness`).
 
     Of each dataset, the test images at the 25th, 50th and 75th percentile (`at_percentiles`) of the true count, or of the
-    true mean depth. The three maps of a row share one scale of colours.
+    true mean depth. The maps of a row share one scale of colours.
 
     Args:
-        path, csv: the files to write; the CSV has a row per row of the figure, with unrounded numbers.
-        comparisons: one per dataset, one after the other in the figure; of one task.
+        path, csv: the files to write; the CSV has a row per row of the figure, with the experiments and unrounded numbers.
+        comparisons: one after the other in the figure; of one task, and of networks of the same methods.
 
     Raises:
         InputError: nothing to compare, or a dataset without test images, or without depth if that is what is compared.
@@ -188,13 +200,14 @@ def draw_predictions(
 
 @dataclass(frozen=True)
 class Panels:
-    """A row of the figure: a test image and three maps of it.
+    """A row of the figure: a test image and maps of it.
 
     Args:
-        title: the dataset's, in its first row; else "".
+        title: the comparison's, in its first row; else "".
+        headings: of the image and the maps.
         task: `Counts` or `Depths`.
         image: (H, W, 3) uint8.
-        maps: the baseline's, PromptMix's and the true one, (h, w) each; 0 in a true depth map is unknown.
+        maps: the networks', and last the true one, (h, w) each; 0 in a true depth map is unknown.
         captions: below the image and the maps.
         low, high: the values at the ends of the scale of colours.
         stride: side of a map's cell in pixels of the image.
@@ -202,6 +215,7 @@ class Panels:
     """
 
     title: str
+    headings: Sequence[str]
     task: "type[Counts] | type[Depths]"
     image: np.ndarray
     maps: Sequence[np.ndarray]
@@ -213,9 +227,10 @@ class Panels:
 
 
 def compare(comparison: Comparison, device: torch.device | str) -> list[Panels]:
-    """Return the rows of a dataset, one for each of the `PERCENTILES`."""
-    networks = {"baseline": comparison.baseline.eval(), "promptmix": comparison.promptmix.eval()}
-    task, stride = TASKS[str(comparison.baseline.task)], comparison.stride
+    """Return the rows of a comparison, one for each of the `PERCENTILES`."""
+    networks = {method: network.eval() for method, network in comparison.networks.items()}
+    headings = ["test image", *(HEADINGS[method] for method in networks), "ground truth"]
+    task, stride = TASKS[comparison.task], comparison.stride
     index, rows = comparison.index, list[Panels]()
     if not len(test := index.split("test")):
         raise InputError(f"{index.path}: no test image to draw; see `split` in the dataset's configuration")
@@ -225,28 +240,34 @@ def compare(comparison: Comparison, device: torch.device | str) -> list[Panels]:
         image, name, true = index.image(i), index.frame["image"].iloc[i], task.true(comparison, i)
         with torch.inference_mode():
             maps = [task.predict(network, [image], device)[0].float().cpu().numpy() for network in networks.values()]
-        results = [task.result(found, true) for found in maps]
+        known = task.known(true)
+        results = [task.results(found, true) | {"sharpness": sharpness(found, true, known)} for found in maps]
         low, high = task.scale(true, maps)
-        captions = [f"{Path(name).stem}, {percentile}th percentile", *map(task.predicted.format, results)]
+        captions = [f"{Path(name).stem}, {percentile}th percentile"]
+        captions += [f"{task.predicted.format(**found)}\nsharpness {found['sharpness']:.2f}" for found in results]
         captions.append(task.truth.format(values[position]))
-        numbers = {"dataset": comparison.title, "percentile": percentile, "image": name, task.value: values[position]}
-        numbers |= {f"{method}_{task.measure}": result for method, result in zip(networks, results, strict=True)}
+        numbers = {"dataset": comparison.dataset, "percentile": percentile, "image": name, task.value: values[position]}
+        for method, found in zip(networks, results, strict=True):
+            numbers |= {f"{method}_experiment": comparison.experiments[method]}
+            numbers |= {f"{method}_{measure}": value for measure, value in found.items()}
         numbers |= {"scale_low": low, "scale_high": high}
         title = "" if rows else comparison.title
-        rows.append(Panels(title, task, image, [*maps, true], captions, low, high, stride, numbers))
+        rows.append(Panels(title, headings, task, image, [*maps, true], captions, low, high, stride, numbers))
     return rows
 
 
 def draw_panels(rows: Sequence[Panels]) -> Figure:
-    """Return the figure of some rows: four pictures each, and the scale of the three maps' colours."""
-    heights = [WIDTH / 4.6 * row.image.shape[0] / row.image.shape[1] + 2 * LINE for row in rows]
+    """Return the figure of some rows: an image and its maps each, and the scale of the maps' colours."""
+    columns = len(rows[0].headings)
+    pictures = [WIDTH / (columns + 0.6) * row.image.shape[0] / row.image.shape[1] for row in rows]
+    heights = [picture + 3 * LINE for picture in pictures]
     figure = Figure((WIDTH, sum(heights) + 3 * LINE), dpi=DPI, layout="constrained")
-    axes = figure.subplots(len(rows), 4, squeeze=False, height_ratios=heights)
-    for ax, heading in zip(axes[0], ("test image", "baseline", "PromptMix", "ground truth")):
+    axes = figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights)
+    for ax, heading in zip(axes[0], rows[0].headings, strict=True):
         ax.set_title(heading, fontsize=LARGE)
-    for row_axes, row in zip(axes, rows):
+    for row_axes, row, picture in zip(axes, rows, pictures, strict=True):
         show_image(row_axes[0], row.image)
-        row_axes[0].set_ylabel(row.title, fontsize=LARGE)
+        row_axes[0].set_ylabel(wrap(row.title, picture), fontsize=LARGE)
         for ax, values in zip(row_axes[1:], row.maps):
             drawn = show_map(ax, values, row)
         bar = figure.colorbar(drawn, ax=list(row_axes), pad=0.01, aspect=15)
@@ -254,7 +275,10 @@ def draw_panels(rows: Sequence[Panels]) -> Figure:
         bar.ax.tick_params(labelsize=SMALL)
         for ax, caption in zip(row_axes, row.captions, strict=True):
             ax.set_xlabel(caption, fontsize=SMALL)
-    note = f"{rows[0].task.note} The three maps of a row share one scale of colours."
+    note = (
+        f"{rows[0].task.note} Sharpness: the sum of a map's steps from cell to cell, as a share of those of the ground "
+        "truth. The maps of a row share one scale of colours."
+    )
     figure.supxlabel(wrap(note, WIDTH), fontsize=SMALL)
     return figure
 
@@ -267,15 +291,33 @@ def at_percentiles(values: np.ndarray) -> list[int]:
     return [int(np.nanargmin(np.abs(values - np.nanpercentile(values, p)))) for p in PERCENTILES]
 
 
+def sharpness(found: np.ndarray, true: np.ndarray, known: np.ndarray) -> float:
+    """Return the sum of the absolute steps between neighbours of a map, as a share of that of the ground truth.
+
+    1 is as sharp as the truth; a map that is smoothed has less, and a noisy one more.
+
+    Args:
+        found, true: maps of one size, (h, w).
+        known: where the truth is known, (h, w) bool; steps to and from other places do not count.
+    """
+    sums = []
+    for values in (found, true):
+        steps = (np.abs(np.diff(values.astype(np.float64), axis=axis)) for axis in (0, 1))
+        both = (known[1:] & known[:-1], known[:, 1:] & known[:, :-1])
+        sums.append(sum(float(step[where].sum()) for step, where in zip(steps, both, strict=True)))
+    return sums[0] / sums[1] if sums[1] else np.nan
+
+
 class Counts:
     """How counting is drawn: people per cell of the network's output."""
 
     predict = staticmethod(batching.density)
-    value, measure = "count", "count"
-    predicted, truth, unit = "{:.1f} people", "{:.0f} people", "people per cell"
+    value = "count"
+    predicted, truth, unit = "{count:.1f} people, map error {map_error:.1f}", "{:.0f} people", "people per cell"
     note = (
         "Test images at the 25th, 50th and 75th percentile of the true count; the learning rate chosen by validation, "
-        "first repeat. A number is the sum of its map; below 0 a map is drawn as 0."
+        "first repeat. The people in a map are its sum; below 0 a map is drawn as 0. Map error: the sum over all cells of the absolute "
+        "difference to the ground truth, in people."
     )
 
     @staticmethod
@@ -291,22 +333,28 @@ class Counts:
         return density_at_stride(heads[:, :2], height, width, stride, sigma, kernel, heads[:, 2:])
 
     @staticmethod
+    def known(true: np.ndarray) -> np.ndarray:
+        """Return where the truth is known, (h, w) bool: everywhere."""
+        return np.ones(true.shape, bool)
+
+    @staticmethod
     def scale(true: np.ndarray, maps: Sequence[np.ndarray]) -> tuple[float, float]:
         """Return 0 and the largest density in the maps."""
         return 0.0, float(max(found.max() for found in (true, *maps)))
 
     @staticmethod
-    def result(found: np.ndarray, true: np.ndarray) -> float:
-        """Return the predicted count."""
-        return float(found.sum(dtype=np.float64))
+    def results(found: np.ndarray, true: np.ndarray) -> dict[str, float]:
+        """Return the predicted count, and the absolute error of the map, summed over its cells, in people."""
+        error = np.abs(found.astype(np.float64) - true).sum()
+        return {"count": float(found.sum(dtype=np.float64)), "map_error": float(error)}
 
 
 class Depths:
     """How depth is drawn: metres per pixel, black where it is not known."""
 
     predict = staticmethod(batching.depth)
-    value, measure = "mean_depth", "rmse"
-    predicted, truth, unit = "RMSE {:.2f} m", "mean {:.2f} m", "metres"
+    value = "mean_depth"
+    predicted, truth, unit = "RMSE {rmse:.2f} m", "mean {:.2f} m", "metres"
     note = (
         "Test images at the 25th, 50th and 75th percentile of the true mean depth; the learning rate chosen by "
         "validation, first repeat. RMSE of the whole image. Black: not known. The scale is the ground truth's range; what "
@@ -325,15 +373,20 @@ class Depths:
         return comparison.index.depth(i)
 
     @staticmethod
+    def known(true: np.ndarray) -> np.ndarray:
+        """Return where the depth is known, (h, w) bool."""
+        return true > 0
+
+    @staticmethod
     def scale(true: np.ndarray, maps: Sequence[np.ndarray]) -> tuple[float, float]:
         """Return the least and the largest known depth."""
         known = true[true > 0]
         return float(known.min()), float(known.max())
 
     @staticmethod
-    def result(found: np.ndarray, true: np.ndarray) -> float:
+    def results(found: np.ndarray, true: np.ndarray) -> dict[str, float]:
         """Return the root mean squared error of the whole image, in metres."""
-        return metrics(pd.DataFrame([image_sums(found, true)]), "full", "images")["rmse"]
+        return {"rmse": metrics(pd.DataFrame([image_sums(found, true)]), "full", "images")["rmse"]}
 
 
 TASKS: "dict[str, type[Counts] | type[Depths]]" = {"counting": Counts, "depth": Depths}
@@ -360,14 +413,3 @@ def show_map(ax: Axes, values: np.ndarray, row: Panels):
     drawn = ax.imshow(values, colours, vmin=row.low, vmax=row.high, extent=extent, interpolation="nearest")
     ax.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
     return drawn
-
-
-def wrap(text: str, width: float) -> str:
-    """Return a text in small letters, broken into lines that are not wider than a width in inches."""
-    return textwrap.fill(text, int(width * 72 / (0.55 * SMALL)))
-
-
-def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure as a PNG, the same bytes each time; the file appears when it is complete."""
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})

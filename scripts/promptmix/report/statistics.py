@@ -3,13 +3,13 @@
 Every metric is a quotient of two sums over the test images, perhaps under a root (`Metric`). So a resample of the
 images is a row of weights, and all resamples of all repeats are one product of matrices (`bootstrap`).
 
-Two sources of chance are kept apart. The repeats differ in first weights and order of images: `interval` and
-`resolvable` speak of those. The test images could have been others: `bootstrap` speaks of those, for the networks as
+Two sources of chance are kept apart. The repeats differ in first weights and order of images: `interval`,
+`chance` and `resolvable` speak of those. The test images could have been others: `bootstrap` speaks of those, for the networks as
 they were trained.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,8 @@ from promptmix.tasks.depth_metrics import AVERAGES, CROPS, is_root, terms
 LEVEL = 0.95
 POWER = 0.8
 DRAWS = 2000
+FEWEST = 3
+"""Pairs that a difference needs to be judged."""
 
 
 @dataclass(frozen=True)
@@ -146,9 +148,30 @@ def interval(differences: np.ndarray, level: float = LEVEL) -> tuple | None:
     return low, high
 
 
-def excludes_zero(ends: tuple[float, float] | None) -> bool:
-    """Return whether an interval lies on one side of zero. No interval does not."""
-    return ends is not None and bool(ends[0] > 0 or ends[1] < 0)
+def chance(differences: np.ndarray) -> float:
+    """Return the p-value of the paired t-test: how often chance alone moves the mean difference so far from zero.
+
+    The interval at a level excludes zero if and only if this is less than 1 - level. 1 of fewer than `FEWEST` pairs,
+    whose deviation says next to nothing, and of differences that are all zero.
+    """
+    differences = np.asarray(differences, dtype=np.float64)
+    if len(differences) < FEWEST or not differences.any():
+        return 1.0
+    with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # where all differences are equal
+        return float(ttest_1samp(differences, 0).pvalue)
+
+
+def correct(chances: Sequence[float]) -> np.ndarray:
+    """Return p-values corrected for their number by Holm's method, in the same order.
+
+    If those below 0.05 are called real, the probability that any of them is not is at most 0.05.
+    """
+    values = np.asarray(chances, dtype=np.float64)
+    order = np.argsort(values)
+    corrected = np.empty_like(values)
+    corrected[order] = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1)).clip(max=1)
+    return corrected
 
 
 def resolvable(differences: np.ndarray, level: float = LEVEL, power: float = POWER) -> float | None:

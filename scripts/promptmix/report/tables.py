@@ -1,4 +1,4 @@
-"""Tables of errors and of cost, the paper's numbers beside ours where there are any: Markdown, LaTeX and CSV.
+"""Tables of errors, the paper's numbers beside ours where there are any: Markdown, LaTeX and CSV.
 
 A row is an experiment. A cell is the mean over its repeats and the standard deviation between them; a change is the
 mean of the differences to the row's baseline, repeat by repeat, as a baseline and its PromptMix twin share the seed of
@@ -8,7 +8,7 @@ CSV holds one row per run, with everything that the cells are computed from but 
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,15 @@ import pandas as pd
 from promptmix.errors import InputError
 from promptmix.files import write_csv
 from promptmix.records.predictions import PREDICTIONS
-from promptmix.report.layout import write_markdown, write_tex
+from promptmix.report.layout import write_html, write_markdown, write_tex
 from promptmix.report.statistics import (
     DRAWS,
+    FEWEST,
+    LEVEL,
     Metric,
     bootstrap,
-    excludes_zero,
+    chance,
+    correct,
     interval,
     metrics_of,
     resolvable,
@@ -58,6 +61,8 @@ class Row:
         k, r_mix: generated images per prompt and per epoch; None and 0 without generated images.
         repeated: real images that an epoch draws a second time.
         paper: the paper's numbers by metric, those that are known.
+        paper_baseline: its numbers of the baseline that the row is compared with.
+        ours: whether the paper's table has no such row.
         more: what else the CSV is to hold.
     """
 
@@ -72,6 +77,8 @@ class Row:
     r_mix: int = 0
     repeated: int = 0
     paper: Mapping[str, float] = field(default_factory=dict)
+    paper_baseline: Mapping[str, float] = field(default_factory=dict)
+    ours: bool = False
     more: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -86,18 +93,10 @@ class Row:
             InputError: predictions without the columns of the task or without rows, or another number of repeats than
                 in the selection.
         """
-        frame = PREDICTIONS.read(predictions)
+        frame, scores = read_scores(predictions, task)
+        repeats = sorted(frame["repeat"].unique())
         choice = json.loads(Path(selection).read_text())
         validation = choice["candidates"][choice["learning_rate"]]["repeats"]
-        try:
-            scores = {metric.column: metric.score(metric.sums(frame)) for metric in metrics_of(task)}
-            repeats = sorted(frame["repeat"].unique())
-        except KeyError as missing:
-            raise InputError(
-                f"{predictions}: expected one row per repeat and image with the columns of {task}; {missing} is missing"
-            ) from None
-        except InputError as error:
-            raise InputError(f"{predictions}: {error}") from None
         if not repeats or len(repeats) != len(validation):
             raise InputError(
                 f"{predictions} has {len(repeats)} repeats and {selection} has {len(validation)}; expected as many"
@@ -108,6 +107,23 @@ class Row:
         return cls(experiment, labels, task, runs, frame, **known, r_mix=choice["r_mix"], more=facts)
 
 
+def read_scores(predictions: str | Path, task: str) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """Return a `predictions.csv`, and all metrics of the task by column, (repeats,) each.
+
+    Raises:
+        InputError: the file lacks columns of the task, or holds an image more or less often than once per repeat.
+    """
+    frame = PREDICTIONS.read(predictions)
+    try:
+        return frame, {metric.column: metric.score(metric.sums(frame)) for metric in metrics_of(task)}
+    except KeyError as missing:
+        raise InputError(
+            f"{predictions}: expected one row per repeat and image with the columns of {task}; {missing} is missing"
+        ) from None
+    except InputError as error:
+        raise InputError(f"{predictions}: {error}") from None
+
+
 @dataclass(frozen=True)
 class Change:
     """How an experiment differs from another in a metric, repeat by repeat.
@@ -115,11 +131,13 @@ class Change:
     Args:
         metric: what changes.
         before, after: its sums, over the same repeats and images: see `Metric.sums`.
+        resolved: whether it is certain, among all differences of its table: see `Comparisons`.
     """
 
     metric: Metric
     before: np.ndarray
     after: np.ndarray
+    resolved: bool = False
 
     @classmethod
     def between(cls, before: Row, after: Row, metric: Metric) -> "Change | None":
@@ -149,11 +167,6 @@ class Change:
         return float(self.differences.mean())
 
     @property
-    def resolved(self) -> bool:
-        """Whether the interval over repeats excludes zero."""
-        return excludes_zero(interval(self.differences))
-
-    @property
     def direction(self) -> str:
         return "lower" if self.mean < 0 else "higher"
 
@@ -170,21 +183,88 @@ class Change:
         return brackets(bootstrap(self.before, self.after, self.metric), self.metric.digits)
 
 
+class Comparisons:
+    """The differences of a table's error that are judged, together.
+
+    They are those of each row to its baseline and its control, of the best of the rows with one baseline to the
+    runner-up, and of the rows that the paper's claims name. Their p-values are corrected for their number (Holm).
+
+    Args:
+        rows: the table's.
+        metric: its error.
+        claims: what the paper says of the rows, see `promptmix.config.paper.Claim`.
+
+    Raises:
+        InputError: a comparison with an experiment that is not in the table, or that was tested on other images.
+    """
+
+    def __init__(self, rows: Sequence[Row], metric: Metric, claims: Sequence[Mapping[str, Any]] = ()):
+        self.metric = metric
+        self._rows = {row.experiment: row for row in rows}
+        self._ranked = {row.experiment: self._rank(row) for row in rows}
+        pairs = [(name, row.experiment) for row in rows for name in (row.baseline, row.control) if name]
+        pairs += [(ranked[1], ranked[0]) for ranked in self._ranked.values() if len(ranked) > 1]
+        pairs += [(claim["higher"], claim["lower"]) for claim in claims if claim["lower"]]
+        found = {}
+        for before, after in pairs:
+            if before not in self._rows:
+                raise InputError(
+                    f"{after} is compared with {before}, which is not in the table; add {before} to the table's rows"
+                )
+            found[before, after] = Change.between(self._rows[before], self._rows[after], metric)
+        changes = {pair: change for pair, change in found.items() if change is not None}
+        chances = {frozenset(pair): chance(change.differences) for pair, change in changes.items()}
+        certain = {pair for pair, value in zip(chances, correct(list(chances.values()))) if value < 1 - LEVEL}
+        self._number = len(chances)
+        self._changes = {pair: replace(change, resolved=frozenset(pair) in certain) for pair, change in changes.items()}
+
+    def __len__(self) -> int:
+        return self._number
+
+    def change(self, before: str | None, after: str) -> Change | None:
+        """Return the change from one experiment to another, None without the first or without common repeats."""
+        return self._changes.get((before, after)) if before else None
+
+    def is_best(self, row: Row) -> bool:
+        """Return whether a row's error is certainly lower than that of all others with its baseline, and its."""
+        ranked = self._ranked[row.experiment]
+        if len(ranked) < 2 or ranked[0] != row.experiment:
+            return False
+        change = self.change(ranked[1], ranked[0])
+        return change is not None and change.resolved and change.mean < 0
+
+    def _rank(self, row: Row) -> list[str]:
+        """Return the experiments that share a row's baseline, and the baseline, by rising error."""
+        key = row.baseline or row.experiment
+        group = [name for name, other in self._rows.items() if key in (name, other.baseline)]
+        return sorted(group, key=lambda name: self._rows[name].runs[self.metric.column].mean())
+
+
 def write_table(
     rows: Iterable[Mapping],
     markdown: str | Path,
     csv: str | Path,
     tex: str | Path,
+    html: str | Path,
     scale: str,
     convention: str = "full-images",
+    claims: Sequence[Mapping[str, Any]] = (),
+    notes: Sequence[str] = (),
+    compared: Mapping[str, str | Path] | None = None,
+    annotators: Sequence[tuple[str, str, str | Path]] = (),
 ) -> pd.DataFrame:
     """Write a table of the errors of experiments.
 
     Args:
         rows: one mapping per experiment, in the order of the table: what `Row.read` takes.
-        markdown, csv, tex: the files to write.
+        markdown, csv, tex, html: the files to write.
         scale: the name of the scale, said under the table.
         convention: how depth is scored, a key of `promptmix.report.statistics.DEPTH` such as "eigen-pixels".
+        claims: what the paper says of the rows, see `promptmix.config.paper.Claim`.
+        notes: what else is to be said of the table.
+        compared: by experiment how its generated images compare with real ones, see `promptmix.synthesis.comparing`.
+        annotators: what annotates the generated images of the rows: its name, the title of a dataset, and its predictions
+            of that dataset's test images.
 
     Returns:
         the table as it is printed.
@@ -197,79 +277,87 @@ def write_table(
     if len(tasks) != 1:
         raise InputError(f"the rows have the tasks {', '.join(sorted(tasks)) or 'none'}; a table has one task")
     metrics = metrics_of(read[0].task, convention)
-    table = lay_out(read, metrics)
-    notes = describe(read, metrics, scale, convention)
-    write_markdown(markdown, table, notes)
-    write_tex(tex, table, notes)
-    write_csv(csv, runs_of(read, scale))
+    comparisons = Comparisons(read, metrics[0], claims)
+    table = lay_out(read, metrics, comparisons)
+    said = [*notes, *compare_claims(read, comparisons, claims), *describe(read, comparisons, scale, convention)]
+    said += compared_with_real(compared or {})
+    said += annotators_tested(annotators, read[0].task, metrics)
+    of_paper = sum(not row.ours for row in read) if any(row.paper for row in read) else None
+    write_markdown(markdown, table, said, of_paper)
+    write_tex(tex, table, said, of_paper)
+    write_html(html, table, said, of_paper)
+    write_csv(csv, runs_of(read, comparisons, scale))
     return table
 
 
-def lay_out(rows: Sequence[Row], metrics: Sequence[Metric]) -> pd.DataFrame:
+def lay_out(rows: Sequence[Row], metrics: Sequence[Metric], comparisons: Comparisons) -> pd.DataFrame:
     """Return the cells of a table; bold is in `**`. A column that would be empty is left out."""
     error = metrics[0]
-    printed = [metric for metric in metrics if any(metric.name in row.paper for row in rows)] or [error]
+    ordered = [*metrics[1:], error] if rows[0].task == "depth" else metrics  # as in the paper's Table II
+    printed = [metric for metric in ordered if any(metric.name in row.paper for row in rows)] or [error]
     lines = []
     for row in rows:
-        change, against_control = (change_to(name, row, rows, error) for name in (row.baseline, row.control))
+        change, against_control = (comparisons.change(name, row.experiment) for name in (row.baseline, row.control))
         line = {name: str(label) for name, label in row.labels.items()}
-        line |= {metric.title: bold_if(is_best(row, rows, metric), mean_cell(row, metric)) for metric in metrics}
+        line |= {metric.title: mean_cell(row, metric) for metric in ordered}
+        line[error.title] = bold_if(comparisons.is_best(row), line[error.title])
         line |= {
+            f"Paper's {' / '.join(metric.title for metric in printed)}": paper_cell(row, printed),
             f"Change of {error.title} [95 % over repeats]": change.over_repeats() if change else NONE,
             "[95 % over images]": change.over_images() if change else NONE,
+            "Paper's change": paper_change(row, error),
+            "Same way": same_way(row, change, error),
             "Against the control [95 % over repeats]": against_control.over_repeats() if against_control else NONE,
-            f"Paper's {' / '.join(metric.title for metric in printed)}": paper_cell(row, printed),
-            "Same way": same_way(row, change, rows, error),
         }
         lines.append(line)
     table = pd.DataFrame(lines).fillna("")
     return table.loc[:, [name in rows[0].labels or (table[name] != NONE).any() for name in table.columns]]
 
 
-def change_to(name: str | None, row: Row, rows: Sequence[Row], metric: Metric) -> Change | None:
-    """Return the change of a row against the experiment `name`, None if there is nothing to compare.
-
-    Raises:
-        InputError: no row of the table is that experiment.
-    """
-    if name is None:
-        return None
-    other = next((other for other in rows if other.experiment == name), None)
-    if other is None:
-        raise InputError(
-            f"{row.experiment} is compared with {name}, which is not in the table; add {name} to the table's rows"
-        )
-    return Change.between(other, row, metric)
-
-
-def is_best(row: Row, rows: Sequence[Row], metric: Metric) -> bool:
-    """Return whether a row is better than all others with its baseline, and certainly better than the runner-up.
-
-    The baseline takes part. Certainly: the interval over repeats of the paired difference excludes zero.
-    """
-    key = row.baseline or row.experiment
-    group = {other.experiment: other for other in rows if key in (other.experiment, other.baseline)}
-    sign = 1 if metric.lower_is_better else -1
-    ranked = sorted(group.values(), key=lambda other: sign * other.runs[metric.column].mean())
-    if len(ranked) < 2 or ranked[0].experiment != row.experiment:
-        return False
-    change = Change.between(ranked[1], ranked[0], metric)
-    return change is not None and change.resolved and sign * change.mean < 0
-
-
-def same_way(row: Row, change: Change | None, rows: Sequence[Row], error: Metric) -> str:
+def same_way(row: Row, change: Change | None, error: Metric) -> str:
     """Return "yes" or "no" for an error that changes as in the paper or not, "unresolved" if ours is uncertain.
 
     The paper's direction is what its numbers for the row and for its baseline say.
     """
-    baseline = next((other for other in rows if other.experiment == row.baseline), None)
-    theirs = None
-    if baseline is not None and error.name in row.paper and error.name in baseline.paper:
-        difference = row.paper[error.name] - baseline.paper[error.name]
-        theirs = "lower" if difference < 0 else "higher" if difference > 0 else None
-    if change is None or theirs is None:
+    if change is None or not row.baseline or error.name not in row.paper or error.name not in row.paper_baseline:
         return NONE
-    return "unresolved" if not change.resolved else "yes" if change.direction == theirs else "no"
+    difference = row.paper[error.name] - row.paper_baseline[error.name]
+    if not difference:
+        return NONE
+    return "unresolved" if not change.resolved else "yes" if (change.mean < 0) == (difference < 0) else "no"
+
+
+def compare_claims(rows: Sequence[Row], comparisons: Comparisons, claims: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a note for each statement of the paper on some rows of the table, with what is found here."""
+    notes, by_name, error = [], {row.experiment: row for row in rows}, comparisons.metric
+    for claim in claims:
+        if not claim["lower"]:
+            notes.append(largest_gain(rows, comparisons, claim))
+            continue
+        lower, higher = by_name[claim["lower"]], by_name[claim["higher"]]
+        change = comparisons.change(higher.experiment, lower.experiment)
+        theirs = " against ".join(f"{number:.{error.digits}f}" for number in claim["paper"])
+        ours = " against ".join(mean_cell(row, error) for row in (lower, higher))
+        verdict = "unresolved"
+        if change is not None and change.resolved:
+            verdict = "the same" if change.mean < 0 else "the opposite"
+        found = f", difference {change.over_repeats().replace('**', '')}" if change else ""
+        notes.append(f"The paper: {claim['says']}, {error.title} {theirs}. Here: {ours}{found}: {verdict}.")
+    return notes
+
+
+def largest_gain(rows: Sequence[Row], comparisons: Comparisons, claim: Mapping[str, Any]) -> str:
+    """Return the note on how much the error falls at most, here and in the paper."""
+    gains = {}
+    for row in rows:
+        change = comparisons.change(row.baseline, row.experiment)
+        if change and row.r_mix and not row.ours:
+            gains[row.experiment] = 100 * -change.mean / change.metric.score(change.before).mean(), change.resolved
+    found = "nothing to compare"
+    if gains:
+        name, (gain, resolved) = max(gains.items(), key=lambda item: item[1][0])
+        found = f"by up to {gain:.1f} % ({name}{'' if resolved else ', unresolved'})" if gain > 0 else "no row gains"
+    return f"The paper: {claim['says']} ({claim['paper'][0]:.1f} % in its table). Here: {found}."
 
 
 # --- Cells ---
@@ -294,6 +382,13 @@ def paper_cell(row: Row, metrics: Sequence[Metric]) -> str:
     )
 
 
+def paper_change(row: Row, metric: Metric) -> str:
+    """Return by how much the paper's number is above or below its baseline's: "−26.3 %"."""
+    if not row.baseline or metric.name not in row.paper or metric.name not in row.paper_baseline:
+        return NONE
+    return f"{signed(100 * (row.paper[metric.name] / row.paper_baseline[metric.name] - 1), 1)} %"
+
+
 def signed(value: float, digits: int) -> str:
     """Return a number with its sign, a real minus; zero has none."""
     text = f"{value:+.{digits}f}"
@@ -312,9 +407,8 @@ def bold_if(condition: bool, text: str) -> str:
 # --- Notes ---
 
 
-def describe(rows: Sequence[Row], metrics: Sequence[Metric], scale: str, convention: str) -> list[str]:
+def describe(rows: Sequence[Row], comparisons: Comparisons, scale: str, convention: str) -> list[str]:
     """Return the notes under a table: how its numbers are made, how to read them, what was run."""
-    error = metrics[0]
     if rows[0].task == "counting":
         scored = (
             "The count of an image is the number of its points. RMSE is the root of the mean squared error (in crowd "
@@ -337,31 +431,34 @@ def describe(rows: Sequence[Row], metrics: Sequence[Metric], scale: str, convent
             f"interval over test images ({DRAWS} bootstrap draws, the networks as they are)."
         )
         notes.append(
-            "Bold: a change whose interval over repeats excludes zero; and the best of the rows with one baseline, if "
-            "the interval of its difference to the runner-up does. No interval is corrected for the number of "
-            "comparisons."
+            "Bold: a change that is certain; and the lowest error of the rows with one baseline, if its difference to "
+            f"the runner-up is. Certain: the paired t-test's p-value is below {1 - LEVEL:.2g} after Holm's correction "
+            f"for the {len(comparisons)} differences of this table, so the printed interval, which is not corrected, may "
+            "exclude zero where nothing is bold."
         )
+        if max(repeats) < FEWEST:
+            notes[-1] += f" Here nothing is: the deviation of fewer than {FEWEST} repeats says next to nothing."
         if any(row.paper for row in rows):
             notes[-1] += " Same way: whether the error changes as in the paper; unresolved if it may not change at all."
-        notes.append(resolution(rows, error))
+        notes.append(resolution(rows, comparisons))
     return [*notes, *settings(rows)]
 
 
-def resolution(rows: Sequence[Row], error: Metric) -> str:
+def resolution(rows: Sequence[Row], comparisons: Comparisons) -> str:
     """Return the smallest differences that the repeats could have resolved, a number or range for each baseline."""
-    parts = []
-    for baseline in dict.fromkeys(row.baseline for row in rows if row.baseline):
+    parts, error = [], comparisons.metric
+    baselines = list(dict.fromkeys(row.baseline for row in rows if row.baseline))
+    several = len(baselines) > 1
+    for baseline in baselines:
         compared = [row for row in rows if row.baseline == baseline]
-        changes = [change_to(name, row, rows, error) for row in compared for name in (baseline, row.control)]
+        changes = [comparisons.change(name, row.experiment) for row in compared for name in (baseline, row.control)]
         found = [resolvable(change.differences) for change in changes if change is not None]
         smallest = [value for value in found if value is not None]
         if not smallest:
             continue
         ends = dict.fromkeys(f"{value:.{error.digits}f}" for value in (min(smallest), max(smallest)))
-        group = [row.labels for row in rows if baseline in (row.experiment, row.baseline)]
-        name = ", ".join(
-            str(label) for key, label in group[0].items() if len(group) > 1 and all(g.get(key) == label for g in group)
-        )
+        labels = next(row.labels for row in rows if row.experiment == baseline)
+        name = ", ".join(labels.values()).replace(" (baseline)", "") if several else ""
         parts.append(f"{name} {' to '.join(ends)}".strip())
     if not parts:
         return "One repeat could have resolved no difference: it has no interval over repeats, and nothing is bold."
@@ -370,6 +467,37 @@ def resolution(rows: Sequence[Row], error: Metric) -> str:
         f"{'; '.join(parts)}. That is (t(0.975) + t(0.8)) s / √n: s the deviation of the n paired differences, t Student's "
         "quantile with n − 1 degrees of freedom."
     )
+
+
+def compared_with_real(compared: Mapping[str, str | Path]) -> Iterator[str]:
+    """Yield the note on what annotators see in generated images, against real ones; see `write_table`."""
+    found: dict[str, list[str]] = {}
+    for name, file in compared.items():
+        facts = json.loads(Path(file).read_text(encoding="utf-8"))
+        found.setdefault("; ".join([facts["says"], *facts["doubts"]]), []).append(name)
+    if found:
+        parts = " ".join(f"{', '.join(names)}: {text}." for text, names in found.items())
+        yield f"Real training images against those of D_fake as annotated, mean (lowest to highest) per image. {parts}"
+
+
+def annotators_tested(
+    annotators: Sequence[tuple[str, str, str | Path]], task: str, metrics: Sequence[Metric]
+) -> Iterator[str]:
+    """Yield the note on how far annotators are from the truth of the real test images, if there are any.
+
+    Args:
+        annotators: see `write_table`.
+    """
+    parts = []
+    for name, dataset, predictions in annotators:
+        _, scores = read_scores(predictions, task)
+        numbers = ", ".join(f"{metric.title} {scores[metric.column][0]:.{metric.digits}f}" for metric in metrics)
+        parts.append(f"{name} on {dataset}: {numbers}")
+    if parts:
+        yield (
+            "What annotates the generated images, on the real test images, by which nothing is chosen: "
+            f"{'; '.join(parts)}. A network that learns from annotations learns their errors too."
+        )
 
 
 def settings(rows: Sequence[Row]) -> Iterator[str]:
@@ -392,13 +520,15 @@ def settings(rows: Sequence[Row]) -> Iterator[str]:
         yield f"{', '.join(dict.fromkeys(experiments))}: {text}."
 
 
-def runs_of(rows: Iterable[Row], scale: str) -> pd.DataFrame:
-    """Return one row per run with everything that the cells are computed from."""
+def runs_of(rows: Iterable[Row], comparisons: Comparisons, scale: str) -> pd.DataFrame:
+    """Return one row per run with everything that the cells are computed from, and whether the change is certain."""
     parts = []
     for row in rows:
         facts: dict[str, Any] = {"scale": scale, "experiment": row.experiment, **row.labels, "task": row.task}
         facts |= {"baseline": row.baseline, "control": row.control}
-        facts |= {"k": row.k, "r_mix": row.r_mix, "repeated": row.repeated, **row.more}
+        facts |= {"k": row.k, "r_mix": row.r_mix, "repeated": row.repeated, "in_paper": int(not row.ours)}
+        change = comparisons.change(row.baseline, row.experiment)
+        facts |= {"certain": int(change is not None and change.resolved), **row.more}
         paper = {f"paper_{name}": value for name, value in row.paper.items()}
         parts += [facts | run | paper for run in row.runs.to_dict("records")]
     return pd.DataFrame(parts).astype({"k": "Int64"})
@@ -420,88 +550,3 @@ def measure(fake: str | Path | None, names: Sequence[str]) -> dict[str, str]:
         "faces restored": found["faces"].sum(),
     }
     return {name: str(facts[name]) for name in names}
-
-
-# --- Tables of cost ---
-
-
-def write_cost_table(
-    rows: Iterable[Mapping],
-    markdown: str | Path,
-    csv: str | Path,
-    tex: str | Path,
-    scale: str,
-    task: str = "counting",
-    convention: str = "full-images",
-) -> pd.DataFrame:
-    """Write a table of the size and cost of networks beside their error on each dataset, such as Table III.
-
-    Args:
-        rows: one mapping per row of the table: `network`, its title; `method`, such as "baseline", "PromptMix" or
-            "annotator"; `cost`, the JSON of `count_cost`; `paper`, what is known of its `gmac` and `parameters` (in
-            millions); `settings`, those of the network that was tested where it is not the one that was counted; and
-            `tests`, its predictions.csv by the title of the dataset.
-        markdown, csv, tex, scale, convention: as of `write_table`.
-        task: "counting" or "depth".
-
-    Returns:
-        the table as it is printed.
-
-    Raises:
-        InputError: predictions that are not those of the task.
-    """
-    lines, runs, sizes, others = [], [], set(), {}
-    metrics = metrics_of(task, convention)
-    error = metrics[0]
-    for row in rows:
-        cost = json.loads(Path(row["cost"]).read_text())
-        paper = row.get("paper") or {}
-        sizes.add(f"{cost['width']}x{cost['height']}")
-        if row.get("settings", cost["settings"]) != cost["settings"]:
-            others[row["network"]] = ", ".join(f"{name} {value}" for name, value in row["settings"].items())
-        line = {
-            "Network": row["network"],
-            "Method": row["method"],
-            "Parameters (M)": quantity(cost["parameters"] / 1e6),
-            "GMac": quantity(cost["gmac"]),
-            "Paper's parameters (M) / GMac": " / ".join(
-                quantity(paper[name]) if name in paper else NONE for name in ("parameters", "gmac")
-            )
-            if paper
-            else NONE,
-        }
-        facts = {"scale": scale, "network": row["network"], "method": row["method"]}
-        facts |= {name: cost[name] for name in ("height", "width", "parameters", "gmac")}
-        facts |= {f"paper_{name}": value for name, value in paper.items()}
-        for dataset, predictions in row["tests"].items():
-            frame = PREDICTIONS.read(predictions)
-            try:
-                scores = {metric.column: metric.score(metric.sums(frame)) for metric in metrics_of(task)}
-            except (KeyError, InputError) as problem:
-                raise InputError(
-                    f"{predictions}: expected one row per repeat and image, as for {task}: {problem}"
-                ) from None
-            line[f"{error.title} on {dataset}"] = mean_and_deviation(pd.Series(scores[error.column]), error.digits)
-            facts |= {"dataset": dataset, "images": frame["image"].nunique()}
-            repeats = pd.DataFrame({"repeat": sorted(frame["repeat"].unique())} | scores)
-            runs += [facts | run for run in repeats.to_dict("records")]
-        if not row["tests"]:
-            runs.append(facts)
-        lines.append(line)
-    table = pd.DataFrame(lines).fillna(NONE)
-    notes = [
-        f"Scale: {scale}. Parameters and multiply-accumulate operations (ptflops) of a {', '.join(sorted(sizes))} image.",
-        f"{error.title} on the test split: mean ± standard deviation over repeats; an annotator is one network.",
-    ]
-    if others:
-        texts = [f"{network} ({text})" for network, text in others.items()]
-        notes.append(f"The errors are not those of the networks that are counted, but of {', '.join(texts)}.")
-    write_markdown(markdown, table, notes)
-    write_tex(tex, table, notes)
-    write_csv(csv, runs)
-    return table
-
-
-def quantity(value: float) -> str:
-    """Return two digits behind the point, three digits that count below 1: "26.54", "0.0246"."""
-    return f"{value:.2f}" if value >= 1 else f"{value:#.3g}"

@@ -1,0 +1,149 @@
+"""How many operations the networks of a config's jobs take, counted without computing anything.
+
+Networks for maps are counted as Table III counts them (`promptmix.networks.cost`), diffusion models with attention too. An
+operation is one addition or multiplication of floating-point numbers: a multiply-accumulate is two.
+"""
+
+import functools
+import json
+import logging
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import CLIPVisionConfig, CLIPVisionModel
+
+from promptmix.errors import InputError
+from promptmix.extensions import is_reference
+from promptmix.networks import cost
+from promptmix.networks.build import build
+from promptmix.networks.registry import TASKS
+from promptmix.preflight import memory
+from promptmix.preflight.jobs import Work
+from promptmix.preflight.sizes import Size
+from promptmix.running import hub
+from promptmix.synthesis import generation as generating
+from promptmix.synthesis.pipelines import MULTIPLE, check_pipeline
+from promptmix.tasks.batching import padded_size
+
+log = logging.getLogger(__name__)
+
+BACKWARD = 3
+"""How many times the operations of a forward pass an update takes: forward, and gradients of activations and of weights."""
+
+BEAMS = {"greedy": 1, "beam": 5}
+"""Captions that are continued at once, by the captioner's `decoding`."""
+
+
+class Operations:
+    """The operations of jobs.
+
+    Args:
+        generators: what generates images, by name, as `promptmix.config.plan.Plan.generators`.
+        captioners: the config's, with their defaults.
+    """
+
+    def __init__(self, generators: Mapping[str, Mapping[str, Any]], captioners: Mapping[str, Mapping[str, Any]]):
+        self._generators, self._captioners = generators, captioners
+        self._folders: dict[str, Path | None] = {}
+
+    def of(self, work: Work) -> float | None:
+        """Return the operations of some work; None if it is of a network of the user's that cannot be counted."""
+        one = self.of_image(work)
+        if one is None:
+            return None
+        return one * (work.passes * (BACKWARD if work.kind == "train" else 1) + work.forward)
+
+    def of_image(self, work: Work) -> float | None:
+        """Return the operations of predicting, generating or captioning one image, None if they cannot be counted."""
+        if work.kind == "generate":
+            return self._of_generator(work.model, work.size)
+        if work.kind == "caption":
+            return self._of_captioner(work.model)
+        return _of_network(work.model, work.settings, work.size)
+
+    def folder_of(self, generator: str) -> Path | None:
+        """Return the folder of a generator's model, None if it is not there; Stable Diffusion v1 is counted then."""
+        model = self._generators[generator]["model"]
+        if model not in self._folders:
+            try:
+                check_pipeline(model)
+                self._folders[model] = hub.locate(model)
+            except InputError:  # which the preflight says
+                self._folders[model] = None
+        return self._folders[model]
+
+    @property
+    def assumed(self) -> list[str]:
+        """The models that are not there, which are taken to be as large as Stable Diffusion v1."""
+        return [model for model, folder in self._folders.items() if folder is None]
+
+    def of_step(self, generator: str, size: Size) -> float:
+        """Return the operations of a diffusion model's network for one image, with or without a prompt."""
+        return _of_diffusion(self.folder_of(generator), size)[0]
+
+    def passes_of(self, generator: str) -> int:
+        """Return how many times a step takes the network: twice with guidance, unless that was distilled into it."""
+        guidable = _diffusion_on_meta(self.folder_of(generator))[0].config.time_cond_proj_dim is None
+        return 2 if guidable and self._generators[generator]["guidance"] > 1 else 1
+
+    def _of_generator(self, name: str, size: Size) -> float:
+        step, decoding = _of_diffusion(self.folder_of(name), size)
+        return self._generators[name]["steps"] * self.passes_of(name) * step + decoding
+
+    def _of_captioner(self, name: str) -> float:
+        entry = self._captioners[name]
+        folder = hub.locate(entry["clip"])
+        config = CLIPVisionConfig.from_pretrained(folder) if folder else CLIPVisionConfig()  # of ViT-B/32
+        with torch.device("meta"):
+            captioner, clip = build("clipcap", **entry.get("settings", {})), CLIPVisionModel(config)
+        tokens = captioner.prefix_length + entry["max_tokens"]
+        patches = (config.image_size // config.patch_size) ** 2 + 1
+        return 2.0 * (_count(clip) * patches + _count(captioner.gpt) * tokens * BEAMS[entry["decoding"]])
+
+
+@functools.cache
+def _of_diffusion(folder: Path | None, size: Size) -> tuple[float, float]:
+    """Return the operations of a pass of the network and of decoding, for one image."""
+    log.info("counting the operations of %s for %dx%d", folder or "Stable Diffusion v1", *size)
+    with torch.device("meta"), torch.no_grad():
+        unet, vae, text_encoder = _diffusion_on_meta(folder)
+        factor = 2 ** (len(vae.config.block_out_channels) - 1)
+        width, height = generating.inner_size(*size, math.lcm(MULTIPLE, factor))
+        latents = torch.empty(1, unet.config.in_channels, height // factor, width // factor)
+        words = torch.empty(1, text_encoder.config.max_position_embeddings, unet.config.cross_attention_dim)
+        with FlopCounterMode(display=False) as step:
+            unet(latents, 500, words)
+        with FlopCounterMode(display=False) as decoding:
+            vae.decode(latents)
+    return step.get_total_flops(), decoding.get_total_flops()
+
+
+@functools.cache
+def _diffusion_on_meta(folder: Path | None) -> tuple:
+    with torch.device("meta"):
+        return memory.stable_diffusion(folder)
+
+
+@functools.cache
+def _of_network(name: str, text: str, size: Size) -> float | None:
+    log.info("counting the operations of %s for %dx%d", name, *size)
+    settings = json.loads(text)
+    width, height = size
+    try:
+        if name in TASKS or is_reference(name):
+            with torch.device("meta"):
+                height, width = padded_size(build(name, **settings), height, width)
+        return 2e9 * cost.count(name, settings, height, width)["gmac"]
+    except Exception as error:
+        if not is_reference(name):
+            raise
+        log.warning("%s: its operations cannot be counted, so the hours of its jobs are not known: %s", name, error)
+        return None
+
+
+def _count(network: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
