@@ -9,5 +9,5 @@ with job.start(snakemake) as device:
 
     source = snakemake.input
     corpus, vae, clip = Path(source.corpus).parent, Path(source.autoencoder[0]), Path(source.clip[0])
-    steps, seed = snakemake.params.steps, snakemake.params.seed
-    diffusion.train(corpus, vae, clip, steps, seed, Path(snakemake.output[0]), device)
+    params, out = snakemake.params, Path(snakemake.output[0])
+    diffusion.train(corpus, vae, clip, params.steps, params.seed, out, device, rooms_share=params.rooms)

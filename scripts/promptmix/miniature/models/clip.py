@@ -29,7 +29,7 @@ def train_tokenizer(rows: pd.DataFrame, seed: int, texts: int = 20_000, vocabula
     """Train a byte-pair tokeniser on texts of the corpus, with CLIP's conventions (lower case, "</w>" ends a word)."""
     rng = np.random.default_rng(seed)
     drawn = rows.iloc[rng.integers(len(rows), size=texts)]
-    lines = [corpus.prompt(rng, r.place, r.size, r.grey) + "." for r in drawn.itertuples()]
+    lines = [corpus.prompt(rng, r.place, r.size, r.colours) + "." for r in drawn.itertuples()]
     blank = CLIPTokenizer()
     learner = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     learner.normalizer = blank.backend_tokenizer.normalizer
@@ -107,12 +107,12 @@ def train(
         for part in np.array_split(group.index, max(1, len(group) // 500)):
             prepared[part] = pixel_values(list(corpus.stack(pixels, rows.loc[part]))).half()
             watch.add(len(part))
-    labels = torch.tensor(rows.groupby(["place", "size", "grey"]).ngroup().to_numpy())
+    labels = torch.tensor(rows.groupby(["place", "size", "colours"]).ngroup().to_numpy())
 
     def loss(step: int) -> Tensor:
         rng = np.random.default_rng([seed, step])
         drawn = rng.integers(len(rows), size=batch)
-        texts = [corpus.prompt(rng, r.place, r.size, r.grey) for r in rows.iloc[drawn].itertuples()]
+        texts = [corpus.prompt(rng, r.place, r.size, r.colours) for r in rows.iloc[drawn].itertuples()]
         images = prepared[drawn].float().to(device)
         mirrored = torch.from_numpy(rng.random(batch) < 0.5).to(device)
         images = torch.where(mirrored[:, None, None, None], images.flip(3), images)

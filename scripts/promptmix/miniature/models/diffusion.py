@@ -71,41 +71,33 @@ def train(
     device: torch.device,
     batch: int = 16,
     learning_rate: float = 1e-3,
-    start: Path | None = None,
-    rooms_share: float | None = None,
-    loose: bool = False,
+    rooms_share: float = 0.3,
 ) -> list:
     """Train the UNet on the corpus in `folder`, save the whole pipeline in `out`, and return the history.
 
     Args:
         vae_folder, clip_folder: the autoencoder and CLIP, which are not trained.
-        start: a pipeline whose UNet is trained further, with other draws of images and noise than it has seen.
-        rooms_share: share of the batches that show rooms; None for their share of the corpus.
-        loose: see `corpus.prompt`.
+        rooms_share: share of the batches that show rooms.
     """
     rows = corpus.read_rows(folder)
     is_room = (rows["size"] == "").to_numpy()
-    parts = [rows] if rooms_share is None else [rows[~is_room], rows[is_room]]
-    first = 0 if start is None else 1_000_000
+    parts = rows[~is_room], rows[is_room]
     pixels = np.load(folder / "pixels.npy", mmap_mode="r")
     vae = AutoencoderKL.from_pretrained(vae_folder).to(device).eval().requires_grad_(False)
-    encoder = CLIPTextModel.from_pretrained(clip_folder).to(device).eval().requires_grad_(False)
+    encoder = CLIPTextModel.from_pretrained(clip_folder).float().to(device).eval().requires_grad_(False)
     tokenizer = CLIPTokenizer.from_pretrained(clip_folder)
     scheduler = DDPMScheduler(**SCHEDULE)
     latents = latents_of(vae, pixels, rows, device)
     torch.manual_seed(seed)
     unet = build(vae.config.latent_channels, encoder.config.hidden_size)
-    if start is not None:
-        unet.load_state_dict(UNet2DConditionModel.from_pretrained(start / "unet").state_dict())
     unet.to(device, memory_format=torch.channels_last)
 
     def loss(step: int) -> Tensor:
-        step += first
         rng = np.random.default_rng([seed, step, 1])
-        part = parts[int(len(parts) > 1 and rng.random() < rooms_share)]
+        part = parts[int(rng.random() < rooms_share)]
         drawn = corpus.batches_of_one_size(part, batch, seed, step)
         texts = [
-            corpus.prompt(rng, r.place, r.size, r.grey, loose) if rng.random() > 0.1 else "" for r in drawn.itertuples()
+            corpus.prompt(rng, r.place, r.size, r.colours) if rng.random() > 0.1 else "" for r in drawn.itertuples()
         ]
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
         mean, deviation = (torch.stack(part).float() for part in zip(*(latents[i] for i in drawn.index), strict=True))

@@ -1,7 +1,7 @@
 """The corpus of rendered, captioned images on which the miniature's models are trained.
 
 It takes the place of the web-scale data behind the published models. It has the form of a prepared dataset
-(`promptmix.datasets.index`) with two more columns, `place` and `size`, from which `prompt` writes texts. Image i is a
+(`promptmix.datasets.index`) with three more columns, `place`, `size` and `colours`, from which `prompt` writes texts. Image i is a
 function of (seed, i) alone, and the rendered datasets have other seeds, so no image of a dataset is in the corpus.
 """
 
@@ -21,7 +21,7 @@ SHAPES = {  # (width, height): share of the images; these are the training sizes
     "room": {(96, 72): 1.0},
 }
 SIZE_WORDS = {"few": "few people", "group": "group of people", "large": "large crowd"}
-COLOUR_WORDS = {False: "colour photo", True: "grey photo"}
+COLOUR_SHARES = {"color": 0.7, "grayscale": 0.2, "black and white": 0.1}  # share of the crowds
 
 
 def render(seed: int, number: int, share_of_rooms: float) -> tuple[dict, np.ndarray, np.ndarray]:
@@ -33,12 +33,13 @@ def render(seed: int, number: int, share_of_rooms: float) -> tuple[dict, np.ndar
     if kind == "room":
         place = rooms.ROOMS[rng.integers(len(rooms.ROOMS))]
         scene = rooms.render_room(rng, width, height, place)
-        row, heads = {"place": place, "size": "", "grey": False}, np.zeros((0, 4), np.float32)
+        row, heads = {"place": place, "size": "", "colours": "color", "grey": 0}, np.zeros((0, 4), np.float32)
     else:
         place = crowds.LOCATIONS[rng.integers(len(crowds.LOCATIONS))]
         people = round(np.exp(rng.uniform(np.log(2), np.log(180))) * crowds.crowd_scale(width, height))
-        scene = crowds.render_crowd(rng, width, height, place, people, grey=bool(rng.random() < 0.25))
-        row = {"place": place, "size": scene.size, "grey": scene.grey}
+        colours = list(COLOUR_SHARES)[rng.choice(len(COLOUR_SHARES), p=list(COLOUR_SHARES.values()))]
+        scene = crowds.render_crowd(rng, width, height, place, people, colours)
+        row = {"place": place, "size": scene.size, "colours": colours, "grey": int(scene.grey)}
         heads = np.hstack([scene.points, scene.boxes[:, 2:] - scene.boxes[:, :2]])
     row = {"image": f"{number:05d}", "width": width, "height": height} | row | {"count": len(heads)}
     return row, scene.image, heads
@@ -69,7 +70,7 @@ def save(folder: Path, done: list[tuple[dict, np.ndarray, np.ndarray]], split, d
     np.save(
         folder / "depths.npy", np.concatenate([np.float32([]), *(depth.ravel() for depth in depths)]).astype(np.float32)
     )
-    write_csv(folder / "index.csv", frame.astype({"grey": int}))
+    write_csv(folder / "index.csv", frame)
 
 
 def caption(rng: np.random.Generator, place: str, size: str) -> str:
@@ -77,31 +78,32 @@ def caption(rng: np.random.Generator, place: str, size: str) -> str:
     return rooms.describe(rng, place) if place in rooms.ROOMS else crowds.describe(rng, place, size)
 
 
-def prompt(rng: np.random.Generator, place: str, size: str, grey: bool, loose: bool = False) -> str:
+def prompt(rng: np.random.Generator, place: str, size: str, colours: str) -> str:
     """Return a text for a rendered image, made of parts that a prompt of PromptMix can have.
 
-    The parts are the crowd's size (the prefix), a caption, and grey or colour (the suffix). Each is drawn by chance; at
-    least one is there.
-
-    Args:
-        loose: of the prefixes before a caption, make half "large crowd" whatever the size, as PromptMix's prefix says
-            that of every crowd. So the model learns the size from the caption.
+    The parts are the crowd's size (the prefix), a caption, or the size and the place in the words of the paper's Table
+    VII ("large crowd in a train station"), and how the image is coloured (the suffix). Each is drawn by chance; at
+    least one is there. Half of the prefixes are "large crowd" whatever the size, as people, and PromptMix, say that of
+    most crowds: so the size follows from the caption, and from the prefix little.
     """
     parts = []
     if size and rng.random() < 0.6:
-        parts.append(SIZE_WORDS[size])
-    if not parts or rng.random() < 0.85:
-        if parts and loose and rng.random() < 0.5:
-            parts = [SIZE_WORDS["large"]]
+        prefix = SIZE_WORDS["large" if rng.random() < 0.5 else size]
+        by_hand = rng.random() < 0.25
+        parts.append(f"{prefix} in {crowds.LOCATION_WORDS[place]}" if by_hand else prefix)
+        with_caption = not by_hand and rng.random() < 0.8
+    else:
+        with_caption = True
+    if with_caption:
         parts.append(caption(rng, place, size).removesuffix("."))
     if rng.random() < 0.6:
-        parts.append(COLOUR_WORDS[grey])
+        parts.append(f"{colours} image")
     return ", ".join(parts)
 
 
 def read_rows(folder: Path) -> pd.DataFrame:
-    """Return the corpus's rows: image, width, height, place, size ("" for rooms), grey (bool), count, offset, ..."""
-    return pd.read_csv(folder / "index.csv", dtype={"image": str}).fillna({"size": ""}).astype({"grey": bool})
+    """Return the corpus's rows: image, width, height, place, size ("" for rooms), colours, count, offset, ..."""
+    return pd.read_csv(folder / "index.csv", dtype={"image": str}).fillna({"size": ""})
 
 
 def stack(pixels: np.ndarray, rows: pd.DataFrame) -> np.ndarray:

@@ -19,10 +19,11 @@ from promptmix.miniature.rendering.scenery import (
     Scene,
     mix,
     pick,
-    vary,
 )
 
 LOCATIONS = tuple(SCENES)
+COLOURS = ("color", "grayscale", "black and white")
+"""How an image is coloured, in the paper's words; black and white images have hardly any grey between the two."""
 
 SIZES = {"few": (2, 12), "group": (15, 45), "large": (60, 180)}
 """Least and most people to draw per crowd size, at 96x64 pixels; multiply by `crowd_scale` for other image sizes."""
@@ -38,7 +39,7 @@ class Crowd:
         boxes: (N, 4) float32 head boxes (x0, y0, x1, y1) in pixels, clipped to the image.
         location: one of LOCATIONS.
         size: `crowd_size` of the number of people.
-        grey: whether the three channels are equal.
+        colours: one of COLOURS.
     """
 
     image: np.ndarray
@@ -46,7 +47,12 @@ class Crowd:
     boxes: np.ndarray
     location: str
     size: str
-    grey: bool
+    colours: str
+
+    @property
+    def grey(self) -> bool:
+        """Whether the three channels are equal."""
+        return self.colours != "color"
 
 
 def crowd_scale(width: int, height: int) -> float:
@@ -134,7 +140,7 @@ def _place(rng, ground: _Ground, people: int) -> list[tuple] | None:
         visible = ~_are_inside(own, boxes[:m][nearer]).any(1)
         if visible.sum() < _IN_SIGHT:
             continue
-        wide = 0.85 if hat and scene.hat in ("board", "straw") else 0.5
+        wide = 0.85 if hat and scene.hat == "board" else 0.5
         wide, top = (0.95, 1.0) if arms else (wide, 0.7)
         mine = np.array(
             [(x - wide * d, y - top * d, x + wide * d, y + 0.5 * d), (x - 0.8 * d, y + 0.4 * d, x + 0.8 * d, foot)]
@@ -180,9 +186,6 @@ def _draw_person(pen, rng, scene: Scene, x, foot, d, y, hat, seated, arms) -> No
             lit((16, 16, 20)),
         )
         pen.d.line((x + 0.1 * d, y - 0.4 * d, x + 0.6 * d, y + 0.05 * d), lit((236, 190, 60)), max(1, round(0.14 * d)))
-    elif hat and scene.hat == "straw":
-        pen.d.ellipse((x - 0.85 * d, y - 0.45 * d, x + 0.85 * d, y - 0.05 * d), lit(vary(rng, 226, 196, 130)))
-        pen.d.ellipse((x - 0.42 * d, y - 0.7 * d, x + 0.42 * d, y - 0.15 * d), lit(vary(rng, 210, 178, 110)))
     elif hat:
         pen.d.pieslice((x - 0.52 * d, y - 0.65 * d, x + 0.52 * d, y + 0.45 * d), 180, 360, lit(pick(rng, scene.caps)))
 
@@ -191,7 +194,7 @@ def _draw_person(pen, rng, scene: Scene, x, foot, d, y, hat, seated, arms) -> No
 
 
 def render_crowd(
-    rng: np.random.Generator, width: int, height: int, location: str, people: int, grey: bool = False
+    rng: np.random.Generator, width: int, height: int, location: str, people: int, colours: str = "color"
 ) -> Crowd:
     """Render one crowd; the same generator state and arguments give the same bytes.
 
@@ -200,13 +203,15 @@ def render_crowd(
         width, height: of the image, in pixels; heads are about 2 to 6 pixels wide at 96x64 (see `crowd_scale`).
         location: one of LOCATIONS.
         people: number of people, all of them labelled.
-        grey: render in shades of grey.
+        colours: one of COLOURS.
 
     Raises:
-        ValueError: an unknown location, or more people than fit in an image of this size with every head visible.
+        ValueError: an unknown location or colours, or more people than fit in an image of this size with every head visible.
     """
     if location not in SCENES:
         raise ValueError(f"{location!r} is not a location of rendered crowds; choose from {', '.join(LOCATIONS)}")
+    if colours not in COLOURS:
+        raise ValueError(f"{colours!r} are not the colours of a rendered crowd; choose from {', '.join(COLOURS)}")
     zoom = 3 if width * height <= 20_000 else 2 if width * height <= 200_000 else 1
     pen = Pen(width, height, zoom)
     scene = SCENES[location](pen, rng)
@@ -244,13 +249,13 @@ def render_crowd(
     heads = np.array([(x, y, d) for x, _, d, y, *_ in found], float).reshape(-1, 3) / zoom
     points, half = heads[:, :2], heads[:, 2:] * (0.5, 0.55)
     boxes = np.clip(np.concatenate([points - half, points + half], 1), 0, (width, height) * 2)
-    image = _photograph(rng, pen.image.reduce(zoom), grey, scale**0.5)
+    image = _photograph(rng, pen.image.reduce(zoom), colours, scale**0.5)
     return Crowd(
-        image, points.astype(np.float32), boxes.astype(np.float32), location, crowd_size(people, width, height), grey
+        image, points.astype(np.float32), boxes.astype(np.float32), location, crowd_size(people, width, height), colours
     )
 
 
-def _photograph(rng, image: Image.Image, grey: bool, scale: float) -> np.ndarray:
+def _photograph(rng, image: Image.Image, colours: str, scale: float) -> np.ndarray:
     """Return the image with random exposure, contrast, warmth, uneven light, blur and noise, (H, W, 3) uint8."""
     if rng.random() < 0.5:
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 0.55) * scale))
@@ -260,8 +265,10 @@ def _photograph(rng, image: Image.Image, grey: bool, scale: float) -> np.ndarray
     pixels *= 1 + np.array([1, 0, -1]) * rng.normal(0, 0.04)
     across, down = (np.linspace(-1, 1, n, dtype=np.float32) for n in (image.width, image.height))
     pixels *= (1 + rng.normal(0, 0.08) * across + rng.normal(0, 0.06) * down[:, None])[..., None]
-    if grey:
+    if colours != "color":
         pixels = np.repeat(pixels @ np.array([[0.299], [0.587], [0.114]], np.float32), 3, axis=2)
+    if colours == "black and white":  # as lith film: steep around the image's own middle
+        pixels = 255 / (1 + np.exp((np.median(pixels) - pixels) / 8))
     noise = rng.standard_normal((image.height, image.width, 1), np.float32) * rng.uniform(0.3, 3)
     return np.clip(pixels + noise + 0.5, 0, 255).astype(np.uint8)
 
@@ -272,57 +279,59 @@ _PEOPLE = {
     "large": ["a large crowd of people", "a huge crowd", "a dense crowd of people", "hundreds of people"],
     None: ["people", "a crowd of people", "a group of people"],
 }
-_WHERE = {
-    "stadium": [
-        "in a stadium",
-        "in the stands of a stadium",
-        "watching a game in a stadium",
-        "sitting in a stadium by a green field",
+LOCATION_WORDS = {  # the paper's
+    "public speech": "a public speech",
+    "mecca": "Mecca",
+    "bus station": "a bus station",
+    "train station": "a train station",
+    "ceremony": "a ceremony",
+    "concert": "a concert",
+    "marathon": "a marathon",
+    "airport": "an airport",
+    "stadium": "a stadium",
+    "streets": "the streets",
+}
+_WHERE = {  # as captioners say it; besides "in" and the paper's words
+    "public speech": [
+        "at a public speech",
+        "listening to a public speech",
+        "in front of a stage with a lectern",
+        "listening to a speech with signs and flags",
     ],
+    "mecca": ["in front of the kaaba in mecca", "walking around the kaaba", "around the black kaaba in mecca"],
+    "bus station": [
+        "at a bus station",
+        "waiting in front of buses",
+        "waiting for a bus at a bus station",
+        "next to parked buses",
+    ],
+    "train station": [
+        "at a train station",
+        "on a platform next to a train",
+        "waiting for a train at a train station",
+        "on the platform of a train station with a clock",
+    ],
+    "ceremony": ["at a ceremony", "at a graduation ceremony", "at a ceremony in front of a building with columns"],
     "concert": [
         "at a concert",
         "in front of a stage with bright lights",
         "at a concert at night",
         "watching a band on a stage",
     ],
-    "mecca": [
-        "in front of the kaaba in mecca",
-        "in mecca",
-        "walking around the kaaba",
-        "around the black kaaba in mecca",
-    ],
+    "marathon": ["at a marathon", "running a marathon", "running in a marathon on a road", "running down a road"],
     "airport": [
-        "in an airport",
+        "at an airport",
         "waiting in an airport terminal",
         "in an airport with large windows",
         "walking through an airport with luggage",
     ],
-    "marathon": [
-        "running a marathon",
-        "running in a marathon on a road",
-        "at a marathon",
-        "running down a road with trees",
+    "stadium": [
+        "at a stadium",
+        "in the stands of a stadium",
+        "watching a game in a stadium",
+        "sitting in a stadium by a green field",
     ],
-    "ceremony": [
-        "at a graduation ceremony",
-        "at a ceremony",
-        "at a ceremony in front of a building with columns",
-        "at a ceremony with a red carpet",
-    ],
-    "beach": ["on a beach", "on a beach with umbrellas", "on the sand near the sea", "at the beach on a sunny day"],
-    "street": ["walking down a street", "on a city street", "crossing a street", "on a street between buildings"],
-    "market": [
-        "at a market",
-        "walking through a market",
-        "at a street market with stalls",
-        "shopping at an outdoor market",
-    ],
-    "protest": [
-        "at a protest",
-        "holding signs at a protest",
-        "protesting in a square",
-        "with banners at a demonstration",
-    ],
+    "streets": ["walking down the street", "on a city street", "crossing a street", "on a street between buildings"],
 }
 
 
@@ -342,4 +351,5 @@ def describe(rng: np.random.Generator, location: str, size: str) -> str:
     who = who[rng.integers(len(who))]
     be = "is" if who.startswith("a ") and not who.startswith("a few") else "are"
     opening = ["", "", "", "a photo of ", f"there {be} "][rng.integers(5)]
-    return f"{opening}{who} {_WHERE[location][rng.integers(len(_WHERE[location]))]}."
+    where = [f"in {LOCATION_WORDS[location]}".lower(), *_WHERE[location]]
+    return f"{opening}{who} {where[rng.integers(len(where))]}."

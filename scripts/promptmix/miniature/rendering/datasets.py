@@ -51,7 +51,8 @@ def scene(rng: np.random.Generator, settings: Mapping) -> Crowd | Room:
     location = settings["locations"][rng.integers(len(settings["locations"]))]
     least, most = np.log(settings["people"])
     people = max(1, round(np.exp(rng.uniform(least, most)) * crowd_scale(width, height)))
-    return render_crowd(rng, width, height, location, people, grey=bool(rng.random() < settings["grey"]))
+    colours = "grayscale" if rng.random() < settings["grey"] else "color"
+    return render_crowd(rng, width, height, location, people, colours)
 
 
 def jpeg_quality(rng: np.random.Generator, settings: Mapping) -> int:

@@ -5,7 +5,6 @@ So the miniature's datasets are read by the same readers as the real ones. A cro
 `depth` (H, W) float32 in metres and `kind`. Equal scenes give equal bytes.
 """
 
-import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -14,11 +13,13 @@ from typing import Any, Protocol
 
 import h5py
 import numpy as np
-import scipy.io
 
 from promptmix.datasets.pictures import encode_jpeg
+from promptmix.datasets.writing import encode_mat, encode_shanghaitech, one_based
 from promptmix.errors import InputError
 from promptmix.files import replacing
+
+WRITER = "PromptMix's miniature"
 
 
 class Scene(Protocol):
@@ -54,9 +55,9 @@ def write_shanghaitech(
     base = Path(folder) / part_name / f"{split}_data"
     for number, scene in enumerate(scenes, start=1):
         _write_image(base / "images" / f"IMG_{number}.jpg", scene, quality)
-        info = np.empty((1, 1), dtype=object)
-        info[0, 0] = {"location": _matlab_points(scene), "number": float(len(scene.points))}
-        _write_mat(base / "ground_truth" / f"GT_IMG_{number}.mat", {"image_info": info})
+        height, width = scene.image.shape[:2]
+        annotation = encode_shanghaitech(scene.points, width, height, WRITER)
+        _write(base / "ground_truth" / f"GT_IMG_{number}.mat", annotation)
 
 
 def write_ucf_qnrf(folder: str | Path, split: str, scenes: Iterable[Scene], qualities: Sequence[int]) -> None:
@@ -70,7 +71,9 @@ def write_ucf_qnrf(folder: str | Path, split: str, scenes: Iterable[Scene], qual
     base = Path(folder) / split.capitalize()
     for number, (scene, quality) in enumerate(zip(scenes, qualities, strict=True), start=1):
         _write_image(base / f"img_{number:04d}.jpg", scene, quality)
-        _write_mat(base / f"img_{number:04d}_ann.mat", {"annPoints": _matlab_points(scene)})
+        height, width = scene.image.shape[:2]
+        points = one_based(scene.points, width, height)
+        _write(base / f"img_{number:04d}_ann.mat", encode_mat({"annPoints": points}, WRITER))
 
 
 def write_panda(folder: str | Path, scenes: Iterable[Scene], quality: int = 95) -> None:
@@ -158,22 +161,10 @@ def _cut_holes(depth: np.ndarray) -> np.ndarray:
     return np.where(inner & ~far, depth, np.float32(0))
 
 
-def _matlab_points(scene: Scene) -> np.ndarray:
-    """Return 1-based points, (N, 2) float64, clipped to the image: from 1 to its width and height."""
-    height, width = scene.image.shape[:2]
-    points = np.asarray(scene.points, dtype=np.float64).reshape(-1, 2)
-    return np.clip(points + 1, 1, [width, height])
-
-
 def _write_image(path: Path, scene: Scene, quality: int) -> None:
-    with replacing(path) as temporary:
-        temporary.write_bytes(encode_jpeg(scene.image, quality, scene.grey))
+    _write(path, encode_jpeg(scene.image, quality, scene.grey))
 
 
-def _write_mat(path: Path, variables: dict[str, Any]) -> None:
-    buffer = io.BytesIO()
-    scipy.io.savemat(buffer, variables, do_compression=True)
-    # The first 116 bytes are free text, in which scipy writes the time of day.
-    contents = b"MATLAB 5.0 MAT-file, written by PromptMix's miniature".ljust(116) + buffer.getvalue()[116:]
+def _write(path: Path, contents: bytes) -> None:
     with replacing(path) as temporary:
         temporary.write_bytes(contents)

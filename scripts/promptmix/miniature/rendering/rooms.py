@@ -229,7 +229,7 @@ def describe(rng: np.random.Generator, kind: str) -> str:
         (
             f"{article} {kind} interior with {feature}.",
             f"{article} {kind} with {feature}.",
-            f"{article} {kind} interior.",
+            f"{kind} interior.",
             f"apartment interior, {article} {kind} with {feature}.",
             "apartment interior.",
         ),
