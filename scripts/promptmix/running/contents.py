@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from promptmix.listing import list_files
+
 CACHE = Path(".snakemake/contents.json")
 """The SHA-256 of each file with its size, times and inode, so that gigabytes are not read at every start. It is kept
 beside Snakemake's own records of past runs, to which it belongs."""
@@ -29,7 +31,8 @@ def contents(*paths: str) -> str:
         for name, file in _files(Path(path)):
             key = str(file)
             hashes[key] = _hash(file, known.get(key))
-            digest.update(f"{number} {name} {hashes[key][-1]}\n".encode())
+            # A name whose bytes are not UTF-8 is hashed all the same: whoever reads the file says what to do about it.
+            digest.update(f"{number} {name} {hashes[key][-1]}\n".encode(errors="surrogateescape"))
     if any(known.get(key) != found for key, found in hashes.items()):
         _write_cache(known | hashes)
     return digest.hexdigest()[:16] if hashes else ""
@@ -46,11 +49,7 @@ def _files(path: Path) -> Iterator[tuple[str, Path]]:
     """Yield a file, or the files in a folder, each with its path relative to that folder ("" for a single file)."""
     if path.is_file():
         yield "", path
-    for folder, folders, names in os.walk(path, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for file in (Path(folder, name) for name in sorted(names) if not name.startswith(".")):
-            if file.is_file():
-                yield file.relative_to(path).as_posix(), file
+    yield from ((name, file) for name, file in list_files(path) if file.is_file())
 
 
 def _hash(file: Path, known: list | None) -> list:
