@@ -3,7 +3,8 @@ Annotate generated images with heavyweight networks (paper, section III, third s
 
     takes   images/{pool}/{generator}/block-{block}.csv        manifest of generated images
             a heavyweight network: shipped, published, or fine-tuned here; or a function of the user's own
-    gives   annotators/{annotator}.safetensors                 a fine-tuned network
+    gives   annotators/{annotator}/lr-{lr}.safetensors         a network, fine-tuned with one learning rate
+            annotators/{annotator}.safetensors                 that with the lowest validation error
             annotators/{annotator}/{dataset}.csv               its predictions of a dataset's test split
             annotations/{pool}/{generator}/{annotator}/block-{block}.h5
 """
@@ -19,27 +20,66 @@ def annotator_of(
 def weights_of_annotator(
     name,
 ):
-    """Return the weights of an annotator: a given file, or what fine_tune_annotator makes; nothing of a function."""
+    """Return the weights of an annotator: a given file, what select_annotator chooses, or the files that a function reads."""
     annotator = plan.annotators[name]
     if annotator.fine_tune:
-        return expand(rules.fine_tune_annotator.output, annotator=name)
-    return [] if annotator.is_function else supplied(annotator.weights)
+        return expand(rules.select_annotator.output, annotator=name)
+    return [path for file in files_of(annotator) for path in supplied(file)]
+
+
+def files_of(
+    annotator,
+):
+    """Return the files that an annotator reads, if the config names them."""
+    return annotator.files if annotator.is_function else [annotator.weights]
 
 
 def settings_of_annotator(
-    wildcards,
+    name,
 ):
     """Return what `promptmix.synthesis.annotation.load_annotator` takes."""
-    annotator = annotator_of(wildcards)
+    annotator = plan.annotators[name]
     facts = {"reference": annotator.reference, "task": annotator.task, "weights": annotator.weights}
+    facts |= {"files": list(annotator.files)} if annotator.files else {}
     return in_order(facts | {"settings": dict(annotator.settings)})
 
 
 def contents_of_annotator(
     wildcards,
 ):
-    """Return a name for the contents of an annotator's weights, if the user supplies them."""
-    return contents_of(annotator_of(wildcards).weights)
+    """Return a name for the contents of an annotator's weights, or of a function's files, if the user supplies them."""
+    return contents_of(*files_of(annotator_of(wildcards)))
+
+
+def members_of(
+    wildcards,
+):
+    """Return the annotators that an average is of; of any other itself."""
+    return plan.members_of(wildcards.annotator)
+
+
+def weights_of_members(
+    wildcards,
+):
+    """Return the weights of the annotators that an average is of, as "weights_0" and so on; of any other its own."""
+    return {f"weights_{i}": weights_of_annotator(name) for i, name in enumerate(members_of(wildcards))}
+
+
+def contents_of_members(
+    wildcards,
+):
+    """Return a name for the contents of the files that they read, if the user supplies them."""
+    return contents_of(*(file for name in members_of(wildcards) for file in files_of(plan.annotators[name])))
+
+
+def code_of_members(
+    wildcards,
+):
+    """Return a fingerprint of the script that evaluates an annotator and of the networks or functions in it."""
+    members = [plan.annotators[name] for name in members_of(wildcards)]
+    return fingerprint(
+        "evaluate_annotator", *dict.fromkeys(each.code for each in members), tasks.module_of(members[0].task)
+    )
 
 
 def start_of_annotator(
@@ -57,18 +97,23 @@ def start_weights(
     return plan.annotators[annotator_of(wildcards).fine_tune["annotator"]].weights
 
 
+FINE_TUNED = one_of(name for name, annotator in plan.annotators.items() if annotator.fine_tune)
+AVERAGES = one_of(name for name, annotator in plan.annotators.items() if annotator.mean_of)
+
+
 rule fine_tune_annotator:
-    """Train {wildcards.annotator} further on a dataset's training split."""
+    """Train {wildcards.annotator} further on a dataset's training split, with one learning rate."""
     input:
         unpack(start_of_annotator),
     output:
-        "<results>/annotators/{annotator}.safetensors",
+        "<results>/annotators/{annotator}/lr-{lr}.safetensors",
     log:
-        "<logs>/fine_tune_annotator/{annotator}.log",
+        "<logs>/fine_tune_annotator/{annotator}/lr-{lr}.log",
     benchmark:
-        "<benchmarks>/fine_tune_annotator/{annotator}.tsv"
+        "<benchmarks>/fine_tune_annotator/{annotator}/lr-{lr}.tsv"
     wildcard_constraints:
-        annotator=one_of(name for name, annotator in plan.annotators.items() if annotator.fine_tune),
+        annotator=FINE_TUNED,
+    priority: FIRST
     conda:
         "../envs/promptmix.yaml"
     threads: GPU_THREADS
@@ -77,16 +122,42 @@ rule fine_tune_annotator:
         mem_mb=growing(12000),
         runtime=720,
     params:
-        settings=lambda wildcards: in_order(plan.fine_tuning_of(wildcards.annotator)),
+        settings=lambda wildcards: in_order(plan.fine_tuning_of(wildcards.annotator, wildcards.lr)),
         weights=start_weights,
         contents=lambda wildcards: contents_of(start_weights(wildcards)),
         code=lambda wildcards: fingerprint(
             "fine_tune_annotator", annotator_of(wildcards).code, *modules_of_training(annotator_of(wildcards).task)
         ),
     message:
-        "Fine-tuning {wildcards.annotator}"
+        "Fine-tuning {wildcards.annotator}, learning rate {wildcards.lr}"
     script:
         "../scripts/fine_tune_annotator.py"
+
+
+rule select_annotator:
+    """Choose {wildcards.annotator}'s learning rate, that with the lowest validation error; the test split is not read."""
+    input:
+        lambda wildcards: expand(
+            rules.fine_tune_annotator.output,
+            annotator=wildcards.annotator,
+            lr=plan.learning_rates_of(wildcards.annotator),
+        ),
+    output:
+        "<results>/annotators/{annotator}.safetensors",
+    log:
+        "<logs>/select_annotator/{annotator}.log",
+    wildcard_constraints:
+        annotator=FINE_TUNED,
+    priority: FIRST
+    localrule: True
+    conda:
+        "../envs/promptmix.yaml"
+    params:
+        code=fingerprint("select_annotator"),
+    message:
+        "Selecting the learning rate of {wildcards.annotator}"
+    script:
+        "../scripts/select_annotator.py"
 
 
 rule annotate_images:
@@ -100,6 +171,9 @@ rule annotate_images:
         "<logs>/annotate_images/{pool}/{generator}/{annotator}/{block}.log",
     benchmark:
         "<benchmarks>/annotate_images/{pool}/{generator}/{annotator}/{block}.tsv"
+    wildcard_constraints:
+        annotator=one_of(name for name, annotator in plan.annotators.items() if not annotator.mean_of),
+    priority: FIRST
     conda:
         "../envs/promptmix.yaml"
     threads: GPU_THREADS
@@ -108,21 +182,46 @@ rule annotate_images:
         mem_mb=growing(8000),
         runtime=120,
     params:
-        annotator=settings_of_annotator,
+        annotator=lambda wildcards: settings_of_annotator(wildcards.annotator),
         stride=lambda wildcards: STRIDES[annotator_of(wildcards).task],
         contents=contents_of_annotator,
         code=lambda wildcards: fingerprint("annotate_images", annotator_of(wildcards).code),
     message:
-        "Annotating images {wildcards.block}00 to {wildcards.block}99 of {wildcards.pool} with {wildcards.annotator}"
+        "Annotating images {wildcards.block} of {wildcards.pool} with {wildcards.annotator}"
     script:
         "../scripts/annotate_images.py"
 
 
-rule evaluate_annotator:
-    """Predict the test split of {wildcards.dataset} with {wildcards.annotator}, for comparison."""
+rule average_annotations:
+    """Average the maps of the annotators that {wildcards.annotator} is the mean of."""
     input:
+        lambda wildcards: expand(
+            rules.annotate_images.output, annotator=annotator_of(wildcards).mean_of, allow_missing=True
+        ),
+    output:
+        "<results>/annotations/{pool}/{generator}/{annotator}/block-{block}.h5",
+    log:
+        "<logs>/average_annotations/{pool}/{generator}/{annotator}/{block}.log",
+    wildcard_constraints:
+        annotator=AVERAGES,
+    conda:
+        "../envs/promptmix.yaml"
+    resources:
+        mem_mb=growing(4000),
+        runtime=20,
+    params:
+        code=fingerprint("average_annotations"),
+    message:
+        "Averaging the annotations of images {wildcards.block} of {wildcards.pool}"
+    script:
+        "../scripts/average_annotations.py"
+
+
+rule evaluate_annotator:
+    """Predict the test split of {wildcards.dataset} with {wildcards.annotator}, for tables: nothing is chosen by it."""
+    input:
+        unpack(weights_of_members),
         **rules.prepare_dataset.output,
-        weights=lambda wildcards: weights_of_annotator(wildcards.annotator),
     output:
         "<results>/annotators/{annotator}/{dataset}.csv",
     log:
@@ -137,11 +236,9 @@ rule evaluate_annotator:
         mem_mb=growing(8000),
         runtime=60,
     params:
-        annotator=settings_of_annotator,
-        contents=contents_of_annotator,
-        code=lambda wildcards: fingerprint(
-            "evaluate_annotator", annotator_of(wildcards).code, tasks.module_of(annotator_of(wildcards).task)
-        ),
+        members=lambda wildcards: [settings_of_annotator(name) for name in members_of(wildcards)],
+        contents=contents_of_members,
+        code=code_of_members,
     message:
         "Evaluating {wildcards.annotator} on {wildcards.dataset}"
     script:

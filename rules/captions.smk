@@ -36,6 +36,7 @@ rule caption_images:
         "<logs>/caption_images/{dataset}/{captioner}.log",
     benchmark:
         "<benchmarks>/caption_images/{dataset}/{captioner}.tsv"
+    priority: FIRST
     conda:
         "../envs/promptmix.yaml"
     threads: GPU_THREADS
@@ -76,6 +77,6 @@ rule caption_generated:
         contents=contents_of_captioner,
         code=fingerprint("caption_generated", "promptmix.networks.clipcap"),
     message:
-        "Captioning generated images {wildcards.block}00 to {wildcards.block}99 of {wildcards.pool}"
+        "Captioning generated images {wildcards.block} of {wildcards.pool}"
     script:
         "../scripts/caption_generated.py"

@@ -22,8 +22,12 @@ def source_of_dataset(
 def contents_of_dataset(
     wildcards,
 ):
-    """Return a name for the contents of a dataset that is not rendered."""
+    """Return a name for the contents of a dataset that is not rendered; say what the job will refuse to read."""
     entry = config["datasets"][wildcards.dataset]
+    try:
+        datasets.check_names(entry["format"], entry["path"])
+    except InputError as error:
+        warn(str(error))
     is_folder_of_a_file = entry["format"] == "nyu" and os.path.isdir(entry["path"])
     return contents_of(os.path.join(entry["path"], datasets.TOP["nyu"]) if is_folder_of_a_file else entry["path"])
 
@@ -41,6 +45,7 @@ rule render_dataset:
         directory("<results>/rendered/{dataset}"),
     log:
         "<logs>/render_dataset/{dataset}.log",
+    priority: FIRST
     conda:
         "../envs/promptmix.yaml"
     resources:
@@ -70,15 +75,17 @@ rule prepare_dataset:
         "<logs>/prepare_dataset/{dataset}.log",
     benchmark:
         "<benchmarks>/prepare_dataset/{dataset}.tsv"
+    priority: FIRST
     conda:
         "../envs/promptmix.yaml"
     resources:
         mem_mb=growing(6000),
         runtime=120,
     params:
-        path=setting("datasets", "{dataset}", "path"),
+        path=lambda wildcards: placed(config["datasets"][wildcards.dataset]["path"]),
         format=setting("datasets", "{dataset}", "format"),
         unit=setting("datasets", "{dataset}", "unit"),
+        anchor=setting("datasets", "{dataset}", "anchor"),
         images=setting("datasets", "{dataset}", "images"),
         split=setting("datasets", "{dataset}", "split"),
         resize=setting("datasets", "{dataset}", "resize"),

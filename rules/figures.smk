@@ -1,7 +1,8 @@
 """
-Figures of predictions, of prompts in grey and in colour, and of generated images.
+Figures of predictions, of changes and errors, of prompts that differ in colour, and of generated images.
 
-    takes   datasets/{dataset}/index.csv, images/.../block-000.csv, annotations/.../block-000.h5
+    takes   tables/{table}.csv, runs/{experiment}/predictions.csv
+            datasets/{dataset}/index.csv, images/.../block-{block}.csv, annotations/.../block-{block}.h5
             runs/{experiment}/selection.json, runs/{experiment}/lr-{lr}/repeat-{repeat}/checkpoint.safetensors
     gives   figures/{figure}.png, .csv            in results/{scale}/, and in figures/ those of the scale asked for last
 """
@@ -17,14 +18,14 @@ def figures_of(
 def images_of_examples(
     wildcards,
 ):
-    """Return the dataset of the experiment that a figure shows, and the first block of its generated images."""
+    """Return the dataset of the experiment that a figure shows, and the first blocks of its generated images."""
     figure = TARGETS[wildcards.figure]
     experiment = plan.experiments[figure.experiment]
     chosen = {"generator": experiment.fake.generator, "annotator": experiment.fake.annotator}
-    chosen |= {"pool": figure.pool, "block": "000"}
+    chosen |= {"pool": figure.pool, "block": blocks_of(figure.pool, chosen["generator"], figure.columns)}
     images = {
-        "manifest": expand("<results>/images/{pool}/{generator}/block-{block}.csv", **chosen)[0],
-        "annotations": expand(rules.annotate_images.output, **chosen)[0],
+        "manifests": expand("<results>/images/{pool}/{generator}/block-{block}.csv", **chosen),
+        "annotations": expand("<results>/annotations/{pool}/{generator}/{annotator}/block-{block}.h5", **chosen),
     }
     return prepared(experiment.dataset) | images
 
@@ -32,18 +33,25 @@ def images_of_examples(
 def images_of_colours(
     wildcards,
 ):
-    """Return the first block of grey and of coloured images."""
+    """Return the first blocks of each prompt's images."""
     figure = TARGETS[wildcards.figure]
-    pattern = "<results>/images/{pool}/{generator}/block-000.csv"
-    pools = {"grey": figure.grey, "colour": figure.colour}
-    return {name: expand(pattern, pool=pool, generator=figure.generator)[0] for name, pool in pools.items()}
+    return [
+        path
+        for pool in figure.pools
+        for path in expand(
+            "<results>/images/{pool}/{generator}/block-{block}.csv",
+            pool=pool,
+            generator=figure.generator,
+            block=blocks_of(pool, figure.generator, figure.columns),
+        )
+    ]
 
 
 def results_of_predictions(
     wildcards,
 ):
     """Return the datasets, selections and checkpoints of a figure's experiments."""
-    names = [name for pair in TARGETS[wildcards.figure].pairs for name in pair]
+    names = TARGETS[wildcards.figure].experiments
     tested = dict.fromkeys(plan.experiments[name].dataset for name in names)
     return {
         "datasets": [path for dataset in tested for path in prepared(dataset).values()],
@@ -57,25 +65,36 @@ def comparisons_of_figure(
 ):
     """Return what each row of a figure compares: see scripts/draw_predictions.py."""
     rows = []
-    for pair in TARGETS[wildcards.figure].pairs:
-        baseline, promptmix = (plan.experiments[name] for name in pair)
-        row = {"title": plan.title_of(baseline.dataset), "index": prepared(baseline.dataset)["index"]}
-        row |= {key: baseline.training[key] for key in ("sigma", "kernel")}
-        for method, experiment in (("baseline", baseline), ("promptmix", promptmix)):
-            network = {
+    for title, names in TARGETS[wildcards.figure].rows:
+        experiments = {method: plan.experiments[name] for method, name in names.items()}
+        first = next(iter(experiments.values()))
+        row = {"title": title, "dataset": plan.title_of(first.dataset), "index": prepared(first.dataset)["index"]}
+        row |= {key: first.training[key] for key in ("sigma", "kernel")}
+        row["networks"] = {
+            method: {
+                "experiment": experiment.name,
                 "reference": experiment.network.reference,
                 "settings": in_order(dict(experiment.network.settings)),
             }
-            row[method] = {"experiment": experiment.name} | network
+            for method, experiment in experiments.items()
+        }
         rows.append(row)
     return rows
+
+
+def convention_of_changes(
+    wildcards,
+):
+    """Return the way to score depth, for figures with a table of depth: others do not change with it."""
+    tasks = {table.task for table in TARGETS[wildcards.figure].tables.values()}
+    return "{crop}-{average}".format(**config["evaluation"]) if "depth" in tasks else None
 
 
 def code_of_predictions(
     wildcards,
 ):
     """Return a fingerprint of the script and of the networks that a figure compares."""
-    found = (plan.experiments[name] for pair in TARGETS[wildcards.figure].pairs for name in pair)
+    found = (plan.experiments[name] for name in TARGETS[wildcards.figure].experiments)
     return fingerprint("draw_predictions", *sorted({experiment.network.code for experiment in found}))
 
 
@@ -84,7 +103,12 @@ rule show_examples:
     input:
         unpack(images_of_examples),
     output:
-        png="<results>/figures/{figure}.png",
+        png=report(
+            "<results>/figures/{figure}.png",
+            caption="../report/examples.rst",
+            category="figures",
+            labels={"figure": "{figure}"},
+        ),
         csv="<results>/figures/{figure}.csv",
     log:
         "<logs>/show_examples/{figure}.log",
@@ -104,11 +128,16 @@ rule show_examples:
 
 
 rule draw_colours:
-    """Figure {wildcards.figure}: the first image of each grey prompt above that of the same prompt in colour."""
+    """Figure {wildcards.figure}: images of prompts that differ in colour, from the same seeds."""
     input:
-        unpack(images_of_colours),
+        images_of_colours,
     output:
-        png="<results>/figures/{figure}.png",
+        png=report(
+            "<results>/figures/{figure}.png",
+            caption="../report/colours.rst",
+            category="figures",
+            labels={"figure": "{figure}"},
+        ),
         csv="<results>/figures/{figure}.csv",
     log:
         "<logs>/draw_colours/{figure}.log",
@@ -118,7 +147,7 @@ rule draw_colours:
     conda:
         "../envs/promptmix.yaml"
     params:
-        prompts=lambda wildcards: TARGETS[wildcards.figure].columns,
+        columns=lambda wildcards: TARGETS[wildcards.figure].columns,
         code=fingerprint("draw_colours"),
     message:
         "Drawing {wildcards.figure}"
@@ -131,7 +160,12 @@ rule draw_predictions:
     input:
         unpack(results_of_predictions),
     output:
-        png="<results>/figures/{figure}.png",
+        png=report(
+            "<results>/figures/{figure}.png",
+            caption="../report/predictions.rst",
+            category="figures",
+            labels={"figure": "{figure}"},
+        ),
         csv="<results>/figures/{figure}.csv",
     log:
         "<logs>/draw_predictions/{figure}.log",
@@ -153,12 +187,73 @@ rule draw_predictions:
         "../scripts/draw_predictions.py"
 
 
+rule draw_changes:
+    """Figure {wildcards.figure}: the changes in tables of errors, with intervals, beside the paper's."""
+    input:
+        tables=lambda wildcards: expand("<results>/tables/{table}.csv", table=TARGETS[wildcards.figure].tables),
+    output:
+        png=report(
+            "<results>/figures/{figure}.png",
+            caption="../report/changes.rst",
+            category="figures",
+            labels={"figure": "{figure}"},
+        ),
+        csv="<results>/figures/{figure}.csv",
+    log:
+        "<logs>/draw_changes/{figure}.log",
+    wildcard_constraints:
+        figure=figures_of(targets.ChangesFigure),
+    localrule: True
+    conda:
+        "../envs/promptmix.yaml"
+    params:
+        columns=lambda wildcards: {
+            name: list(table.rows[0].labels) for name, table in TARGETS[wildcards.figure].tables.items()
+        },
+        convention=convention_of_changes,
+        code=fingerprint("draw_changes"),
+    message:
+        "Drawing {wildcards.figure}"
+    script:
+        "../scripts/draw_changes.py"
+
+
+rule draw_sizes:
+    """Figure {wildcards.figure}: the error by the number of people in the image, without and with PromptMix."""
+    input:
+        predictions=lambda wildcards: expand(
+            rules.evaluate_network.output, experiment=TARGETS[wildcards.figure].experiments
+        ),
+    output:
+        png=report(
+            "<results>/figures/{figure}.png",
+            caption="../report/sizes.rst",
+            category="figures",
+            labels={"figure": "{figure}"},
+        ),
+        csv="<results>/figures/{figure}.csv",
+    log:
+        "<logs>/draw_sizes/{figure}.log",
+    wildcard_constraints:
+        figure=figures_of(targets.SizesFigure),
+    localrule: True
+    conda:
+        "../envs/promptmix.yaml"
+    params:
+        rows=lambda wildcards: TARGETS[wildcards.figure].rows,
+        code=fingerprint("draw_sizes"),
+    message:
+        "Drawing {wildcards.figure}"
+    script:
+        "../scripts/draw_sizes.py"
+
+
 rule show_figure:
     """Show {wildcards.figure} in figures/, for whatever scale was asked for last."""
     input:
         multiext("<results>/figures/{figure}", ".png", ".csv"),
     output:
-        multiext("figures/{figure}", ".png", ".csv"),
+        multiext("figures/{figure}", png=".png", csv=".csv"),
     log:
         "<logs>/show_figure/{figure}.log",
     wildcard_constraints:
@@ -169,4 +264,4 @@ rule show_figure:
     message:
         "Copying {wildcards.figure} into figures/"
     shell:
-        "cp {input} figures/ 2> {log}"
+        "cp {input} $(dirname {output.png}) 2> {log}"

@@ -27,6 +27,14 @@ def selections_to_compare(
     }
 
 
+def dropped_prompts(
+    wildcards,
+):
+    """Return the pool and number of each prompt that a review leaves out."""
+    reviewed = experiment_of(wildcards).fake.reviewed
+    return [[pool, number] for pool, review in reviewed.items() for number in review["drop"]]
+
+
 def single_prompts(
     wildcards,
 ):
@@ -50,7 +58,7 @@ rule score_images:
     params:
         code=fingerprint("score_images"),
     message:
-        "Scoring images {wildcards.block}00 to {wildcards.block}99 of {wildcards.pool}"
+        "Scoring images {wildcards.block} of {wildcards.pool}"
     script:
         "../scripts/score_images.py"
 
@@ -68,6 +76,7 @@ rule filter_prompts:
         "../envs/promptmix.yaml"
     params:
         single_prompts=single_prompts,
+        dropped=dropped_prompts,
         code=fingerprint("filter_prompts"),
     message:
         "Filtering the prompts of {wildcards.experiment}"

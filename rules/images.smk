@@ -3,8 +3,11 @@ Generate images from prompts (paper, section III, third stage).
 
     takes   prompts/{pool}.csv, a latent diffusion model
             a face detector, a face parser, GFPGAN, for generators with a `restorer`
-    gives   images/{pool}/{generator}/seed-{block}{i}.jpg      image g: seed g, prompt g mod M
-            images/{pool}/{generator}/block-{block}.csv        manifest: image, seed, prompt, size, quality, SHA-256
+    gives   images/{pool}/{generator}/block-{block}/seed-*.jpg  image g: seed g, prompt g mod M
+            images/{pool}/{generator}/block-{block}.csv         manifest: image, seed, prompt, size, quality, SHA-256
+
+A block is at most 100 images, and the last one holds no more than the config asks for. Where it asks for more later, they are
+further blocks: jobs that use images ask `blocks_of`, which goes on from the blocks that are there.
 """
 
 DIFFUSION = {name: entry for name, entry in plan.generators.items() if "model" in entry}
@@ -42,12 +45,12 @@ def images_to_restore(
 
 
 rule generate_images:
-    """Generate images {wildcards.block}00 to {wildcards.block}99 of {wildcards.pool}."""
+    """Generate the images {wildcards.block} of {wildcards.pool}."""
     input:
         prompts=rules.write_prompts.output,
         model=lambda wildcards: supplied(diffusion_of(wildcards)["model"]),
     output:
-        images=[f"<results>/images/{{pool}}/{{generator}}/seed-{{block}}{i:02d}.jpg" for i in range(BLOCK_SIZE)],
+        images=directory("<results>/images/{pool}/{generator}/block-{block}"),
         manifest="<results>/images/{pool}/{generator}/block-{block}.csv",
     log:
         "<logs>/generate_images/{pool}/{generator}/{block}.log",
@@ -55,6 +58,7 @@ rule generate_images:
         "<benchmarks>/generate_images/{pool}/{generator}/{block}.tsv"
     wildcard_constraints:
         generator=one_of(DIFFUSION),
+    priority: FIRST
     conda:
         "../envs/promptmix.yaml"
     threads: GPU_THREADS
@@ -63,21 +67,22 @@ rule generate_images:
         mem_mb=growing(12000),
         runtime=720,
     params:
+        seeds=lambda wildcards: [blocks.seeds_of(wildcards.block).start, len(blocks.seeds_of(wildcards.block))],
         generator=diffusion_of,
         contents=lambda wildcards: contents_of(diffusion_of(wildcards)["model"]),
         code=fingerprint("generate_images"),
     message:
-        "Generating images {wildcards.block}00 to {wildcards.block}99 of {wildcards.pool}"
+        "Generating images {wildcards.block} of {wildcards.pool}"
     script:
         "../scripts/generate_images.py"
 
 
 rule restore_faces:
-    """Restore the faces in images {wildcards.block}00 to {wildcards.block}99 of {wildcards.pool}."""
+    """Restore the faces in the images {wildcards.block} of {wildcards.pool}."""
     input:
         unpack(images_to_restore),
     output:
-        images=[f"<results>/images/{{pool}}/{{generator}}/seed-{{block}}{i:02d}.jpg" for i in range(BLOCK_SIZE)],
+        images=directory("<results>/images/{pool}/{generator}/block-{block}"),
         manifest="<results>/images/{pool}/{generator}/block-{block}.csv",
     log:
         "<logs>/restore_faces/{pool}/{generator}/{block}.log",
@@ -85,6 +90,7 @@ rule restore_faces:
         "<benchmarks>/restore_faces/{pool}/{generator}/{block}.tsv"
     wildcard_constraints:
         generator=one_of(RESTORED),
+    priority: FIRST
     conda:
         "../envs/promptmix.yaml"
     threads: GPU_THREADS
@@ -102,6 +108,6 @@ rule restore_faces:
             "promptmix.networks.gfpgan",
         ),
     message:
-        "Restoring faces in images {wildcards.block}00 to {wildcards.block}99 of {wildcards.pool}"
+        "Restoring faces in images {wildcards.block} of {wildcards.pool}"
     script:
         "../scripts/restore_faces.py"

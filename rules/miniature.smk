@@ -128,13 +128,13 @@ rule train_autoencoder:
 
 
 rule train_diffusion:
-    """Train the second stage of the latent diffusion model on the corpus."""
+    """Train the second stage of the latent diffusion model on the corpus, and save a Stable Diffusion pipeline."""
     input:
         corpus=rules.render_corpus.output.index,
         clip=rules.train_clip.output,
         autoencoder=rules.train_autoencoder.output,
     output:
-        directory("<results>/models/diffusion"),
+        directory("<results>/models/stable-diffusion"),
     log:
         "<logs>/train_diffusion.log",
     conda:
@@ -146,40 +146,13 @@ rule train_diffusion:
         runtime=360,
     params:
         steps=config["miniature"]["diffusion"]["steps"],
+        rooms=config["miniature"]["diffusion"]["rooms"],
         seed=config["miniature"]["corpus"]["seed"],
         code=fingerprint("miniature/train_diffusion"),
     message:
         "Training the diffusion model"
     script:
         "../scripts/miniature/train_diffusion.py"
-
-
-rule refine_diffusion:
-    """Train it further with more rooms and a prefix that says little, and save a Stable Diffusion pipeline."""
-    input:
-        corpus=rules.render_corpus.output.index,
-        clip=rules.train_clip.output,
-        start=rules.train_diffusion.output,
-    output:
-        directory("<results>/models/stable-diffusion"),
-    log:
-        "<logs>/refine_diffusion.log",
-    conda:
-        "../envs/promptmix.yaml"
-    threads: GPU_THREADS
-    resources:
-        gpu=1,
-        mem_mb=growing(8000),
-        runtime=360,
-    params:
-        steps=config["miniature"]["diffusion"]["further"],
-        rooms=config["miniature"]["diffusion"]["rooms"],
-        seed=config["miniature"]["corpus"]["seed"],
-        code=fingerprint("miniature/refine_diffusion"),
-    message:
-        "Training the diffusion model further"
-    script:
-        "../scripts/miniature/refine_diffusion.py"
 
 
 rule train_annotator:
@@ -244,6 +217,6 @@ rule models:
     """All models of the miniature, trained anew."""
     input:
         rules.train_captioner.output,
-        rules.refine_diffusion.output,
+        rules.train_diffusion.output,
         expand(rules.train_annotator.output, name=config["miniature"]["annotators"]),
         expand(rules.train_faces.output, name=config["miniature"]["faces"]),

@@ -3,15 +3,17 @@ Choose the generated images of an experiment (paper, section III, fifth stage).
 
     takes   images/.../block-{block}.csv, annotations/.../block-{block}.h5
             quality/.../block-{block}.csv, filters/{experiment}.csv, for experiments that filter
+            datasets/{dataset}/index.csv, to compare with
     gives   fake/{experiment}.csv                D_fake: image, annotation, count
+            fake/{experiment}.json               how its counts or depths compare with the real images'
 """
 
 
 def blocks_to_mix(
     wildcards,
 ):
-    """Return the blocks of an experiment's images, annotations and, if it filters images, scores; and the kept prompts."""
-    fake = experiment_of(wildcards).fake
+    """Return an experiment's blocks of images, annotations and, if it filters images, scores; kept prompts; the dataset."""
+    fake = fake_of(wildcards)
     patterns = {
         "manifests": "<results>/images/{pool}/{generator}/block-{block}.csv",
         "annotations": rules.annotate_images.output[0],
@@ -20,20 +22,27 @@ def blocks_to_mix(
         patterns["scores"] = rules.score_images.output[0]
     chosen = {"generator": fake.generator, "annotator": fake.annotator, "annotators": "+".join(fake.scored_by)}
     found = {
-        name: [expand(pattern, pool=pool, block=block, **chosen)[0] for pool, block in fake.blocks()]
+        name: [
+            path
+            for pool, number in fake.images.items()
+            for path in expand(pattern, pool=pool, block=blocks_of(pool, fake.generator, number), **chosen)
+        ]
         for name, pattern in patterns.items()
     }
     if fake.prompt_filter:
         found["kept_prompts"] = expand(rules.filter_prompts.output, **wildcards)
-    return found
+    return found | prepared(experiment_of(wildcards).dataset)
 
 
 def settings_of_mix(
     wildcards,
 ):
-    """Return k, r_img, and the only prompt whose images count, if there is one."""
-    fake = experiment_of(wildcards).fake
-    return {"k": fake.k, "r_img": fake.r_img, "prompt": fake.prompt}
+    """Return k, r_img, the only prompt whose images count, if there is one, and what a review leaves out."""
+    fake = fake_of(wildcards)
+    return {"k": fake.k, "r_img": fake.r_img, "prompt": fake.prompt, "reviewed": in_order(dict(fake.reviewed))}
+
+
+RENDERED = [name for name, experiment in plan.experiments.items() if experiment.fake and experiment.fake.rendered]
 
 
 rule mix_dataset:
@@ -41,14 +50,19 @@ rule mix_dataset:
     input:
         unpack(blocks_to_mix),
     output:
-        "<results>/fake/{experiment}.csv",
+        fake="<results>/fake/{experiment}.csv",
+        compared="<results>/fake/{experiment}.json",
     log:
         "<logs>/mix_dataset/{experiment}.log",
+    wildcard_constraints:
+        experiment=one_of(set(plan.experiments) - set(RENDERED)),
+    priority: FIRST
     localrule: True
     conda:
         "../envs/promptmix.yaml"
     params:
         settings=settings_of_mix,
+        task=lambda wildcards: experiment_of(wildcards).task,
         code=fingerprint("mix_dataset"),
     message:
         "Mixing the generated images of {wildcards.experiment}"

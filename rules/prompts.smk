@@ -3,15 +3,18 @@ Turn captions into prompts, or take prompts written by hand (paper, section III,
 
     takes   captions/{dataset}/{captioner}.csv, datasets/{dataset}/index.csv
     gives   prompts/{pool}.csv                   P': prompt, width, height, quality, grey, source
+            prompts/{pool}-edited.csv            of what `reviewed` edits
 """
 
 
-def captions_of_pool(
+def source_of_pool(
     wildcards,
 ):
-    """Return the captions and the index that a pool is made from; nothing for prompts written by hand."""
-    pool = config["pools"][wildcards.pool]
-    if "dataset" not in pool:
+    """Return what a pool is made from: captions and their images, or the prompts that were edited; nothing by hand."""
+    pool = plan.pools[wildcards.pool]
+    if "edits" in pool:
+        return {"edited": expand(rules.write_prompts.output, pool=pool["of"])}
+    if "prompts" in pool:
         return {}
     index = prepared(pool["dataset"])["index"]
     return {"captions": expand(rules.caption_images.output, **pool), "index": index}
@@ -20,16 +23,17 @@ def captions_of_pool(
 rule write_prompts:
     """Write the prompts of {wildcards.pool}."""
     input:
-        unpack(captions_of_pool),
+        unpack(source_of_pool),
     output:
         "<results>/prompts/{pool}.csv",
     log:
         "<logs>/write_prompts/{pool}.log",
+    priority: FIRST
     localrule: True
     conda:
         "../envs/promptmix.yaml"
     params:
-        pool=setting("pools", "{pool}"),
+        pool=lambda wildcards: in_order(plan.pools[wildcards.pool]),
         words=setting("prompts"),
         code=fingerprint("write_prompts"),
     message:

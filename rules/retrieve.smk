@@ -15,6 +15,7 @@ Drive, Kaggle, PANDA) has no rule that could overwrite it: the job that needs it
 from functools import cache
 
 from promptmix.config import sources
+from promptmix.running import hub
 from promptmix.running.contents import contents, is_known
 
 try:
@@ -40,23 +41,47 @@ def is_made(
     return path.startswith(f"{RESULTS}/") or path.rstrip("/") in RETRIEVED
 
 
+def placed(
+    path,
+):
+    """Return where a path of the config is: under the `prefix` of a module, if a rule makes it."""
+    return PATHS.replace_prefix(path) if is_made(path) else path
+
+
 def supplied(
     path,
 ):
     """Return a file or folder as a list of inputs: empty if the user should supply it and it is not there.
 
-    So a dry run shows the whole plan, and the job that needs the path says what is missing. If `resources/sasnet.pth` was
+    So a dry run shows the whole plan and names what is missing, and the job that needs it fails. If `resources/sasnet.pth` was
     there when annotations were made with it and is deleted now, it stays an input, and Snakemake keeps the annotations.
     Its time does not count (`ancient`), as a fresh clone is newer than results from elsewhere: rules have `contents_of`
-    such paths as a param.
+    such paths as a param. A model's name on the Hub stands for the snapshot in the Hub's cache that it is at.
     """
     if is_made(path):
         return [path]
+    path = located(path)
     if not os.path.exists(path):
         if not is_known(path):
+            if path:  # a network may start from no weights
+                warn(
+                    f"{path} is missing, looked for as {os.path.abspath(path)}. The jobs that read it will fail. This says "
+                    f"what to put there: `{command('preflight')}`"
+                )
             return []
         warn(f"{path} is not there any more. What was made of it is kept as it is, whatever the config says of it now")
-    return [ancient(path)]
+    # Snakemake would take these for wildcards; the job reads the config's path.
+    if any(sign in path for sign in "{}<>"):
+        return []
+    return [ancient(local(path))]
+
+
+@cache
+def located(
+    path,
+):
+    """Return where the user's file or folder is: the path itself, or a snapshot in the Hub's cache."""
+    return path if os.path.exists(path) else str(hub.find_snapshot(path) or path)
 
 
 @cache
@@ -72,7 +97,7 @@ def contents_of(
     *paths,
 ):
     """Return a name for the contents of what the user supplies; what rules make, Snakemake follows by itself."""
-    return contents(*(path for path in paths if path and not is_made(path)))
+    return contents(*(located(path) for path in paths if path and not is_made(path)))
 
 
 def source(
@@ -98,6 +123,7 @@ rule preflight:
         "<logs>/preflight.log",
     conda:
         "../envs/promptmix.yaml"
+    threads: 8
     resources:
         gpu=1,
         mem_mb=growing(8000),

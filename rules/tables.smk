@@ -1,11 +1,14 @@
 """
 Tables: ours, and the paper's numbers beside them where there are any.
 
-    takes   runs/{experiment}/predictions.csv, runs/{experiment}/selection.json, fake/{experiment}.csv
+    takes   runs/{experiment}/predictions.csv, runs/{experiment}/selection.json, fake/{experiment}.csv and .json
             annotators/{annotator}/{dataset}.csv
             captions/{pool}/{generator}/{captioner}/block-{block}.csv
     gives   cost/{network}-{size}.json            parameters and operations of a published network
             tables/{table}.md, .csv, .tex         in results/{scale}/, and in tables/ those of the scale asked for last
+            tables/{table}.html                   for the report, as the two below; in results/{scale}/ only
+            tables/{table}/{dataset}-curves.png     loss and validation error by epoch, of a table of errors
+            tables/{table}/{dataset}-generated.png  training images above those of each D_fake
 """
 
 
@@ -16,15 +19,48 @@ def tables_of(
     return {name: table for name, table in TARGETS.items() if isinstance(table, kind)}
 
 
+def tests_of_annotators(
+    pairs,
+):
+    """Return the predictions of annotators for the test images of datasets: of each pair, (annotator, dataset)."""
+    return [expand(rules.evaluate_annotator.output, annotator=a, dataset=d)[0] for a, d in pairs]
+
+
+def datasets_of(
+    table,
+):
+    """Return the datasets of a table of errors, in its order."""
+    return list(dict.fromkeys(plan.experiments[name].dataset for name in table.experiments))
+
+
+def title_of_dataset(
+    wildcards,
+):
+    """Return what tables call a dataset."""
+    return plan.title_of(wildcards.dataset)
+
+
+def subcategory_of_table(
+    wildcards,
+):
+    """Return where the report shows a table: with its dataset if it has one, or above its datasets."""
+    table = TARGETS[wildcards.table]
+    of_table = datasets_of(table) if isinstance(table, targets.ErrorTable) else []
+    return plan.title_of(of_table[0]) if len(of_table) == 1 else "All datasets"
+
+
 def results_of_table(
     wildcards,
 ):
     """Return the predictions, selections and D_fakes of a table's experiments."""
     names = TARGETS[wildcards.table].experiments
+    mixed = [name for name in names if plan.experiments[name].fake]
     return {
         "predictions": expand(rules.evaluate_network.output, experiment=names),
         "selections": expand(rules.select_learning_rate.output, experiment=names),
-        "fakes": expand(rules.mix_dataset.output, experiment=[n for n in names if plan.experiments[n].fake]),
+        "fakes": expand(rules.mix_dataset.output.fake, experiment=mixed),
+        "compared": expand(rules.mix_dataset.output.compared, experiment=mixed),
+        "annotators": tests_of_annotators(TARGETS[wildcards.table].annotators),
     }
 
 
@@ -65,10 +101,10 @@ def results_of_costs(
     experiments = [name for row in table.rows for name in row.experiments.values()]
     tests = [(annotator, dataset) for row in table.rows for dataset, annotator in row.annotators.items()]
     return {
-        "costs": [name_of_cost(row.network, table.size) for row in table.rows],
+        "costs": [name_of_cost(row.network, table.size) for row in table.rows if row.network],
         "predictions": [
             *expand(rules.evaluate_network.output, experiment=experiments),
-            *(expand(rules.evaluate_annotator.output, annotator=a, dataset=d)[0] for a, d in tests),
+            *tests_of_annotators(tests),
         ],
     }
 
@@ -81,16 +117,16 @@ def rows_of_costs(
     rows = []
     for row in table.rows:
         tests = {d: expand(rules.evaluate_network.output, experiment=e)[0] for d, e in row.experiments.items()}
-        tests |= {
-            d: expand(rules.evaluate_annotator.output, annotator=a, dataset=d)[0] for d, a in row.annotators.items()
-        }
+        tests |= dict(zip(row.annotators, tests_of_annotators((a, d) for d, a in row.annotators.items())))
         facts = {
-            "network": row.network,
+            "network": row.network or row.title,
+            "title": row.title,
             "method": row.method,
             "settings": in_order(dict(row.settings)),
             "paper": row.paper,
+            "ours": row.ours,
         }
-        cost = name_of_cost(row.network, table.size)
+        cost = name_of_cost(row.network, table.size) if row.network else None
         rows.append(facts | {"cost": cost, "tests": {plan.title_of(d): path for d, path in tests.items()}})
     return rows
 
@@ -109,10 +145,81 @@ def images_of_roundtrip(
         name: [
             path
             for pool, prompts in table.pools.items()
-            for path in expand(pattern, pool=pool, block=blocks_of(prompts), **chosen)
+            for path in expand(pattern, pool=pool, block=blocks_of(pool, table.generator, prompts), **chosen)
         ]
         for name, pattern in patterns.items()
     }
+
+
+def experiments_shown(
+    wildcards,
+):
+    """Return the experiments of a table that are of a dataset, with what sets each apart in the table."""
+    found = {}
+    for row in TARGETS[wildcards.table].rows:
+        if plan.experiments[row.experiment].dataset == wildcards.dataset:
+            words = [text for column, text in row.labels.items() if column != "Dataset" and text != NONE]
+            found[row.experiment] = ", ".join(words) or row.experiment
+    return found
+
+
+def curves_shown(
+    wildcards,
+):
+    """Return what curves say of a table's experiments on a dataset: see scripts/draw_curves.py."""
+    found = {}
+    for name, title in experiments_shown(wildcards).items():
+        experiment = plan.experiments[name]
+        found[name] = {"title": title, "network": experiment.network.title, "method": experiment.method}
+    return found
+
+
+def fakes_shown(
+    wildcards,
+):
+    """Return the D_fakes of a table's experiments on a dataset; one of several that differ in numbers of images only."""
+    found = {}
+    for name, title in experiments_shown(wildcards).items():
+        fake = plan.experiments[name].fake
+        if fake:
+            alike = str(replace(fake, k=0, r_mix=0))
+            by = "truth" if fake.rendered == "truth" else fake.annotator
+            found.setdefault(alike, {"experiment": name, "title": title, "annotator": by})
+    return list(found.values())
+
+
+def runs_shown(
+    wildcards,
+):
+    """Return the selections, and the histories of all runs, of a table's experiments on a dataset."""
+    names = list(experiments_shown(wildcards))
+    return {
+        "selections": expand(rules.select_learning_rate.output, experiment=names),
+        "histories": runs_of(rules.train_network.output.history, *names),
+    }
+
+
+def generated_shown(
+    wildcards,
+):
+    """Return the prepared dataset, and the D_fakes to show beside it."""
+    names = [fake["experiment"] for fake in fakes_shown(wildcards)]
+    return prepared(wildcards.dataset) | {"fakes": expand(rules.mix_dataset.output.fake, experiment=names)}
+
+
+def for_report_of_table(
+    wildcards,
+):
+    """Return what the report shows of a table: its page and, of a table of errors, its datasets' pictures."""
+    table = TARGETS[wildcards.table]
+    found = expand("<results>/tables/{table}.html", **wildcards)
+    if not isinstance(table, targets.ErrorTable):
+        return found
+    for dataset in datasets_of(table):
+        found += expand(rules.draw_curves.output, table=wildcards.table, dataset=dataset)
+        if any(plan.experiments[name].fake for name in table.experiments if plan.experiments[name].dataset == dataset):
+            found += expand(rules.show_generated.output, table=wildcards.table, dataset=dataset)
+    return found
 
 
 rule write_table:
@@ -123,6 +230,13 @@ rule write_table:
         markdown="<results>/tables/{table}.md",
         csv="<results>/tables/{table}.csv",
         tex="<results>/tables/{table}.tex",
+        html=report(
+            "<results>/tables/{table}.html",
+            caption="../report/errors.rst",
+            category="{table}",
+            subcategory=subcategory_of_table,
+            labels={"shows": "table"},
+        ),
     log:
         "<logs>/write_table/{table}.log",
     wildcard_constraints:
@@ -133,6 +247,9 @@ rule write_table:
     params:
         rows=rows_of_table,
         measured=lambda wildcards: list(TARGETS[wildcards.table].measured),
+        claims=lambda wildcards: [vars(claim) for claim in TARGETS[wildcards.table].claims],
+        notes=lambda wildcards: list(TARGETS[wildcards.table].notes),
+        annotators=lambda wildcards: [[a, plan.title_of(d)] for a, d in TARGETS[wildcards.table].annotators],
         convention=convention_of_table,
         scale=config["scale"],
         code=fingerprint("write_table"),
@@ -140,6 +257,64 @@ rule write_table:
         "Writing {wildcards.table}"
     script:
         "../scripts/write_table.py"
+
+
+rule draw_curves:
+    """Training curves of {wildcards.table}'s experiments on {wildcards.dataset}."""
+    input:
+        unpack(runs_shown),
+    output:
+        report(
+            "<results>/tables/{table}/{dataset}-curves.png",
+            caption="../report/curves.rst",
+            category="{table}",
+            subcategory=title_of_dataset,
+            labels={"shows": "training curves"},
+        ),
+    log:
+        "<logs>/draw_curves/{table}/{dataset}.log",
+    wildcard_constraints:
+        table=one_of(tables_of(targets.ErrorTable)),
+    localrule: True
+    conda:
+        "../envs/promptmix.yaml"
+    params:
+        runs=curves_shown,
+        task=lambda wildcards: TARGETS[wildcards.table].task,
+        code=fingerprint("draw_curves"),
+    message:
+        "Drawing the training curves of {wildcards.table} on {wildcards.dataset}"
+    script:
+        "../scripts/draw_curves.py"
+
+
+rule show_generated:
+    """Training images of {wildcards.dataset} above generated images that {wildcards.table}'s experiments train on."""
+    input:
+        unpack(generated_shown),
+    output:
+        report(
+            "<results>/tables/{table}/{dataset}-generated.png",
+            caption="../report/generated.rst",
+            category="{table}",
+            subcategory=title_of_dataset,
+            labels={"shows": "generated images"},
+        ),
+    log:
+        "<logs>/show_generated/{table}/{dataset}.log",
+    wildcard_constraints:
+        table=one_of(tables_of(targets.ErrorTable)),
+    localrule: True
+    conda:
+        "../envs/promptmix.yaml"
+    params:
+        fakes=fakes_shown,
+        columns=5,
+        code=fingerprint("show_generated"),
+    message:
+        "Showing generated images of {wildcards.table} for {wildcards.dataset}"
+    script:
+        "../scripts/show_generated.py"
 
 
 rule count_cost:
@@ -173,6 +348,13 @@ rule write_cost_table:
         markdown="<results>/tables/{table}.md",
         csv="<results>/tables/{table}.csv",
         tex="<results>/tables/{table}.tex",
+        html=report(
+            "<results>/tables/{table}.html",
+            caption="../report/costs.rst",
+            category="{table}",
+            subcategory=subcategory_of_table,
+            labels={"shows": "table"},
+        ),
     log:
         "<logs>/write_cost_table/{table}.log",
     wildcard_constraints:
@@ -182,6 +364,7 @@ rule write_cost_table:
         "../envs/promptmix.yaml"
     params:
         rows=rows_of_costs,
+        claims=lambda wildcards: list(TARGETS[wildcards.table].claims),
         task=lambda wildcards: TARGETS[wildcards.table].task,
         convention=convention_of_table,
         scale=config["scale"],
@@ -200,6 +383,13 @@ rule write_roundtrip:
         markdown="<results>/tables/{table}.md",
         csv="<results>/tables/{table}.csv",
         tex="<results>/tables/{table}.tex",
+        html=report(
+            "<results>/tables/{table}.html",
+            caption="../report/roundtrip.rst",
+            category="{table}",
+            subcategory=subcategory_of_table,
+            labels={"shows": "table"},
+        ),
     log:
         "<logs>/write_roundtrip/{table}.log",
     wildcard_constraints:
@@ -209,8 +399,8 @@ rule write_roundtrip:
         "../envs/promptmix.yaml"
     params:
         pools=lambda wildcards: list(TARGETS[wildcards.table].pools),
-        words=setting("prompts"),
         seed=config["seed"],
+        paper=lambda wildcards: TARGETS[wildcards.table].paper,
         scale=config["scale"],
         code=fingerprint("write_roundtrip"),
     message:
@@ -222,9 +412,10 @@ rule write_roundtrip:
 rule show_table:
     """Show {wildcards.table} in tables/, for whatever scale was asked for last."""
     input:
-        multiext("<results>/tables/{table}", ".md", ".csv", ".tex"),
+        files=multiext("<results>/tables/{table}", ".md", ".csv", ".tex"),
+        for_report=for_report_of_table,
     output:
-        multiext("tables/{table}", ".md", ".csv", ".tex"),
+        multiext("tables/{table}", markdown=".md", csv=".csv", tex=".tex"),
     log:
         "<logs>/show_table/{table}.log",
     wildcard_constraints:
@@ -235,4 +426,4 @@ rule show_table:
     message:
         "Copying {wildcards.table} into tables/"
     shell:
-        "cp {input} tables/ 2> {log}"
+        "cp {input.files} $(dirname {output.markdown}) 2> {log}"

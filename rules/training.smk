@@ -1,5 +1,5 @@
 """
-Train the lightweight networks, choose the learning rate, evaluate (paper, section III, fifth stage, and IV).
+Train the lightweight networks, choose the learning rate, evaluate (paper, section III, fifth stage).
 
     takes   datasets/{dataset}/index.csv, fake/{experiment}.csv
             a backbone's weights from ImageNet, for networks that name one
@@ -22,7 +22,7 @@ def data_of_experiment(
 ):
     """Return the dataset that an experiment trains on, its D_fake, and the weights that its network starts from."""
     experiment = experiment_of(wildcards)
-    fake = expand(rules.mix_dataset.output, **wildcards) if experiment.fake else []
+    fake = expand(rules.mix_dataset.output.fake, **wildcards) if experiment.fake else []
     return prepared(experiment.dataset) | {"fake": fake, "backbone": supplied(experiment.network.backbone)}
 
 
@@ -34,12 +34,12 @@ def settings_of_run(
     return in_order(found)
 
 
-def filters_prompts(
+def takes_what_is_left(
     wildcards,
 ):
-    """Return whether an experiment's prompts are filtered."""
+    """Return whether only the filters tell how many generated images an experiment has."""
     fake = experiment_of(wildcards).fake
-    return bool(fake and fake.prompt_filter)
+    return bool(fake and fake.is_open)
 
 
 def runs_of(
@@ -91,7 +91,7 @@ rule train_network:
     params:
         settings=settings_of_run,
         backbone=lambda wildcards: experiment_of(wildcards).network.backbone,
-        filters_prompts=filters_prompts,
+        takes_what_is_left=takes_what_is_left,
         contents=lambda wildcards: contents_of(experiment_of(wildcards).network.backbone),
         code=lambda wildcards: fingerprint(
             "train_network", experiment_of(wildcards).network.code, *modules_of_training(experiment_of(wildcards).task)

@@ -3,13 +3,12 @@
 from promptmix.running import job
 
 with job.start(snakemake) as device:
-    from promptmix.running.progress import progress
     from promptmix.synthesis.annotation import annotate, load_annotator
     from promptmix.synthesis.manifest import read_images, read_manifest
     from promptmix.synthesis.maps import write_maps
 
     params, manifest = snakemake.params, snakemake.input.manifest
     annotator = load_annotator(**job.with_inputs(snakemake, params.annotator, "weights"), device=device)
-    annotations = annotate(annotator, read_images(manifest), device, stride=params.stride)
-    annotations = progress(annotations, len(read_manifest(manifest)), "images annotated")
-    write_maps(snakemake.output[0], annotations, params.stride, snakemake.wildcards.annotator, annotator.task)
+    name, total = snakemake.wildcards.annotator, len(read_manifest(manifest))
+    annotations = annotate(annotator, read_images(manifest), device, params.stride, name=name, total=total)
+    write_maps(snakemake.output[0], annotations, params.stride, name, annotator.task)

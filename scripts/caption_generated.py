@@ -4,14 +4,13 @@ from promptmix.running import job
 
 with job.start(snakemake) as device:
     from promptmix.records.captions import GENERATED_CAPTIONS
-    from promptmix.running.progress import progress
-    from promptmix.synthesis.captions import Captioner
+    from promptmix.synthesis.captions import Captioner, check_captions
     from promptmix.synthesis.manifest import read_images
 
     settings = job.with_inputs(snakemake, snakemake.params.captioner, "clip", "tokenizer", "weights")
     captioner = Captioner(**settings, device=device)
     stems = [stem for stem, _ in read_images(snakemake.input.manifest)]
-    captions = captioner.caption(image for _, image in read_images(snakemake.input.manifest))
-    captions = progress(captions, len(stems), "images captioned")
+    captions = list(captioner.caption((image for _, image in read_images(snakemake.input.manifest)), total=len(stems)))
+    check_captions(captions)
     rows = [{"stem": stem, "caption": text} for stem, text in zip(stems, captions, strict=True)]
     GENERATED_CAPTIONS.write(snakemake.output[0], rows)

@@ -6,13 +6,12 @@ with job.start(snakemake) as device:
     from promptmix.datasets.index import Index
     from promptmix.datasets.split import Split
     from promptmix.records.captions import CAPTIONS
-    from promptmix.running.progress import progress
-    from promptmix.synthesis.captions import Captioner
+    from promptmix.synthesis.captions import Captioner, check_captions
 
     settings = job.with_inputs(snakemake, snakemake.params.captioner, "clip", "tokenizer", "weights")
     captioner = Captioner(**settings, device=device)
     images = Split(Index.open(snakemake.input.index), "train")
-    captions = captioner.caption(images.image(i) for i in range(len(images)))
-    captions = progress(captions, len(images), "images captioned")
+    captions = list(captioner.caption((images.image(i) for i in range(len(images))), total=len(images)))
+    check_captions(captions)
     rows = [{"image": name, "caption": text} for name, text in zip(images.frame["image"], captions, strict=True)]
     CAPTIONS.write(snakemake.output[0], rows)

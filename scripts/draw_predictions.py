@@ -22,13 +22,14 @@ with job.start(snakemake) as device:
 
     comparisons = (
         Comparison(
-            title=pair["title"],
-            index=Index.open(pair["index"]),
-            baseline=network_of(**pair["baseline"]),
-            promptmix=network_of(**pair["promptmix"]),
-            sigma=pair["sigma"],
-            kernel=pair["kernel"],
+            title=row["title"],
+            dataset=row["dataset"],
+            index=Index.open(row["index"]),
+            networks={method: network_of(**network) for method, network in row["networks"].items()},
+            experiments={method: network["experiment"] for method, network in row["networks"].items()},
+            sigma=row["sigma"],
+            kernel=row["kernel"],
         )
-        for pair in snakemake.params.comparisons
+        for row in snakemake.params.comparisons
     )
     draw_predictions(output.png, output.csv, comparisons, device)

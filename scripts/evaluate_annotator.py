@@ -5,9 +5,11 @@ from promptmix.running import job
 with job.start(snakemake) as device:
     from promptmix.datasets.index import Index
     from promptmix.records.predictions import PREDICTIONS
-    from promptmix.synthesis.annotation import load_annotator
+    from promptmix.synthesis.ensemble import load_members
     from promptmix.training.evaluation import predict, with_keys
 
-    annotator = load_annotator(**job.with_inputs(snakemake, snakemake.params.annotator, "weights"), device=device)
-    found = predict(annotator, Index.open(snakemake.input.index), "test", device)
+    members = [
+        job.with_inputs(snakemake, member, weights=f"weights_{i}") for i, member in enumerate(snakemake.params.members)
+    ]
+    found = predict(load_members(members, device), Index.open(snakemake.input.index), "test", device)
     PREDICTIONS.write(snakemake.output[0], with_keys(found, snakemake.wildcards.annotator))

@@ -9,8 +9,7 @@ with job.start(snakemake) as device:
     chosen = job.with_inputs(snakemake, snakemake.params.generator, "model")
     model = chosen.pop("model")
     settings = generation.GeneratorSettings(**chosen)
-    files, pool = list(snakemake.output.images), snakemake.wildcards.pool
-    prompts = PROMPTS.read(snakemake.input.prompts[0])
-    images = generation.plan(prompts, int(snakemake.wildcards.block) * len(files), len(files))
+    output, pool = snakemake.output, snakemake.wildcards.pool
+    images = generation.plan(PROMPTS.read(snakemake.input.prompts[0]), *snakemake.params.seeds)
     pipeline = generation.load_pipeline(model, settings, device)
-    generation.write_block(pipeline, images, settings, files, snakemake.output.manifest, pool=pool)
+    generation.write_block(pipeline, images, settings, output.images, output.manifest, pool=pool)

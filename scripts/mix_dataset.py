@@ -3,18 +3,27 @@
 from promptmix.running import job
 
 with job.start(snakemake):
+    import logging
     from pathlib import Path
 
+    from promptmix.datasets.index import Index
     from promptmix.records.filters import FILTER
+    from promptmix.synthesis.comparing import compare, write_comparison
     from promptmix.synthesis.mixing import Block, mix, write_fake
 
     def by_block(files, depth):
         """Return files by pool and block, of which the pool is the folder that many levels up."""
         return {(Path(file).parents[depth].name, Path(file).stem): file for file in files}
 
-    source = snakemake.input
+    source, output, params = snakemake.input, snakemake.output, snakemake.params
     annotations, scores = by_block(source.annotations, 2), by_block(source.get("scores", []), 2)
     manifests = by_block(source.manifests, 1)
     blocks = [Block(manifest, annotations[key], scores.get(key)) for key, manifest in manifests.items()]
     kept = FILTER.read(source.kept_prompts[0]) if source.get("kept_prompts") else None
-    write_fake(snakemake.output[0], mix(blocks, kept=kept, **snakemake.params.settings))
+    fake = mix(blocks, kept=kept, **params.settings)
+    found = compare(fake, Index.open(source.index), params.task)
+    logging.info("real training images against generated ones: %s", found["says"])
+    for doubt in found["doubts"]:
+        logging.log(logging.INFO if params.settings["prompt"] else logging.WARNING, "%s: %s", found["says"], doubt)
+    write_fake(output.fake, fake)
+    write_comparison(output.compared, found)

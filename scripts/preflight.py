@@ -12,7 +12,7 @@ with job.start(snakemake):
     from promptmix.preflight.survey import survey
 
     config = snakemake.config
-    items = survey(config, *resolve(config), config.get("preflight"))
+    items = survey(config, *resolve(config), config.get("preflight"), workers=snakemake.threads)
     table = report(items)
     print(table, flush=True)
     if not sys.stdout.isatty():  # Snakemake shows the log of a job that fails, and one table on the terminal will do

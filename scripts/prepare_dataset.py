@@ -6,10 +6,10 @@ with job.start(snakemake):
     from pathlib import Path
 
     from promptmix.datasets.index import prepare
-    from promptmix.datasets.registry import read_dataset
-    from promptmix.datasets.splits import split
+    from promptmix.datasets.registry import read_split
 
     params = snakemake.params
-    samples = read_dataset(params.format, params.path, params.images, params.unit)
-    samples = split(samples, params.split, params.seed)
+    samples = read_split(
+        *(params.format, params.path, params.images, params.unit, params.split, params.seed), anchor=params.anchor
+    )
     prepare(samples, Path(snakemake.output.index).parent, params.resize, snakemake.threads)

@@ -3,7 +3,9 @@
 from promptmix.running import job
 
 with job.start(snakemake):
-    from itertools import islice
+    from itertools import chain, islice
+
+    import pandas as pd
 
     from promptmix.datasets.index import Index
     from promptmix.datasets.split import Split
@@ -14,8 +16,8 @@ with job.start(snakemake):
     source, columns = snakemake.input, snakemake.params.columns
     images = Split(Index.open(source.index), "train")
     shown = range(min(columns, len(images)))
-    generated = list(islice(read_images(source.manifest), columns))
-    counts = read_counts(source.annotations)["count"]
+    generated = list(islice(chain.from_iterable(map(read_images, source.manifests)), columns))
+    counts = pd.concat(map(read_counts, source.annotations))["count"]
     people = [f"{count} people" if images.index.frame["count"].any() else "" for count in images.frame["count"]]
     found = [
         f"{snakemake.params.annotator}: {counts[stem]:.0f}" if counts.notna().all() else "" for stem, _ in generated

@@ -15,7 +15,7 @@ with job.start(snakemake) as device:
     params, wildcards = snakemake.params, snakemake.wildcards
     settings = TrainingSettings(**params.settings)
     fake = read_fake(snakemake.input.fake[0]) if snakemake.input.fake else None
-    if params.filters_prompts:  # nobody knows beforehand how many images a prompt filter leaves
+    if params.takes_what_is_left:  # nobody knows beforehand how many images the filters leave
         settings = replace(settings, r_mix=min(settings.r_mix, len(fake)))
     backbone = job.with_inputs(snakemake, {"backbone": params.backbone}, "backbone")["backbone"]
     weights = read_backbone(settings.network, backbone, **settings.network_settings) if backbone else None

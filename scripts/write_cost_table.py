@@ -3,8 +3,9 @@
 from promptmix.running import job
 
 with job.start(snakemake):
-    from promptmix.report.tables import write_cost_table
+    from promptmix.report.costs import write_cost_table
 
     output, params = snakemake.output, snakemake.params
     convention = params.convention or "full-images"
-    write_cost_table(params.rows, output.markdown, output.csv, output.tex, params.scale, params.task, convention)
+    files = output.markdown, output.csv, output.tex, output.html
+    write_cost_table(params.rows, *files, params.scale, params.task, convention, params.claims)

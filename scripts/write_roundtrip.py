@@ -10,5 +10,5 @@ with job.start(snakemake):
     source, output, params = snakemake.input, snakemake.output, snakemake.params
     captions = {(Path(file).parents[2].name, Path(file).stem): file for file in source.captions}
     blocks = [(file, captions[Path(file).parents[1].name, Path(file).stem]) for file in source.manifests]
-    trips = read_round_trip(blocks, params.words["prefix"], params.words["suffix"].values(), params.seed)
-    write_round_trip(trips, output.markdown, output.csv, output.tex, params.scale)
+    trips = read_round_trip(blocks, params.seed)
+    write_round_trip(trips, output.markdown, output.csv, output.tex, output.html, params.scale, params.paper)

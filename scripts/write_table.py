@@ -17,4 +17,7 @@ with job.start(snakemake):
         name = row["experiment"]
         labels = row["labels"] | measure(fakes.get(name), params.measured)
         rows.append(row | {"labels": labels, "predictions": predictions[name], "selection": selections[name]})
-    write_table(rows, output.markdown, output.csv, output.tex, params.scale, params.convention)
+    compared = {Path(file).stem: file for file in source.compared}
+    tests = [(*names, file) for names, file in zip(params.annotators, source.get("annotators", []), strict=True)]
+    said = {"claims": params.claims, "notes": params.notes, "compared": compared, "annotators": tests}
+    write_table(rows, output.markdown, output.csv, output.tex, output.html, params.scale, params.convention, **said)

@@ -9,6 +9,10 @@ OPTIONS = "PROMPTMIX_OPTIONS"
 """Environment variable through which a run tells its jobs the options it was called with, for `command`."""
 
 
+SHOWN = 5
+"""Names that a message lists of many."""
+
+
 class InputError(ValueError):
     """Something the user supplied is wrong: data, configuration or a file.
 
@@ -33,3 +37,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     close = get_close_matches(str(name), [str(k) for k in known], n=1)
     return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def list_some(found: Iterable[object]) -> str:
+    """Return the first of some names: "a, b, c, d, e, ..."."""
+    names = [str(name) for name in found]
+    return f"{', '.join(names[:SHOWN])}{', ...' if len(names) > SHOWN else ''}"

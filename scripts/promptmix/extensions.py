@@ -116,6 +116,47 @@ def check(reference: str, kind: str) -> Arguments | None:
     return _arguments(node.args, skip=kind == "class")
 
 
+def find_constant(reference: str, name: str) -> Any:
+    """Return the constant that a class has under a name, as its source says.
+
+    Args:
+        reference: to the class, see `locate`.
+        name: of the class's attribute.
+
+    Returns:
+        the constant; None if the class surely has none; `...` where the source does not show it: it is computed, set
+        elsewhere, or perhaps inherited from a class in another file.
+    """
+    place = locate(reference)
+    tree = parse(place.file)
+    stored = (node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store))
+    if any(node.attr == name for node in stored) or "setattr" in ast.dump(tree):
+        return ...
+    return _constant(tree, place.name, name)
+
+
+def _constant(tree: ast.Module, kind: str, name: str) -> Any:
+    """Return the same as `find_constant`, for the class `kind` of a module in which no attribute of the name is set."""
+    node = dict(_find_bound(tree.body)).get(kind)
+    if not isinstance(node, ast.ClassDef) or node.decorator_list or node.keywords:
+        return ...
+    for line in reversed(node.body):
+        target = line.targets[0] if isinstance(line, ast.Assign) else getattr(line, "target", None)
+        if isinstance(target, ast.Name) and target.id == name:
+            try:
+                return ast.literal_eval(line.value) if isinstance(line, ast.Assign | ast.AnnAssign) else ...
+            except (ValueError, TypeError):  # it is computed, or only annotated
+                return ...
+    if name in dict(_find_bound(node.body)):
+        return ...
+    for base in node.bases:
+        if ast.unparse(base) not in ("nn.Module", "torch.nn.Module"):
+            found = _constant(tree, ast.unparse(base), name)
+            if found is not None:
+                return found
+    return None
+
+
 def load(reference: str) -> Any:
     """Import the user's code, once, and return what a reference names. The code imports from its own folder first.
 

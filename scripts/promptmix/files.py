@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,30 @@ def replacing(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def replacing_folder(path: str | Path, only_empty: bool = False) -> Iterator[Path]:
+    """Yield an empty folder beside `path`, and move it to `path` if the block succeeds; a folder there is replaced.
+
+    If the block fails, the folder is removed, and one already at `path` stays. A job that is killed leaves it, and the next
+    one empties it.
+
+    Args:
+        only_empty: whether a folder at `path` is replaced only if it is empty, else `OSError` is raised.
+    """
+    path = Path(path)
+    part = path.with_name(f".{path.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        if path.exists():
+            (Path.rmdir if only_empty else shutil.rmtree)(path)
+        part.rename(path)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
         raise
 
 

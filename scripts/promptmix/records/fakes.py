@@ -13,6 +13,7 @@ FAKE = Record(
         "maps": (str, "path of the file with the image's annotation, relative to the folder of this CSV"),
         "stem": (str, "of the image's file: its name in `maps`"),
         "count": (float, "people in the annotation; empty for depth"),
+        "depth": (float, "metres, mean of the depths that the annotation knows; empty for counting"),
         **PROMPT_KEYS,
         "prompt": (str, "the text"),
         "faces": (int, "number of faces that were restored"),

@@ -6,7 +6,7 @@ from promptmix.records.record import Record
 MANIFEST = Record(
     "a manifest of generated images",
     {
-        "file": (str, "name of the image's file, beside the manifest"),
+        "file": (str, "path of the image, relative to the folder of this CSV"),
         "seed": (int, "of the noise that the image was made from; no two images of a pool have the same"),
         **PROMPT_KEYS,
         "prompt": (str, "the text"),

@@ -1,0 +1,36 @@
+"""Show the generated images of an experiment on a page, to review them."""
+
+from promptmix.running import job
+
+with job.start(snakemake):
+    from pathlib import Path
+
+    from promptmix.datasets.index import Index
+    from promptmix.datasets.split import Split
+    from promptmix.records.filters import FILTER
+    from promptmix.report.gallery import write_gallery
+    from promptmix.synthesis.mixing import Block, sift
+
+    def block_of(file, depth):
+        """Return the pool and the block of a file, of which the pool is the folder that many levels up."""
+        return Path(file).parents[depth].name, Path(file).stem
+
+    source, output, params = snakemake.input, snakemake.output, snakemake.params
+    found = {block_of(file, 2): file for file in source.annotations}
+    scores = {block_of(file, 2): file for file in source.get("scores", [])}
+    shown = {block_of(file, 2): {} for file in source.annotations}
+    for file in [*source.annotations, *source.others]:
+        shown[block_of(file, 2)][Path(file).parent.name] = file
+    keys = {block_of(file, 1): file for file in source.manifests}
+    kept = FILTER.read(source.kept_prompts[0]) if source.get("kept_prompts") else None
+    write_gallery(
+        output.page,
+        output.pictures,
+        sift([Block(file, found[key], scores.get(key)) for key, file in keys.items()], kept=kept, **params.settings),
+        {str(Path(found[key]).resolve()): files for key, files in shown.items()},
+        Split(Index.open(source.index), "train"),
+        params.reviewed,
+        {"experiment": snakemake.wildcards.experiment, **params.title},
+        kept,
+        snakemake.threads,
+    )
