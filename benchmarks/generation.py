@@ -40,6 +40,7 @@ def model_folder(name: str):
     torch.manual_seed(0)
     unet, vae, text_encoder = memory.stable_diffusion(dtype=torch.float16)
     tokenizer = CLIPTokenizer.from_pretrained(f"{MINIATURE}/tokenizer", model_max_length=77)
+    text_encoder.resize_token_embeddings(len(tokenizer))
     betas = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
     scheduler = DPMSolverMultistepScheduler(**betas, steps_offset=1)
     pipeline = StableDiffusionPipeline(

@@ -59,8 +59,7 @@ if workflow.is_main_process:
     LOCK = locks.hold_and_clear()
 
 POOLS = [f"pool{i}" for i in range(config["pools"])]
-BLOCKS = [f"{i:03d}" for i in range(config["blocks"])]
-IMAGES = range(config["images"])
+BLOCKS = [f"{100 * i:05d}-{100 * i + config['images'] - 1:05d}" for i in range(config["blocks"])]
 
 
 rule all:
@@ -70,7 +69,7 @@ rule all:
 
 rule generate_images:
     output:
-        images=[f"results/images/{{pool}}/seed-{{block}}{i:02d}.jpg" for i in IMAGES],
+        images=directory("results/images/{pool}/block-{block}"),
         manifest="results/images/{pool}/block-{block}.csv",
     log:
         "results/logs/generate_images/{pool}/{block}.log",
@@ -141,9 +140,10 @@ with job.start(snakemake):
     from promptmix.datasets.pictures import encode_jpeg
     from promptmix.synthesis.manifest import write_manifest
 
-    files, rows = snakemake.output.images, []
-    for i, file in enumerate(files):
-        seed = int(snakemake.wildcards.block) * 100 + i
+    first, last = map(int, snakemake.wildcards.block.split("-"))
+    rows = []
+    for seed in range(first, last + 1):
+        file = Path(snakemake.output.images, f"seed-{seed:05d}.jpg")
         pixels = np.random.default_rng([seed, *snakemake.wildcards.pool.encode()]).integers(0, 255, (32, 48, 3), np.uint8)
         with replacing(file) as temporary:
             content = encode_jpeg(pixels, 75)
@@ -151,7 +151,7 @@ with job.start(snakemake):
             time.sleep(0.01)  # half-written
             temporary.write_bytes(content)
         pool = snakemake.wildcards.pool
-        rows.append({"file": Path(file).name, "seed": seed, "pool": pool, "prompt_number": seed, "prompt": f"image {seed}"})
+        rows.append({"file": file, "seed": seed, "pool": pool, "prompt_number": seed, "prompt": f"image {seed}"})
         rows[-1] |= {"width": 48, "height": 32, "quality": 75, "source": "", "faces": 0, "sha256": sha256(file)}
     write_manifest(snakemake.output.manifest, rows)
 """,
@@ -343,7 +343,7 @@ def results(folder: Path) -> dict[str, str]:
     return hashes
 
 
-def check(run: Run, peace: Run, images: int) -> int:
+def check(run: Run, peace: Run) -> int:
     """Compare the files of the run in a storm with those of the run in peace; return the number of images.
 
     Raises:
@@ -357,8 +357,8 @@ def check(run: Run, peace: Run, images: int) -> int:
     wrong += [f"unfinished: {path}" for path in found if Path(path).name.startswith("state.")]
     seen = set()
     for manifest in sorted((run.folder / "results").rglob("images/*/**/block-*.csv")):
-        rows, first = read_manifest(manifest), int(manifest.stem.removeprefix("block-")) * 100
-        if rows["seed"].tolist() != list(range(first, first + images)):
+        rows, (first, last) = read_manifest(manifest), map(int, manifest.stem.removeprefix("block-").split("-"))
+        if rows["seed"].tolist() != list(range(first, last + 1)):
             wrong.append(f"not each image once: {manifest}")
         for row in rows.itertuples():
             if row.file in seen or Path(row.file).stem != f"seed-{row.seed:05d}":
@@ -414,7 +414,7 @@ def main() -> None:
     kills = jobs // 3 if chosen.kills is None else chosen.kills
     killed = in_a_storm(storm, random.Random(chosen.seed), kills, chosen.share, chosen.every)
     times.append(time.monotonic())
-    images = check(storm, peace, 100 if chosen.real else sizes["images"])
+    images = check(storm, peace)
     print(
         f"in the storm (seed {chosen.seed}): {jobs} jobs, {killed['jobs']} kills of jobs, {killed['Snakemake']} of Snakemake, "
         f"{storm.starts} starts, {times[2] - times[1]:.0f} s\n"

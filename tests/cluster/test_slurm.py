@@ -109,7 +109,7 @@ def table1() -> dict:
     """Return a config with as few jobs for Table I as can be, and with prompts by hand."""
     config = tiny()
     del config["training"]["shtb"]  # one repeat
-    config["promptmix"]["shtb"]["pools"] = ["colour-prompts"]
+    config["promptmix"]["shtb"]["pools"] = ["locations"]
     return config
 
 
@@ -123,7 +123,8 @@ def test_table1_with_a_cancelled_job_and_a_killed_driver(tmp_path, cluster):
 
     process = driver.start(*words)
     rendering = "rule_render_dataset_wildcards_shtb"
-    until(lambda: rendering in cluster.queue("%k"))
+    until(lambda: process.poll() is not None or rendering in cluster.queue("%k"))
+    assert process.poll() is None, process.communicate()[0]
     cluster.run("scancel", cluster.queue()[cluster.queue("%k").index(rendering)])
     until(lambda: sum("train_network" in comment for comment in cluster.queue("%k")) == 2, seconds=120)
     process.kill()
@@ -150,7 +151,7 @@ def test_table1_with_a_cancelled_job_and_a_killed_driver(tmp_path, cluster):
     assert {job.state for job in jobs} == {"COMPLETED"}
     assert len({job.comment for job in jobs}) == len(jobs)  # none twice
     rules = Counter(re.match("rule_([a-z_]+)_wildcards", job.comment)[1] for job in jobs)
-    once = ("render_dataset", "prepare_dataset", "generate_images", "annotate_images")
+    once = ("render_dataset", "prepare_dataset", "generate_images", "annotate_images", "evaluate_annotator")
     assert rules == dict.fromkeys(once, 1) | {"train_network": 3, "evaluate_network": 3}  # the others: in the driver
 
     on_gpu = [job for job in jobs if job.gpus]

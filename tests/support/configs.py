@@ -15,7 +15,10 @@ GONE = object()
 SMALL = """
 scale: small
 seed: 42
+images_per_block: 100
 preflight: [table1]
+plan: {tflops: 10, watts: 300}
+publish: {creator: A. Nyone}
 datasets:
   shtb:
     title: Shanghai Tech Part B
@@ -35,7 +38,7 @@ render:
   nyu: {format: nyu, sizes: [[96, 72]], rooms: [bedroom, office]}
 captioners:
   clipcap: {clip: models/clip, tokenizer: models/gpt2, weights: models/clipcap.pt}
-prompts: {prefix: large crowd, suffix: {grey: grey photo, colour: colour photo}}
+prompts: {prefix: large crowd, suffix: {grey: grayscale image, colour: color image}}
 pools:
   shtb-captions: {dataset: shtb, captioner: clipcap}
   panda-captions: {dataset: panda, captioner: clipcap}
@@ -47,6 +50,9 @@ pools:
     height: 64
     quality: 75
   rooms: {prompts: [an office], width: 96, height: 72, quality: 95}
+  light: {prompts: [a bright crowd], width: 96, height: 64, quality: 75}
+  dark: {prompts: [a dark crowd], width: 96, height: 64, quality: 75}
+reviewed: {rooms: {}}
 generators:
   diffusion: {model: models/diffusion, steps: 10, guidance: 3}
   other: {model: models/other, steps: 10, guidance: 3, precision: float16}
@@ -59,12 +65,13 @@ annotators:
   sasnet: {network: sasnet, weights: models/sasnet.pth}
   sasnet-panda:
     network: sasnet
-    fine_tune: {annotator: sasnet, dataset: panda, learning_rate: "2e-4", epochs: 6, batch_size: 4}
+    fine_tune: {annotator: sasnet, dataset: panda, learning_rates: ["2e-4", "5e-5"], epochs: 6, batch_size: 4}
   sasnet-again:
     network: sasnet
-    fine_tune: {annotator: sasnet-panda, dataset: panda, learning_rate: "1e-4", epochs: 1, batch_size: 1}
+    fine_tune: {annotator: sasnet-panda, dataset: panda}
   narrow: {network: sasnet, settings: {width: 0.25}, weights: models/narrow.pth}
-  dmcount: {network: dmcount, weights: models/dmcount.pth}
+  dmcount: {network: dmcount, weights: models/dmcount.pth, trained_on: panda}
+  both: {mean_of: [sasnet, dmcount]}
   adabins: {network: adabins, weights: models/adabins.pt}
 networks:
   csrnet: {}
@@ -97,7 +104,7 @@ tables:
     rows:
       - {dataset: shtb, network: rescsrnet, paper: shtb-rescsrnet}
       - {dataset: panda, network: csrnet}
-    methods: [baseline, control, promptmix]
+    ours: {methods: [control]}
   depth: {rows: [{dataset: nyu, network: guidedepth}]}
   amounts:
     base: {dataset: shtb, network: rescsrnet}
@@ -114,18 +121,20 @@ tables:
       - {network: rescsrnet, datasets: [shtb]}
       - {network: sasnet, annotators: {shtb: narrow, panda: narrow}}
       - {network: csrnet}
-  roundtrip: {kind: roundtrip, pools: [shtb-captions, places], generator: diffusion, captioner: clipcap}
+  roundtrip: {kind: roundtrip, pools: [by-hand, places], generator: diffusion, captioner: clipcap}
 figures:
-  colours: {kind: colours, grey: by-hand, colour: places, generator: diffusion, columns: 2}
+  colours: {kind: colours, pools: [light, dark], generator: diffusion, columns: 2}
   crowds: {kind: predictions, rows: [{dataset: shtb, network: rescsrnet}, {dataset: panda, network: csrnet}]}
   rooms: {kind: predictions, rows: [{dataset: nyu, network: guidedepth}]}
+  by-size: {kind: by_size, rows: [{dataset: shtb, network: rescsrnet}]}
+  changes: {kind: changes, tables: [table1, depth]}
   examples: {kind: examples, row: {dataset: shtb, network: rescsrnet}, columns: 4}
 miniature:
   corpus: {images: 10, seed: 1, rooms: 0.1}
   clip: {steps: 1}
   captioner: {steps: 1}
   autoencoder: {steps: 1}
-  diffusion: {steps: 1, further: 1, rooms: 0.3}
+  diffusion: {steps: 1, rooms: 0.3}
   annotators:
     first: &first
       {network: sasnet, settings: {width: 0.25}, dataset: panda, images: 9, epochs: 1, learning_rate: "2e-3", decay: 0.75}
@@ -143,7 +152,7 @@ def small() -> dict:
 
 
 def smallest() -> dict:
-    """Return a config of the sections that every config needs, for one dataset and one network."""
+    """Return a config of the sections that every training needs, for one dataset and one network."""
     config = {key: small()[key] for key in ("scale", "seed", "datasets", "networks", "training")}
     config["datasets"] = {"shtb": config["datasets"]["shtb"]}
     config["networks"] = {"rescsrnet": {"width": 0.5}}

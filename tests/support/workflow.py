@@ -27,16 +27,18 @@ def tiny() -> dict:
     datasets, render = config["datasets"], config["render"]
     shtb = datasets["shtb"] | {"images": {"train": 8, "test": 4}, "split": {"val": 0.25}}
     nyu = datasets["nyu"] | {"images": {"all": 10}, "split": {"train": 6, "val": 2, "test": 2}}
-    by_hand = {"locations": ["in a stadium", "on a beach"], "width": 48, "height": 32, "quality": 75}
+    size = {"width": 48, "height": 32}
     pools = {name: config["pools"][name] for name in ("shtb-captions", "rooms")}
     pools["rooms"] |= {"prompts": ["bedroom interior", "bathroom interior"], "width": 72, "height": 72}
-    for word in ("grey", "colour"):
-        pools[f"{word}-prompts"] = by_hand | {"prompts": [f"large crowd, people [location], {word} photo"]}
+    pools["locations"] = config["pools"]["locations"] | {"locations": ["a stadium", "mecca"]} | size
+    pools["samples"] = config["pools"]["samples"] | {"prompts": config["pools"]["samples"]["prompts"][:3]} | size
+    colours = ("black-and-white", "grayscale", "color")
+    pools |= {name: config["pools"][name] | size for name in colours}
     # With next to no denoising, faces are hardly to be seen: take for one what is a little like one.
     gfpgan = config["restorers"]["gfpgan"] | {"score": 0.8, "enlarge": 4}
     on_shtb = {"dataset": "shtb", "network": "rescsrnet"}
-    on_colour = {"pools": ["colour-prompts"], "k": 6}
-    both, methods = ["sasnet-shtb", "sasnet-shta"], ["baseline", "control", "promptmix"]
+    on_locations = {"pools": ["locations"], "k": 6}
+    both, control = ["sasnet-shtb", "sasnet-shta"], {"methods": ["control"]}
     default = config["training"]["default"] | {"epochs": 2, "learning_rates": ["1e-3"], "repeats": 1}
     tables = config["tables"]
     return {
@@ -52,7 +54,11 @@ def tiny() -> dict:
         "pools": pools,
         "generators": {"stable-diffusion": config["generators"]["stable-diffusion"] | {"steps": 2}},
         "restorers": {"gfpgan": gfpgan},
-        "annotators": {name: config["annotators"][name] for name in (*both, "adabins-nyu")},
+        "annotators": {
+            **{name: config["annotators"][name] for name in ("sasnet-shtb", "adabins-nyu")},
+            "sasnet-shta": {k: v for k, v in config["annotators"]["sasnet-shta"].items() if k != "trained_on"},
+            "both": {"mean_of": list(both)},
+        },
         "networks": {"rescsrnet": {"width": 0.125}, "guidedepth": {"width": 0.125}},
         "training": {"default": default, "shtb": {"repeats": 2}},  # where statistics are looked at
         "promptmix": {
@@ -63,12 +69,13 @@ def tiny() -> dict:
         "experiments": {
             "shtb-by-shta": on_shtb | {"annotator": "sasnet-shta"},
             "shtb-restored": on_shtb | {"precision": "float16", "restorer": "gfpgan"},
-            "shtb-prompt-filter": on_shtb | on_colour | {"prompt_filter": True},
-            "shtb-q50": on_shtb | on_colour | {"scored_by": both, "r_img": 50},
+            "shtb-by-both": on_shtb | {"annotator": "both"},
+            "shtb-prompt-filter": on_shtb | on_locations | {"prompt_filter": True},
+            "shtb-q50": on_shtb | on_locations | {"scored_by": list(both), "r_img": 50},
         },
         "tables": {
-            "table1": {"rows": [on_shtb | {"paper": "shtb-rescsrnet"}], "methods": methods},
-            "table2": {"rows": tables["table2"]["rows"], "methods": methods},
+            "table1": {"rows": [on_shtb | {"paper": "shtb-rescsrnet"}], "ours": control},
+            "table2": {"columns": ["method"], "rows": tables["table2"]["rows"], "ours": control},
             "table3": {
                 "kind": "cost",
                 "rows": [
@@ -78,22 +85,26 @@ def tiny() -> dict:
                 ],
             },
             "table4": {"base": on_shtb, "rows": [{"k": 3, "r_mix": 4}], "measured": ["generated images"]},
-            "table5": {"base": on_shtb, "rows": [{"annotator": "sasnet-shtb"}, "shtb-by-shta"]},
+            "table5": {"base": on_shtb, "rows": [{"annotator": "sasnet-shtb"}, "shtb-by-shta", "shtb-by-both"]},
             "table6": {
                 "base": on_shtb,
                 "rows": [{"precision": "float32", "restorer": None}, {"precision": "float16", "restorer": "gfpgan"}],
                 "measured": ["faces restored"],
             },
             "table7": {
-                "rows": ["shtb-prompt-filter", "shtb-q50"],
+                "columns": ["method", "prompt_format", "prompt_filter", "r_img"],
+                "rows": [on_shtb | on_locations | {"prompt": "large crowd in mecca"}, "shtb-prompt-filter", "shtb-q50"],
                 "measured": ["prompts kept", "generated images"],
             },
-            "roundtrip": tables["roundtrip"] | {"pools": ["shtb-captions"]},
+            "roundtrip": tables["roundtrip"],
         },
         "figures": {
             "figure2": config["figures"]["figure2"] | {"columns": 2},
             "figure3": {"kind": "predictions", "rows": [on_shtb]},
             "figure4": config["figures"]["figure4"],
+            "changes": config["figures"]["changes"],
+            "ablations": config["figures"]["ablations"],
+            "by-size": {"kind": "by_size", "rows": [on_shtb], "methods": ["baseline", "control", "promptmix"]},
             "examples": {"kind": "examples", "row": on_shtb},
         },
     }

@@ -179,3 +179,59 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path):
         open_maps(tmp_path / "b.h5")
     with pytest.raises(InputError, match="no such file of annotations.*snakemake"):
         open_maps(tmp_path / "c.h5")
+
+
+# --- Maps that cannot be right ---
+
+
+class Odd(nn.Module):
+    """A network that gives one map for images whose first pixel is white, and people or metres of 1 for the others."""
+
+    def __init__(self, cell, task="counting"):
+        super().__init__()
+        self.cell, self.task, self.stride = cell, task, 1
+
+    def output_size(self, height, width):
+        return height, width
+
+    def density(self, image):
+        odd = image[:, :1, :1, :1] > 0
+        return torch.where(odd, self.cell, 1.0 if self.task == "depth" else 0.01).expand(-1, 1, *image.shape[2:])
+
+    depth = density
+
+
+@pytest.mark.parametrize(
+    ("task", "cell", "found"),
+    [
+        ("counting", float("nan"), r"not finite \(NaN or infinity\)"),
+        ("counting", float("inf"), "not finite"),
+        ("counting", 1.01, "387.8 people .* at most 384 in an image"),
+        ("counting", -1.01, "-387.8 people"),
+        ("depth", float("nan"), "not finite"),
+        ("depth", -1.0, "metres, from 0"),
+        ("depth", 1001.0, "metres, from 0 .* at most 1000"),
+    ],
+)
+@pytest.mark.parametrize("batch_pixels", [1, 10**6], ids=["alone", "together"])
+def test_maps_that_cannot_be_right_are_an_error_that_names_images_and_annotator(task, cell, found, batch_pixels):
+    images = [(f"seed-{i}", image(16, 24, 1 if i in (1, 3) else 0)) for i in range(4)]
+    with pytest.raises(InputError) as error:
+        list(annotate(Odd(cell, task), images, "cpu", 1, batch_pixels, name="mine"))
+    error.match(rf"^annotator mine: Odd gave .*{found}")
+    named = "seed-1" if batch_pixels == 1 else "seed-1, seed-3"
+    assert f"Images: {named}. Check the annotator's weights and settings" in str(error.value)
+
+
+def test_no_image_has_more_than_a_million_people():
+    with pytest.raises(InputError, match="at most 1000000 in an image"):
+        list(annotate(Odd(0.9), [("a", image(1100, 1100, 1))], "cpu", 1))
+
+
+def test_images_that_are_annotated_at_once_are_counted_at_once(monkeypatch, caplog):
+    monkeypatch.setattr("promptmix.running.progress.EVERY", 0)
+    caplog.set_level("INFO", logger="promptmix.running.progress")
+    images = [(str(i), image(16, 24, 0)) for i in range(5)]
+    list(annotate(Brightness(), images, "cpu", batch_pixels=3 * 16 * 24, total=5))
+    lines = [line.rpartition(",")[0] for line in caplog.messages]
+    assert lines == ["3 of 5 images annotated", "5 of 5 images annotated"]

@@ -48,7 +48,10 @@ VARIANTS = {
     "evaluate_network": of_networks(task_module),
     "count_cost": of_networks(),
     "draw_predictions": of_networks(),
+    "export_network": of_networks(),
     "import_checkpoint": {name: (module_of(name),) for name in NETWORKS},
+    "miniature/render_fake": {format: (reader_of(format),) for format in ("shanghaitech", "nyu")} | of_networks(),
+    "miniature/measure_bias": of_networks(),
     "miniature/train_annotator": of_networks(task_module, objective_module),
     "miniature/train_faces": {name: (module_of(name),) for name in FACES},
 }
@@ -100,10 +103,17 @@ def test_an_edit_makes_no_other_rules_run_again(module):
         ("promptmix.training.loop", {"fine_tune_annotator", "train_network", "train_annotator"}),
         ("promptmix.report.tables", {"write_table", "write_cost_table"}),
         ("promptmix.report.roundtrip", {"write_roundtrip"}),
-        ("promptmix.synthesis.generation", {"generate_images"}),
+        ("promptmix.synthesis.generation", {"generate_images", "measure_bias"}),
         (
             "promptmix.records.histories",
-            {"fine_tune_annotator", "select_learning_rate", "train_annotator", "train_network"},
+            {
+                "draw_curves",
+                "show_generated",
+                "fine_tune_annotator",
+                "select_learning_rate",
+                "train_annotator",
+                "train_network",
+            },
         ),
     ],
 )

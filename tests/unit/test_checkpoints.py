@@ -133,9 +133,7 @@ def test_a_missing_file_says_where_it_should_be_and_what_to_do(tmp_path, monkeyp
 
 
 @pytest.mark.parametrize("name", ["a.safetensors", "a.pth"])
-@pytest.mark.parametrize(
-    "content", [b"", b"no weights", b"cannot find\nthis file\n", b"\x80\x02not a pickle", b"PK\x03\x04 cut"]
-)
+@pytest.mark.parametrize("content", [b"", b"\x00no weights", b"\x80\x02not a pickle", b"PK\x03\x04 cut"])
 def test_a_damaged_file_is_an_error_that_names_it(network, tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=f"{name} is damaged") as error:
@@ -171,9 +169,7 @@ def test_something_else_than_tensors_by_key(network, tmp_path):
     with pytest.raises(ValueError, match="holds a dict of epoch, weights"):
         load_weights(network, tmp_path / "a.pth")
     torch.save({"model": {0: torch.zeros(1)}, "epoch": 3}, tmp_path / "a.pth")
-    with pytest.raises(
-        ValueError, match="tensors by key, at the top or under params_ema, .*; 'model' holds a dict of 0"
-    ):
+    with pytest.raises(ValueError, match=r"tensors by key, .* holds a dict of model \(0\), epoch"):
         load_weights(network, tmp_path / "a.pth")
     torch.save([1, 2], tmp_path / "a.pth")
     with pytest.raises(ValueError, match="holds list"):

@@ -72,6 +72,14 @@ def test_a_replaced_file_is_seen_though_it_is_older_and_as_large(folder):
     assert name_of("weights.pth") != before
 
 
+def test_a_name_that_is_not_utf_8_and_a_link_back_are_no_hindrance(folder):
+    before = name_of("model")
+    (folder / "model/unet/back").symlink_to(folder / "model")
+    assert name_of("model") == before
+    (folder / "model" / os.fsdecode("说明".encode("gbk"))).touch()
+    assert name_of("model") not in ("", before)
+
+
 def test_which_of_several_is_missing_counts(folder):
     shutil.copy(folder / "weights.pth", folder / "copy.pth")
     assert name_of("weights.pth", "missing.pth") != name_of("missing.pth", "weights.pth")

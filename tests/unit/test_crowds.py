@@ -5,6 +5,8 @@ import pytest
 
 from promptmix.miniature.rendering import crowds
 from promptmix.miniature.rendering.crowds import (
+    COLOURS,
+    LOCATION_WORDS,
     LOCATIONS,
     SIZES,
     crowd_scale,
@@ -14,7 +16,7 @@ from promptmix.miniature.rendering.crowds import (
 )
 
 
-def render(seed=0, width=96, height=64, location="street", people=30, **more):
+def render(seed=0, width=96, height=64, location="streets", people=30, **more):
     return render_crowd(np.random.default_rng(seed), width, height, location, people, **more)
 
 
@@ -28,7 +30,7 @@ def test_every_person_is_labelled_inside_the_image_and_the_head_box(location, pe
     assert (crowd.points > 0).all() and (crowd.points < (96, 64)).all()
     assert (crowd.boxes[:, :2] < crowd.points).all() and (crowd.points < crowd.boxes[:, 2:]).all()
     assert (crowd.boxes >= 0).all() and (crowd.boxes[:, 2:] <= (96, 64)).all()
-    assert (crowd.location, crowd.size, crowd.grey) == (location, size, False)
+    assert (crowd.location, crowd.size, crowd.colours, crowd.grey) == (location, size, "color", False)
 
 
 @pytest.mark.parametrize("location", LOCATIONS)
@@ -57,11 +59,25 @@ def test_the_same_seed_gives_the_same_bytes(location):
     assert one.image.tobytes() != other.image.tobytes()
 
 
-def test_grey_has_equal_channels_and_the_heads_of_the_coloured_image():
-    grey, colour = render(grey=True), render()
-    assert grey.grey and (grey.image == grey.image[..., :1]).all()
-    assert (colour.image != colour.image[..., :1]).any()
-    assert (grey.points == colour.points).all()
+@pytest.mark.parametrize("colours", COLOURS)
+def test_only_color_has_different_channels_and_all_have_the_heads_of_the_coloured_image(colours):
+    crowd, usual = render(colours=colours), render()
+    grey = colours != "color"
+    assert (crowd.colours, crowd.grey) == (colours, grey)
+    assert (crowd.image == crowd.image[..., :1]).all() == grey
+    assert (crowd.image == usual.image).all() == (not grey)
+    assert (crowd.points == usual.points).all() and (crowd.boxes == usual.boxes).all()
+
+
+def test_black_and_white_has_hardly_any_grey_between_the_two():
+    middle, dark = {}, {}
+    for colours in ("grayscale", "black and white"):
+        images = np.stack([render(location=place, colours=colours).image[..., 0] for place in LOCATIONS])
+        middle[colours] = ((images > 64) & (images < 192)).mean((1, 2))
+        dark[colours] = (images < 128).mean((1, 2))
+    assert middle["black and white"].max() < 0.3
+    assert middle["black and white"].mean() < middle["grayscale"].mean() / 3
+    np.testing.assert_allclose(dark["black and white"], 0.5, atol=0.05)  # neither all black nor all white
 
 
 @pytest.mark.parametrize(("width", "height"), [(144, 80), (512, 384), (960, 540)])
@@ -86,12 +102,22 @@ def test_captions_are_lower_case_sentences_that_vary(location, size):
     assert all(c == c.lower() and c.endswith(".") and c.count(".") == 1 and "  " not in c for c in captions)
 
 
+def test_captions_and_the_paper_s_prompts_have_the_same_words_for_a_location():
+    assert tuple(LOCATION_WORDS) == LOCATIONS
+    rng = np.random.default_rng(0)
+    for location, words in LOCATION_WORDS.items():
+        captions = [describe(rng, location, "large") for _ in range(60)]
+        assert 1 <= sum(f" in {words.lower()}." in caption for caption in captions) < 60
+
+
 def test_unknown_names_and_impossible_crowds_say_what_is_wrong():
-    with pytest.raises(ValueError, match="'moon'.*choose from stadium, concert"):
+    with pytest.raises(ValueError, match="'moon'.*choose from public speech, mecca, bus station"):
         render(location="moon")
-    with pytest.raises(ValueError, match="'moon'.*choose from stadium"):
+    with pytest.raises(ValueError, match="'moon'.*choose from public speech, mecca"):
         describe(np.random.default_rng(0), "moon", "few")
     with pytest.raises(ValueError, match="'vast'.*choose from few, group, large"):
-        describe(np.random.default_rng(0), "beach", "vast")
-    with pytest.raises(ValueError, match="1000 people do not fit a 96x64 image of a market"):
-        render(location="market", people=1000)
+        describe(np.random.default_rng(0), "streets", "vast")
+    with pytest.raises(ValueError, match="'sepia'.*choose from color, grayscale, black and white"):
+        render(colours="sepia")
+    with pytest.raises(ValueError, match="1000 people do not fit a 96x64 image of a marathon"):
+        render(location="marathon", people=1000)

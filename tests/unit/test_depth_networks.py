@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -253,7 +254,7 @@ def test_a_network_learns_a_slope(network):
     depth = torch.linspace(1, 8, 96).expand(2, 1, 96, 96)
     images = (depth / 8).expand(2, 3, 96, 96) + 0.05 * torch.randn(2, 3, 96, 96)
     optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3)
-    for _ in range(20):
+    for _ in range(30):
         predicted = network(images)
         if isinstance(predicted, tuple):
             loss = adabins_loss(*predicted, depth)
@@ -395,3 +396,19 @@ def test_the_bins_move_to_the_depths():
         loss.backward()
         optimiser.step()
     torch.testing.assert_close(widths.detach(), torch.full((1, 4), 2.0, dtype=torch.float64), atol=0.4, rtol=0)
+
+
+@pytest.mark.parametrize(("name", "width"), [("guidedepth", 0.05), ("rescsrnet", 0.05)])
+def test_the_narrowest_networks_train_on_any_cpu(name, width):
+    """A kernel that writes outside of its memory ends the process: hence another one, and only a small network."""
+    program = f"""
+import torch
+from promptmix.networks.build import build
+torch.set_num_threads(1)
+torch.manual_seed(0)
+network = build({name!r}, width={width}).to(memory_format=torch.channels_last)
+for _ in range(5):
+    network(torch.rand(4, 3, 64, 64)).square().sum().backward()
+"""
+    scripts = Path(__file__).parents[2] / "scripts"
+    subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONPATH": str(scripts)})

@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
@@ -96,19 +97,53 @@ def test_containers_hold_the_lock_and_a_python_that_the_project_allows(definitio
     text = (ROOT / "envs" / definition).read_text()
     assert re.search(r"pip install .*--require-hashes -r /tmp/requirements\.lock", text)
     (python,) = re.findall(r"python:(\d\.\d+)-slim", text)
+    (folder,) = re.findall(r"pip install .*--no-deps (/\S+)\n", text)
+    for source in ("pyproject.toml", "plugin"):  # what is installed
+        assert re.search(rf"^\s*(COPY )?{source} {folder}/({source})?$", text, flags=re.M)
     assert PROJECT["project"]["requires-python"].startswith(f">={python}")
 
 
-def test_github_runs_what_a_change_must_pass():
+def test_the_image_runs_for_a_user_that_it_does_not_know(tmp_path):
+    settings = re.findall(r"^ENV (.+)$", (ROOT / "envs" / "Dockerfile").read_text(), flags=re.M)
+    variables = dict(setting.split("=") for line in settings for setting in line.split())
+    assert "-u " in (ROOT / "envs" / "Dockerfile").read_text()
+    unknown = "import pwd\ndef getpwuid(uid): raise KeyError(uid)\npwd.getpwuid = getpwuid\n"
+    run = "import sys; from snakemake.cli import main; main(sys.argv[1:])"
+    (tmp_path / "Snakefile").write_text("rule all:\n    output: 'made'\n    shell: 'touch {output}'\n")
+    done = subprocess.run(
+        [sys.executable, "-c", unknown + run, "--cores", "1"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"]} | variables | {"HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert (tmp_path / "made").exists(), done.stderr
+    assert variables["HOME"] == "/tmp"  # where anyone may write
+
+
+def test_only_snakemakes_plugin_is_installed():
+    assert PROJECT["tool"]["uv"].get("package", True)
+    backend = PROJECT["tool"]["uv"]["build-backend"]
+    (module,) = (path.name for path in (ROOT / backend["module-root"]).iterdir() if path.is_dir())
+    assert module == backend["module-name"] and module.startswith("snakemake_logger_plugin_")
+    assert "readme" not in PROJECT["project"]  # the images are built without it
+
+
+def test_github_runs_what_a_change_must_pass_with_every_python_that_the_project_allows():
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
-    steps = workflow["jobs"]["test"]["steps"]
-    assert steps[-1] == {"run": ".ci/run"}
+    job = workflow["jobs"]["test"]
+    assert job["steps"][-1] == {"run": ".ci/run"}
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
+    least, most = map(int, re.fullmatch(r">=3\.(\d+),<3\.(\d+)", PROJECT["project"]["requires-python"]).groups())
+    assert job["strategy"]["matrix"]["python"] == [f"3.{minor}" for minor in range(least, most)]
+    assert job["env"]["UV_PYTHON"] == "${{ matrix.python }}"
+    assert workflow["permissions"] == {"contents": "read"}
+    assert workflow["concurrency"]["cancel-in-progress"] is True and "github.ref" in workflow["concurrency"]["group"]
 
 
 def test_named_tasks_check_the_same_as_ci():
     tasks = dict(re.findall(r"^(\w+):.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), flags=re.M))
-    checks = tasks["lint"].replace("\t$(MAKE) types\n", tasks["types"]) + tasks["test"]
+    checks = tasks["lint"].replace("\t$(MAKE) types\n", tasks["types"]) + tasks["test"] + tasks["published"]
     commands = (ROOT / ".ci" / "run").read_text().partition("uv sync --quiet\n")[2].splitlines()
     assert [line for line in commands if line and not line.startswith("#")] == checks.replace("\t", "").splitlines()
 

@@ -7,12 +7,13 @@ import pytest
 from support.configs import GONE, put, resolved, small, smallest
 from support.workflow import ROOT
 
-from promptmix.config.experiments import Annotator, Needs, Network, blocks_of, prompts_of, split_of
+from promptmix.config.experiments import Annotator, Needs, Network, prompts_of, split_of
 from promptmix.config.validation import check, read, resolve
 from promptmix.errors import InputError
 from promptmix.training.settings import TrainingSettings
 
 SHTB = {"dataset": "shtb", "network": "rescsrnet"}
+PANDA = {"dataset": "panda", "network": "rescsrnet"}
 
 
 @pytest.fixture
@@ -59,33 +60,30 @@ def test_splits(config):
     assert split_of(config, "nyu") == {"train": 1014, "val": 145, "test": 290}
 
 
-def test_prompts(config):
-    assert prompts_of(config, "by-hand") == 2
-    assert prompts_of(config, "places") == 5  # two of the three prompts at two locations each
-    assert prompts_of(config, "shtb-captions") == 360
-    assert prompts_of(config, "panda-captions") == 30
+@pytest.mark.parametrize(
+    ("pool", "prompts"),
+    [
+        ("by-hand", 2),
+        ("places", 5),  # two of the three prompts at two locations each
+        ("shtb-captions", 360),
+        ("panda-captions", 30),
+    ],
+)
+def test_prompts(config, plan, pool, prompts):
+    assert prompts_of(config, config["pools"][pool]) == plan.prompts_of(pool) == prompts
 
 
-@pytest.mark.parametrize(("images", "blocks"), [(0, []), (1, ["000"]), (100, ["000"]), (101, ["000", "001"])])
-def test_blocks(images, blocks):
-    assert blocks_of(images) == blocks
+def test_texts_of_prompts_are_known_where_they_are_written_by_hand(plan):
+    assert plan.texts_of("places") == [
+        *("a crowd at sea", "a crowd in town", "a street", "many people at sea", "many people in town"),
+    ]
+    assert plan.texts_of("shtb-captions") == []
 
 
-def test_blocks_have_three_digits():
-    assert blocks_of(100_000)[-1] == "999"
-    with pytest.raises(InputError, match="100001 images of one pool are asked for; there can be 100000"):
-        blocks_of(100_001)
-
-
-def test_more_images_than_blocks_can_number_are_refused_where_they_are_asked_for():
+def test_more_images_than_a_pool_can_have_are_refused_where_they_are_asked_for():
     assert described(pools=["by-hand"], k=50_000).fake.images == {"by-hand": 100_000}
     with pytest.raises(InputError, match=r"experiments\.it\.k: 100002 images.*100000. Lower k, or divide the pool"):
         described(pools=["by-hand"], k=50_001)
-
-
-def test_the_blocks_of_an_experiment_are_those_of_its_pools():
-    fake = described(pools=["by-hand", "rooms"], k=60, r_mix=9).fake
-    assert list(fake.blocks()) == [("by-hand", "000"), ("by-hand", "001"), ("rooms", "000")]
 
 
 def test_a_pool_of_the_shipped_config_has_a_prompt_per_training_image():
@@ -93,7 +91,7 @@ def test_a_pool_of_the_shipped_config_has_a_prompt_per_training_image():
     captions = {pool: entry["dataset"] for pool, entry in config["pools"].items() if "dataset" in entry}
     assert len(captions) == 4
     for pool, dataset in captions.items():
-        assert prompts_of(config, pool) == split_of(config, dataset)["train"]
+        assert prompts_of(config, config["pools"][pool]) == split_of(config, dataset)["train"]
 
 
 # --- Trainings ---
@@ -154,10 +152,26 @@ def test_a_baseline_its_control_and_promptmix_have_one_seed_and_as_many_images_p
     assert plan.experiments["shtb-rescsrnet"].baseline is None
 
 
-def test_fine_tuning(plan):
-    made = TrainingSettings(**plan.fine_tuning_of("sasnet-panda"))
-    assert (made.network, made.learning_rate, made.epochs, made.batch_size, made.seed) == ("sasnet", 2e-4, 6, 4, 42)
+def test_fine_tuning_is_as_it_says_else_as_training_on_the_dataset(plan):
+    assert plan.learning_rates_of("sasnet-panda") == ["2e-4", "5e-5"]
+    made = TrainingSettings(**plan.fine_tuning_of("sasnet-panda", "5e-5"))
+    assert (made.network, made.learning_rate, made.epochs, made.batch_size, made.seed) == ("sasnet", 5e-5, 6, 4, 42)
     assert (made.r_mix, made.density_scale, made.sigma) == (0, 1, 6)
+
+    assert plan.learning_rates_of("sasnet-again") == ["1e-3", "1e-4"]
+    made = TrainingSettings(**plan.fine_tuning_of("sasnet-again", "1e-3"))
+    assert (made.network, made.learning_rate, made.epochs, made.batch_size, made.seed) == ("sasnet", 1e-3, 500, 1, 42)
+    assert (made.r_mix, made.density_scale, made.sigma) == (0, 1, 6)
+
+
+def test_fine_tuning_follows_the_training_of_its_dataset_alone():
+    config = small()
+    config["training"]["panda"] |= {"learning_rates": ["3e-3"], "epochs": 7, "batch_size": 2}
+    config["training"]["shtb"] |= {"learning_rates": ["4e-4"], "epochs": 8}
+    plan = resolved(config)[0]
+    assert plan.learning_rates_of("sasnet-again") == ["3e-3"]
+    made = TrainingSettings(**plan.fine_tuning_of("sasnet-again", "3e-3"))
+    assert (made.learning_rate, made.epochs, made.batch_size) == (3e-3, 7, 2)
 
 
 def test_fine_tuned_weights_are_made_by_the_workflow(plan):
@@ -173,9 +187,11 @@ def test_fine_tuned_weights_are_made_by_the_workflow(plan):
 def own(tmp_path, monkeypatch):
     """The plan of a config with an annotator and a network of a user's own."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.py").write_text("def count(images): ...\n\n\nclass Mine:\n    def __init__(self, width): ...\n")
+    (tmp_path / "mine.py").write_text(
+        "def count(images): ...\n\n\nclass Mine:\n    stride = 8\n\n    def __init__(self, width): ...\n"
+    )
     config = small()
-    config["annotators"]["mine"] = {"function": "mine.py:count", "task": "counting"}
+    config["annotators"]["mine"] = {"function": "mine.py:count", "task": "counting", "files": ["a.pt", "b.pt"]}
     config["networks"]["mine"] = {"class": "mine.py:Mine", "task": "counting", "backbone": "weights.pth", "width": 0.5}
     config["experiments"]["by-mine"] = {"dataset": "shtb", "network": "mine", "annotator": "mine"}
     return resolved(config)[0]
@@ -208,16 +224,43 @@ def test_a_backbone_is_not_a_setting_of_a_network():
 
 def test_annotators_are_networks_or_functions(own):
     mine = own.annotators["mine"]
-    assert mine == Annotator("mine", "counting", "mine.py:count")
-    assert (mine.is_function, mine.code) == (True, "mine.py:count")
+    assert mine == Annotator("mine", "counting", "mine.py:count", files=("a.pt", "b.pt"))
+    assert (mine.is_function, mine.is_network, mine.code) == (True, False, "mine.py:count")
     narrow = own.annotators["narrow"]
     assert narrow == Annotator("narrow", "counting", "sasnet", {"width": 0.25}, "models/narrow.pth")
-    assert (narrow.is_function, narrow.code) == (False, "promptmix.networks.sasnet")
+    assert (narrow.is_function, narrow.is_network, narrow.code) == (False, True, "promptmix.networks.sasnet")
     assert own.annotators["adabins"].task == "depth"
+
+
+def test_an_annotator_was_trained_on_what_it_says_or_is_fine_tuned_on(plan):
+    trained_on = {name: annotator.trained_on for name, annotator in plan.annotators.items()}
+    assert (trained_on["dmcount"], trained_on["sasnet-panda"], trained_on["sasnet"]) == ("panda", "panda", "")
+
+
+def test_an_average_is_of_its_annotators_and_has_no_network(plan):
+    both = plan.annotators["both"]
+    assert both == Annotator("both", "counting", "", mean_of=("dmcount", "sasnet"))
+    assert (both.is_function, both.is_network) == (False, False)
+    assert (plan.members_of("both"), plan.members_of("sasnet")) == (("dmcount", "sasnet"), ("sasnet",))
+
+
+def test_an_average_can_be_of_a_network_and_a_function(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("def count(images): ...\n")
+    config = small()
+    config["annotators"]["mine"] = {"function": "mine.py:count", "task": "counting"}
+    config["annotators"]["both"] = {"mean_of": ["sasnet", "mine"]}
+    assert resolved(config)[0].annotators["both"] == Annotator("both", "counting", "", mean_of=("mine", "sasnet"))
+    config["annotators"]["mine"]["task"] = "depth"
+    with pytest.raises(
+        InputError, match=r"annotators\.both\.mean_of: 'sasnet' is for counting and 'mine' is for depth"
+    ):
+        resolved(config)
 
 
 # --- Experiments that are one, and their names ---
 
+PLACES = {"pools": ["places"], "k": 40, "r_mix": 20}
 SCORED = {"pools": ["by-hand"], "k": 400, "r_img": 50, "r_mix": 50, "scored_by": ["sasnet", "dmcount"]}
 
 
@@ -256,6 +299,9 @@ def test_equal_experiments_are_one_under_the_name_that_is_given_first(one, other
         (SCORED, SCORED | {"r_img": 51}),
         (SCORED, SCORED | {"scored_by": ["dmcount", "sasnet-panda"]}),
         ({"prompt_filter": True, "pools": ["rooms"], "k": 500}, {"pools": ["rooms"], "k": 500}),
+        ({"annotator": "both"}, {"annotator": "dmcount"}),
+        (PLACES, PLACES | {"prompt": "a street"}),
+        (PLACES | {"prompt": "a crowd at sea"}, PLACES | {"prompt": "a street"}),
     ],
 )
 def test_experiments_that_differ_are_two(one, other):
@@ -286,6 +332,8 @@ def test_an_experiment_is_promptmix_if_it_does_not_say():
         ({"k": 1, "r_mix": 20}, "-k1-r20"),
         ({"k": 10, "r_mix": 500}, ""),  # as usual
         ({"annotator": "dmcount"}, "-by-dmcount"),
+        ({"annotator": "both"}, "-by-both"),
+        ({"pools": ["places"], "prompt": "a street", "k": 40, "r_mix": 20}, "-places-only-a-street-k40-r20"),
         ({"pools": ["places", "by-hand"], "k": 100}, "-places-by-hand-k100"),
         ({"precision": "float16"}, "-float16"),
         ({"precision": "float32"}, ""),
@@ -301,10 +349,11 @@ def test_an_experiment_is_promptmix_if_it_does_not_say():
             "-rooms-k500-prompt-filter-without-real-images",
         ),
         ({"prompt_filter": False}, ""),
+        (PANDA | {"rendered": "truth"}, "-rendered-truth"),
     ],
 )
 def test_the_name_of_an_experiment_says_what_differs(facts, suffix):
-    assert name_of(**facts) == f"shtb-rescsrnet-promptmix{suffix}"
+    assert name_of(**facts) == f"{facts.get('dataset', 'shtb')}-rescsrnet-promptmix{suffix}"
 
 
 @pytest.mark.parametrize(
@@ -316,7 +365,7 @@ def test_the_name_of_an_experiment_says_what_differs(facts, suffix):
     ],
 )
 def test_the_names_of_an_experiment_and_its_baseline_say_what_differs_in_training(training, words):
-    _, targets = resolved(small() | {"tables": {"table1": {"rows": [SHTB | {"training": training}]}}})
+    _, targets = resolved(small() | {"tables": {"table1": {"rows": [SHTB | {"training": training}]}}, "figures": {}})
     assert targets["table1"].experiments == [f"shtb-rescsrnet{words}", f"shtb-rescsrnet-promptmix{words}"]
 
 
@@ -402,17 +451,26 @@ def test_generators_with_another_precision_and_with_faces_restored(plan):
         (
             "experiments.longer.r_mix",
             3621,
-            ["experiments.longer.r_mix: 3621", "3620 are made: k (10) x 362 prompts", "Lower r_mix or raise k"],
+            [
+                "experiments.longer.r_mix: 3621",
+                "3620 are made: promptmix.shtb.k (10) x 362 prompts",
+                "Lower r_mix or raise k",
+            ],
         ),
         (
             "experiments.filtered.r_mix",
             106,
-            ["experiments.filtered.r_mix: 106", "280 are made: k (40) x 7 prompts", "r_img keeps 105", "Lower r_mix"],
+            [
+                "experiments.filtered.r_mix: 106",
+                "280 are made: experiments.filtered.k (40) x 7 prompts",
+                "r_img keeps 105",
+                "Lower r_mix",
+            ],
         ),
         (
             "promptmix.shtb.k",
             1,
-            ["experiments.longer: promptmix.shtb.r_mix: 500 images", "362 are made: k (1)", "raise k"],
+            ["experiments.longer: promptmix.shtb.r_mix: 500 images", "362 are made: promptmix.shtb.k (1)", "raise k"],
         ),
         ("promptmix.shtb.k", 10_000, ["experiments.longer: promptmix.shtb.k: 3600000 images", "100000. Lower k"]),
         ("promptmix.default.r_img", 50, ["experiments.longer: promptmix.default.r_img: 50 %", "name two in scored_by"]),
@@ -446,12 +504,131 @@ def test_generators_with_another_precision_and_with_faces_restored(plan):
     ],
 )
 def test_an_experiment_that_cannot_be(path, value, parts):
+    lines = problems_with(path, value)
+    assert any(all(part in line for part in parts) for line in lines), lines
+
+
+def problems_with(path, value):
+    """Return what is said of the small config with a value at a path, or taken away."""
     config = small()
     put(config, path, value)
     with pytest.raises(InputError) as raised:
         check(config)
-    lines = str(raised.value).splitlines()
-    assert any(all(part in line for part in parts) for line in lines), lines
+    return str(raised.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "parts"),
+    [
+        (
+            "annotators.both.mean_of",
+            ["sasnet"],
+            ["annotators.both.mean_of: ", "is not a list of two annotators or more"],
+        ),
+        ("annotators.both.mean_of", ["sasnet", "sasnet"], ["annotators.both.mean_of: 'sasnet' is there twice"]),
+        ("annotators.both.mean_of", ["sasnet", "dmcout"], ["annotators.both.mean_of[1]: 'dmcout'", "mean 'dmcount'?"]),
+        (
+            "annotators.both.mean_of",
+            ["sasnet", "adabins"],
+            ["annotators.both.mean_of: 'sasnet' is for counting and 'adabins' is for depth; only"],
+        ),
+        (
+            "annotators.more",
+            {"mean_of": ["sasnet", "both"]},
+            ["annotators.more.mean_of[1]: 'both' is an average itself; name what it is of"],
+        ),
+        (
+            "annotators.both.mean_of",
+            ["sasnet", "both"],
+            ["annotators.both.mean_of[1]: 'both' is an average itself; name what it is of"],
+        ),
+        ("annotators.both.weights", "models/both.pth", ["annotators.both.weights is not a key. Known keys: mean_of."]),
+        (
+            "experiments.filtered.scored_by",
+            ["sasnet", "both"],
+            ["experiments.filtered.scored_by: 'both' is the average of dmcount, sasnet; q compares", "name these"],
+        ),
+        (
+            "annotators.sasnet-panda.fine_tune.annotator",
+            "both",
+            ["annotators.sasnet-panda.fine_tune.annotator: 'both' is an average, which cannot be trained", "a network"],
+        ),
+        (
+            "tables.depth.rows.0.annotator",
+            "both",
+            ["tables.depth.rows[0].annotator: 'both' is for counting", "for depth"],
+        ),
+    ],
+)
+def test_an_average_that_cannot_be(path, value, parts):
+    (line,) = problems_with(path, value)
+    assert all(part in line for part in parts), line
+
+
+@pytest.mark.parametrize(
+    ("facts", "parts"),
+    [
+        (
+            PLACES | {"prompt": "a stret"},
+            [".prompt: 'a stret' is not a prompt that is written by hand in places", "Did you mean 'a street'?"],
+        ),
+        (PLACES | {"prompt": "a crowd [location]"}, [".prompt: 'a crowd [location]' is not", "'a crowd "]),
+        (
+            PLACES | {"pools": ["by-hand", "shtb-captions"], "prompt": "a street"},
+            [".prompt: 'a street' is not a prompt that is written by hand in by-hand, shtb-captions."],
+        ),
+        (
+            PLACES | {"prompt": "a street", "r_mix": 41},
+            [".r_mix: 41 images per epoch, but 40 are made: experiments.it.k (40) x 1 prompts. Lower r_mix or raise k"],
+        ),
+        (PLACES | {"prompt": 2}, [".prompt: 2 (number)"]),
+    ],
+)
+def test_an_experiment_of_one_prompt_that_cannot_be(facts, parts):
+    (line,) = problems_with("experiments.it", SHTB | facts)
+    assert line.startswith(f"config/config.yaml: experiments.it{parts[0]}"), line
+    assert all(part in line for part in parts), line
+
+
+# --- Rendered images in the place of generated ones ---
+
+
+def test_rendered_images_are_as_many_as_the_generated_ones_and_need_none_of_these():
+    plan = planned({labels: PANDA | {"rendered": labels} for labels in ("truth", "annotator")} | {"generated": PANDA})
+    truth, annotated, generated = (plan.experiments[name] for name in ("truth", "annotator", "generated"))
+    assert (truth.fake.rendered, annotated.fake.rendered, generated.fake.rendered) == ("truth", "annotator", "")
+    assert truth.fake.kept == annotated.fake.kept == generated.fake.kept == 300
+    assert truth.baseline == annotated.baseline == generated.baseline == "panda-rescsrnet"
+    rate = truth.learning_rates[0]
+    assert len({json.dumps(each.run_settings(rate, 1, 42)) for each in (truth, annotated, generated)}) == 1
+    assert plan.needs("truth") == Needs(experiments=frozenset(["truth"]), datasets=frozenset(["panda"]))
+    needs = plan.needs("annotator")
+    assert (needs.annotators, needs.images, needs.annotations) == ({"sasnet-panda", "sasnet"}, {}, {})
+
+
+def test_rendered_images_with_the_labels_of_an_average_need_its_members():
+    plan = planned({"it": PANDA | {"rendered": "annotator", "annotator": "both"}})
+    assert plan.needs("it").annotators == {"sasnet", "dmcount"}
+
+
+@pytest.mark.parametrize(
+    ("facts", "parts"),
+    [
+        (PANDA | {"rendered": "true"}, [".rendered: 'true'", "annotator, truth", "Did you mean 'truth'?"]),
+        (SHTB | {"rendered": "truth"}, [".rendered: ", "render.shtb is missing", "Rendered datasets: nyu, panda"]),
+        (PANDA | {"rendered": "truth", "restorer": "gfpgan"}, [".rendered: restorer is of generated images"]),
+        (PANDA | {"rendered": "annotator", "prompt_filter": True}, [".rendered: prompt_filter is of generated images"]),
+        (
+            PANDA | {"rendered": "truth", "r_img": 60, "scored_by": ["sasnet", "dmcount"]},
+            [".rendered: r_img is of generated images", "take away the one or the other"],
+        ),
+        (PANDA | {"rendered": "truth", "r_mix": 301}, [".r_mix: 301 images per epoch, but 300 are made"]),
+    ],
+)
+def test_an_experiment_with_rendered_images_that_cannot_be(facts, parts):
+    (line,) = problems_with("experiments.it", facts)
+    assert line.startswith(f"config/config.yaml: experiments.it{parts[0]}"), line
+    assert all(part in line for part in parts), line
 
 
 def test_a_control_needs_r_mix():
@@ -491,9 +668,9 @@ def test_a_prompt_filter_has_an_experiment_for_each_prompt(plan):
         assert (single.dataset, single.network, single.training) == ("shtb", filtered.network, filtered.training)
         assert (single.fake.pools, single.fake.k) == ({"places": 5, "by-hand": 2}, 40)
         assert (single.fake.generator, single.fake.annotator) == ("diffusion", "sasnet")
-        assert (single.fake.r_img, single.fake.scored_by, single.fake.prompt_filter) == (100, (), False)
-        assert single.fake.r_mix == single.fake.kept == 40  # of 50: there are as many images of one prompt
-        assert not single.single_prompts
+        assert (single.fake.r_img, single.fake.scored_by) == (37.5, ("dmcount", "sasnet"))  # images are filtered first
+        assert single.fake.r_mix == 40  # of 50: there are as many images of one prompt
+        assert (single.fake.prompt_filter, single.single_prompts, single.fake.is_open) == (False, {}, True)
     made = run(plan.experiments["filtered-prompt-0"])
     assert (made.r_mix, made.real_images, made.seed) == (40, True, 44)
 
@@ -505,16 +682,22 @@ def test_prompts_can_be_told_apart_without_real_images():
     assert run(plan.experiments["filtered"]).real_images
 
 
-def test_filters_of_the_same_prompts_share_their_trainings_if_they_are_the_same(plan):
-    first, again = plan.written["filtered"].single_prompts, plan.written["filtered-again"].single_prompts
-    assert not set(first.values()) & set(again.values())  # with 20 of 40 images in each epoch
-    entries = small()["experiments"]
-    entries["filtered-again"]["r_mix"] = 28
-    entries["filtered-again"]["r_img"] = 10
-    entries["filtered"]["r_mix"] = 28
-    plan = planned(entries)
-    assert plan.written["filtered"].single_prompts == plan.written["filtered-again"].single_prompts
-    assert plan.written["filtered"] is not plan.written["filtered-again"]
+@pytest.mark.parametrize(
+    ("change", "shared"),
+    [
+        ({"r_mix": 45}, True),
+        ({"r_mix": 28}, False),
+        ({"r_mix": 28, "r_img": 10}, False),
+        ({"annotator": "both"}, False),
+    ],
+)
+def test_filters_of_the_same_prompts_share_their_trainings_if_they_are_the_same(change, shared):
+    filtered = small()["experiments"]["filtered"]  # 50 images of 40 of each prompt
+    plan = planned({"filtered": filtered, "again": filtered | change})
+    first, again = (plan.written[name].single_prompts for name in ("filtered", "again"))
+    assert plan.written["filtered"] is not plan.written["again"]
+    assert list(first) == list(again)
+    assert first == again if shared else not set(first.values()) & set(again.values())
 
 
 def test_the_locations_of_the_shipped_table_7_are_trained_once_each():
@@ -523,6 +706,9 @@ def test_the_locations_of_the_shipped_table_7_are_trained_once_each():
     (filtered,) = [experiment for experiment in experiments if experiment.single_prompts]
     assert len(filtered.single_prompts) == 10
     assert set(filtered.single_prompts.values()) < plan.needs(filtered.name).experiments
+    rows = {experiment.name for experiment in experiments if experiment.fake and experiment.fake.prompt}
+    assert len(rows) == 2
+    assert rows < set(filtered.single_prompts.values())  # the table's rows of one prompt
 
 
 @pytest.mark.parametrize("name", ["filtered-prompt-3", "filtered-prompt-02"])
@@ -539,6 +725,261 @@ def test_names_of_prompts_experiments_are_refused_before_and_after():
     ):
         with pytest.raises(InputError, match="filtered-prompt-2"):
             planned(entries)
+
+
+@pytest.mark.parametrize("names", [["one", "filter"], ["filter", "one"]])
+def test_an_experiment_of_one_prompt_is_the_training_of_a_prompt_filter(names):
+    entries = {"one": SHTB | PLACES | {"prompt": "a street"}, "filter": SHTB | PLACES | {"prompt_filter": True}}
+    plan = planned({name: entries[name] for name in names})
+    one, singles = plan.written["one"], plan.written["filter"].single_prompts
+    assert one.fake.prompt == ("places", 2)
+    assert singles["places", 2] == one.name == ("one" if names[0] == "one" else "filter-prompt-2")
+    assert [number for _, number in singles if singles["places", number] == one.name] == [2]
+    assert ("filter-prompt-2" in plan.experiments) == (names[0] == "filter")
+    assert (one.fake.left, one.fake.kept, one.fake.r_mix, one.fake.is_open) == (40, 40, 20, False)
+
+
+def test_an_experiment_of_one_prompt_is_another_than_that_of_a_filter_without_real_images():
+    entries = {"one": SHTB | PLACES | {"prompt": "a street"}}
+    entries["filter"] = SHTB | PLACES | {"prompt_filter": True, "real_images": False}
+    plan = planned(entries)
+    assert plan.written["filter"].single_prompts["places", 2] == "filter-prompt-2"
+    assert run(plan.experiments["one"]).real_images
+
+
+def test_the_only_prompt_is_of_the_first_pool_that_has_it():
+    pools = small()["pools"]
+    pools["more"] = pools["by-hand"] | {"prompts": ["many people", "a street"]}
+    for order in (["places", "more"], ["more", "places"]):
+        plan = planned({"it": SHTB | PLACES | {"pools": order, "prompt": "a street"}}, pools=pools)
+        assert plan.written["it"].fake.prompt == (order[0], {"places": 2, "more": 1}[order[0]])
+
+
+def test_of_filtered_images_of_one_prompt_an_epoch_takes_what_there_is():
+    facts = SCORED | {"pools": ["places"], "k": 40, "r_img": 10, "r_mix": 40, "prompt": "a street"}
+    assert described(**facts).fake.is_open
+
+
+# --- What a review leaves out and edits ---
+
+EDITS = [{"prompt": 2, "to": "a road"}, {"prompt": "a crowd at sea", "to": "people on a ship"}]
+
+
+def reviewed_with(review, pool="places", **facts):
+    """Return the plan of the small config with a review of one pool, and an experiment called "it"."""
+    return planned({"it": SHTB | PLACES | {"pools": [pool]} | facts}, reviewed={pool: review})
+
+
+def test_prompts_are_dropped_by_number_and_text():
+    fake = reviewed_with({"drop": [3, "a street"]}).written["it"].fake
+    assert fake.reviewed == {"places": {"drop": [3, 2], "exclude": []}}
+    assert (fake.pools, fake.images) == ({"places": 5}, {"places": 200})
+    assert (fake.left, fake.kept) == (120, 120)
+
+
+def test_captions_are_dropped_by_text_as_they_are_not_known_yet():
+    fake = reviewed_with({"drop": [3, "large crowd, a street"]}, "shtb-captions").written["it"].fake
+    assert fake.reviewed == {"shtb-captions": {"drop": [3, "large crowd, a street"], "exclude": []}}
+    assert fake.left == 358 * 40
+
+
+def test_edited_prompts_are_a_pool_of_their_own_in_place_of_what_they_were():
+    plan = reviewed_with({"edit": EDITS, "drop": [4]})
+    assert plan.pools["places-edited"] == {"of": "places", "edits": EDITS}
+    assert (plan.prompts_of("places-edited"), plan.prompts_of("places")) == (2, 5)
+    fake = plan.written["it"].fake
+    assert list(fake.pools.items()) == [("places", 5), ("places-edited", 2)]
+    assert fake.images == {"places": 200, "places-edited": 80}
+    assert fake.reviewed == {"places": {"drop": [4, 2, 0], "exclude": []}}
+    assert fake.left == 280 - 3 * 40
+    assert plan.needs("it").images == {("places", "diffusion"): 200, ("places-edited", "diffusion"): 80}
+
+
+def test_edited_prompts_come_after_those_of_their_pool():
+    experiments = {"it": SHTB | PLACES | {"pools": ["places", "by-hand"]}}
+    fake = planned(experiments, reviewed={"places": {"edit": EDITS}}).written["it"].fake
+    assert list(fake.pools) == ["places", "places-edited", "by-hand"]
+
+
+def test_edited_captions_need_what_makes_the_captions():
+    needs = reviewed_with({"edit": [{"prompt": 7, "to": "a road"}]}, "panda-captions").needs("it")
+    assert (needs.datasets, needs.captioners) == ({"shtb", "panda"}, {"clipcap"})
+    assert needs.images == {("panda-captions", "diffusion"): 1200, ("panda-captions-edited", "diffusion"): 40}
+
+
+def test_images_are_excluded_by_seed():
+    fake = reviewed_with({"exclude": [199, 0]}).written["it"].fake
+    assert fake.reviewed == {"places": {"drop": [], "exclude": [0, 199]}}
+    assert (fake.images, fake.left) == ({"places": 200}, 198)
+
+
+def test_of_what_a_review_leaves_a_share_is_kept():
+    facts = {"r_img": 50, "scored_by": ["sasnet", "dmcount"]}
+    fake = reviewed_with({"drop": [1], "exclude": [0]}, **facts).written["it"].fake
+    assert (fake.left, fake.kept) == (159, 80)
+
+
+def test_a_review_concerns_the_experiments_with_its_pool():
+    plan = planned({"it": SHTB | PLACES, "other": SHTB}, reviewed={"places": {"drop": [1]}})
+    assert plan.written["other"].fake == planned({"other": SHTB}).written["other"].fake
+    assert plan.written["it"].key != planned({"it": SHTB | PLACES}).written["it"].key
+
+
+def test_a_prompt_filter_has_an_experiment_for_each_prompt_that_is_left():
+    plan = reviewed_with({"drop": [1], "edit": EDITS}, prompt_filter=True)
+    prompts = [("places", 3), ("places", 4), ("places-edited", 0), ("places-edited", 1)]
+    assert list(plan.written["it"].single_prompts) == prompts
+    assert len({*plan.written["it"].single_prompts.values()}) == 4
+
+
+def test_what_a_review_says_of_other_prompts_does_not_concern_the_experiment_of_one():
+    alone = reviewed_with({"drop": [1], "exclude": [3, 13]}, prompt="a street").written["it"]
+    assert alone.fake.reviewed == {}
+    alone = reviewed_with({"drop": [1], "exclude": [7, 2, 3]}, prompt="a street").written["it"]
+    assert alone.fake.reviewed == {"places": {"drop": [], "exclude": [2, 7]}}
+    assert alone.fake.left == 38
+    alone = reviewed_with({"drop": [1], "exclude": [3]}, prompt="a street", r_img=50, scored_by=["sasnet", "dmcount"])
+    assert alone.written["it"].fake.reviewed == {"places": {"drop": [1], "exclude": [3]}}
+
+
+@pytest.mark.parametrize(
+    ("review", "left"),
+    [
+        ({"drop": [0, 1]}, 120),
+        ({"drop": [0], "exclude": [11]}, 159),
+        ({"edit": EDITS}, 200),  # as many prompts as before
+    ],
+)
+def test_an_epoch_cannot_have_more_images_than_a_review_leaves(review, left):
+    assert reviewed_with(review, r_mix=left).written["it"].fake.left == left
+    made = 280 if "edit" in review else 200
+    expected = (
+        rf"experiments\.it\.r_mix: {left + 1} .* {made} are made: .*of which a review leaves {left}\. Lower r_mix"
+    )
+    with pytest.raises(InputError, match=expected):
+        reviewed_with(review, r_mix=left + 1)
+
+
+def test_a_share_is_of_what_a_review_leaves():
+    facts = {"r_img": 50, "scored_by": ["sasnet", "dmcount"], "r_mix": 81}
+    with pytest.raises(InputError, match=r"200 are made: .*, of which a review leaves 160, of which r_img keeps 80\."):
+        reviewed_with({"drop": [0]}, **facts)
+
+
+@pytest.mark.parametrize(
+    ("pool", "review", "line"),
+    [
+        ("places", {"drop": [0, 5]}, ".drop[1]: there is no prompt 5: places has 5, counted from 0"),
+        (
+            "places",
+            {"edit": [{"prompt": 5, "to": "x"}]},
+            ".edit[0].prompt: there is no prompt 5: places has 5, counted from 0",
+        ),
+        ("panda-captions", {"drop": [30]}, ".drop[0]: there is no prompt 30: panda-captions has 30, counted from 0"),
+        ("places", {"drop": ["a stret"]}, ".drop[0]: 'a stret' is not a prompt of places. Did you mean 'a street'?"),
+        (
+            "places",
+            {"edit": [{"prompt": "a stret", "to": "x"}]},
+            ".edit[0].prompt: 'a stret' is not a prompt of places. Did you mean 'a street'?",
+        ),
+        ("places", {"drop": ["a street", 2]}, ".drop[1]: 2 is named at drop[0] already; name it once"),
+        (
+            "places",
+            {"drop": [2], "edit": [{"prompt": "a street", "to": "x"}]},
+            ".edit[0].prompt: 'a street' is named at drop[0] already; name it once",
+        ),
+        (
+            "places",
+            {"edit": [{"prompt": 1, "to": "x"}, {"prompt": 1, "to": "y"}]},
+            ".edit[1].prompt: 1 is named at edit[0].prompt already; name it once",
+        ),
+        (
+            "places",
+            {"exclude": [3, 200]},
+            ".exclude[1]: no experiment has an image of seed 200: "
+            "the experiments make 200 of places, with the seeds from 0 on",
+        ),
+        ("rooms", {"exclude": [0]}, ".exclude[0]: no experiment has an image of seed 0: none uses that pool"),
+    ],
+)
+def test_a_review_of_what_there_is_not(pool, review, line):
+    with pytest.raises(InputError) as raised:
+        planned({"it": SHTB | PLACES}, reviewed={pool: review})
+    assert str(raised.value) == f"config/config.yaml: reviewed.{pool}{line}"
+
+
+@pytest.mark.parametrize("review", [{"drop": ["a caption"]}, {"edit": [{"prompt": "a caption", "to": "a road"}]}])
+def test_captions_are_reviewed_by_number_where_prompts_are_filtered(review):
+    with pytest.raises(InputError) as raised:
+        reviewed_with(review, "panda-captions", prompt_filter=True)
+    (line,) = str(raised.value).splitlines()
+    for part in (
+        "experiments.it: it filters prompts",
+        "reviewed.panda-captions names 'a caption' by its text",
+        "by number",
+    ):
+        assert part in line
+    by_number = {"drop": [7]} if "drop" in review else {"edit": [{"prompt": 7, "to": "a road"}]}
+    singles = reviewed_with(by_number, "panda-captions", prompt_filter=True).written["it"].single_prompts
+    assert ("panda-captions", 7) not in singles
+
+
+def test_an_experiment_of_a_prompt_that_is_left_out_is_refused():
+    for review in ({"drop": ["a street"]}, {"edit": EDITS}):
+        with pytest.raises(InputError, match=r"experiments\.it\.prompt: 'a street' is left out by reviewed\.places"):
+            reviewed_with(review, prompt="a street")
+
+
+def test_a_pool_is_called_like_that_of_edited_prompts():
+    pools = small()["pools"] | {"places-edited": small()["pools"]["rooms"]}
+    with pytest.raises(InputError) as raised:
+        planned({"it": SHTB | PLACES}, pools=pools, reviewed={"places": {"edit": EDITS}})
+    (line,) = str(raised.value).splitlines()
+    assert "reviewed.places.edit: the edited prompts would be the pool places-edited" in line
+
+
+def test_only_a_review_makes_pools_of_edited_prompts():
+    pools = small()["pools"]
+    pools |= {"places-edited": pools["by-hand"], "old-edited": pools["by-hand"]}
+    plan = planned({"it": SHTB | PLACES, "old": SHTB | PLACES | {"pools": ["old-edited"]}}, pools=pools)
+    assert plan.written["it"].fake.pools == {"places": 5}
+    assert plan.needs("old").images == {("old-edited", "diffusion"): 80}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "pool", "line"),
+    [
+        ("pools.places.locations", [], "places", "pools.places: prompts: 'a crowd [location]' has a [location]"),
+        (
+            "datasets.shtb.split",
+            {"val": 1000},
+            "shtb-captions",
+            "datasets.shtb.split: 1000 val leaves no training image",
+        ),
+    ],
+)
+def test_a_review_of_a_pool_that_cannot_be_is_not_a_problem_of_its_own(path, value, pool, line):
+    config = small() | {"reviewed": {pool: {"drop": [1]}}}
+    put(config, path, value)
+    with pytest.raises(InputError) as raised:
+        check(config)
+    (found,) = str(raised.value).splitlines()
+    assert found.startswith(f"config/config.yaml: {line}"), found
+
+
+@pytest.mark.parametrize(
+    ("review", "parts"),
+    [
+        ({"plces": {"drop": [1]}}, ["reviewed", "'plces' is not a pool", "Did you mean 'places'?"]),
+        ({"places": {"drops": [1]}}, ["reviewed.places.drops is not a key", "Did you mean 'drop'?"]),
+        ({"places": {"drop": [1, 1]}}, ["reviewed.places.drop: 1", "is there twice"]),
+        ({"places": {"exclude": [-1]}}, ["reviewed.places.exclude[0]: -1"]),
+        ({"places": {"edit": [{"prompt": 1}]}}, ["reviewed.places.edit[0].to is missing"]),
+    ],
+)
+def test_a_review_that_does_not_say_what_it_is_of(review, parts):
+    (line,) = problems_with("reviewed", review)
+    assert all(part in line for part in parts), line
 
 
 # --- What experiments need ---
@@ -580,6 +1021,19 @@ def test_restored_images_need_the_images_that_are_restored(plan):
         for generator in (restored, source)
     }
     assert needs.annotations == {("by-hand", restored, "sasnet"): 20, ("shtb-captions", restored, "sasnet"): 3600}
+
+
+def test_an_average_needs_annotations_of_each_and_its_own():
+    plan = planned({"it": SHTB | {"pools": ["by-hand"], "k": 20, "r_mix": 40, "annotator": "both"}})
+    needs = plan.needs("it")
+    assert needs.annotators == {"sasnet", "dmcount"}
+    assert needs.annotations == {("by-hand", "diffusion", name): 40 for name in ("both", "sasnet", "dmcount")}
+
+
+def test_an_average_needs_what_its_annotators_are_made_from():
+    annotators = small()["annotators"] | {"both": {"mean_of": ["sasnet-panda", "dmcount"]}}
+    needs = planned({"it": SHTB | {"annotator": "both"}}, annotators=annotators).needs_of_annotator("both")
+    assert needs == Needs(annotators=frozenset(["sasnet-panda", "sasnet", "dmcount"]), datasets=frozenset(["panda"]))
 
 
 def test_a_fine_tuned_annotator_needs_what_it_starts_from_and_learns(plan):

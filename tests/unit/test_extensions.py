@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from promptmix.errors import InputError
-from promptmix.extensions import Arguments, check, load, locate
+from promptmix.extensions import Arguments, check, find_constant, load, locate
 from promptmix.networks.build import build
 from promptmix.networks.checkpoints import load_network, save_weights
 from promptmix.networks.cost import count
@@ -197,8 +197,16 @@ def annotator(body, task="counting"):
     return load_annotator(f"annotator{number}.py:count", task, {}, "", "cpu")
 
 
+def test_a_file_that_a_function_reads_and_that_is_not_there_is_said_before_it_is_called():
+    write("reads.py", "def count(images):\n    return images[:, 0].float()\n")
+    write("here.pt", "")
+    load_annotator("reads.py:count", "counting", {}, "", "cpu", files=["here.pt"])
+    with pytest.raises(InputError, match=r"gone\.pt: .*no such file.*reads\.py:count.*`files`"):
+        load_annotator("reads.py:count", "counting", {}, "", "cpu", files=["here.pt", "gone.pt"])
+
+
 def test_a_function_gets_the_bytes_of_images_of_one_size():
-    write("seen.py", "SEEN = []\ndef count(images):\n    SEEN.append(images)\n    return images[:, 0].float()\n")
+    write("seen.py", "SEEN = []\ndef count(images):\n    SEEN.append(images)\n    return images[:, 0] / 255\n")
     pixels = images((24, 32), (16, 32), (24, 32))
     list(annotate(load_annotator("seen.py:count", "counting", {}, "", "cpu"), pixels, "cpu"))
     seen = {tuple(batch.shape): batch for batch in load("seen.py:SEEN")}
@@ -481,3 +489,75 @@ def test_the_code_in_the_manual_works():
     assert found.map.sum() == pytest.approx(pixels.mean() / 255 * 6, rel=1e-5)
     network = build("my_network.py:MyNetwork", task="counting", width=16)
     assert density(network, [pixels], "cpu").shape == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    "body", ["images[:, 0] / 0.0", "torch.where(images[:, 0, :1, :1] > 9, 1e6, 0.0).expand(-1, 16, 24)"]
+)
+def test_maps_of_a_function_that_cannot_be_right_name_the_images(body):
+    pixels = [(f"seed-{i}", np.full((16, 24, 3), 255 if i == 2 else 0, np.uint8)) for i in range(4)]
+    body = body.replace("images[:, 0] / 0.0", "torch.where(images[:, 0] > 9, torch.nan, 0.0)")
+    with pytest.raises(
+        InputError, match=r"^annotator mine: annotator0\.py:count gave .* 1 image of .*Images: seed-2\."
+    ):
+        list(annotate(annotator(f"return {body}"), pixels, "cpu", name="mine"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "error"),
+    [
+        ("self.body(image)", "self.boddy(image)", 13, "AttributeError"),
+        ("self.body(image)", "self.body(image[:, :2])", 13, "RuntimeError"),
+    ],
+)
+def test_an_error_in_forward_names_its_file_and_line(old, new, line, error):
+    network = made_of(COUNTER.format(last="last").replace(old, new))
+    with pytest.raises(InputError) as raised:
+        density(network, [image for _, image in images((16, 24))], "cpu")
+    text = str(raised.value)
+    assert text.startswith("net.py:Net failed in forward, called with (1, 3, 16, 24):\nTraceback")
+    assert f'net.py", line {line}, in forward' in text and error in text.splitlines()[-1]
+    assert "own.py" not in text
+
+
+def test_an_error_in_depth_or_output_size_names_its_file_and_line():
+    network = made_of(DEPTH + "\n    def depth(self, image):\n        return image.nothing\n", "depth")
+    with pytest.raises(InputError, match=r'(?s)net.py:Net failed in depth, .*net\.py", line \d+, in depth'):
+        depth(network, [image for _, image in images((8, 8))], "cpu")
+    write("other.py", DEPTH.replace("height - height % 4", "height // 0"))
+    with pytest.raises(
+        InputError, match=r"(?s)other.py:Net failed in output_size, called with 8, 8:.*ZeroDivisionError"
+    ):
+        depth(build("other.py:Net", task="depth"), [image for _, image in images((8, 8))], "cpu")
+
+
+def test_lack_of_memory_in_forward_is_still_that():
+    lacking = "(_ for _ in ()).throw(torch.OutOfMemoryError('CUDA out of memory'))"
+    source = COUNTER.format(last="last").replace("from torch import nn", "import torch\nfrom torch import nn")
+    network = made_of(source.replace("self.body(image)", f"(self.body(image) if len(image) < 2 else next({lacking}))"))
+    found = list(annotate(network, images((16, 24), (16, 24)), "cpu"))
+    assert [annotation.stem for annotation in found] == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("source", "stride"),
+    [
+        ("class Net(nn.Module):\n    stride = 4", 4),
+        ("class Net(nn.Module):\n    stride: int = 8", 8),
+        ("class Net(torch.nn.Module):\n    def forward(self): ...", None),
+        ("class Base(nn.Module):\n    stride = 2\n\nclass Net(Base): ...", 2),
+        ("class Net(Elsewhere): ...", ...),
+        ("class Net(Elsewhere):\n    stride = 3", 3),
+        ("class Net(nn.Module):\n    stride: int", ...),
+        ("class Net(nn.Module):\n    stride = 2 * FOUR", ...),
+        ("class Net(nn.Module):\n    def __init__(self):\n        self.stride = 8", ...),
+        ("class Net(nn.Module):\n    @property\n    def stride(self): ...", ...),
+        ("class Net(nn.Module):\n    if True:\n        stride = 8", ...),
+        ("class Net(nn.Module): ...\n\nNet.stride = 8", ...),
+        ("@decorated\nclass Net(nn.Module):\n    stride = 4", ...),
+        ("from elsewhere import Net", ...),
+    ],
+)
+def test_a_source_shows_a_class_s_constant_or_not(source, stride):
+    write("net.py", source)
+    assert find_constant("net.py:Net", "stride") == stride

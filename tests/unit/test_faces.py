@@ -286,7 +286,9 @@ def block(tmp_path):
         image[:8, :8] = 255 if i == 1 else 0
         (folder / f"seed-{i}.jpg").write_bytes(encode_jpeg(image, quality))
         digest = sha256(folder / f"seed-{i}.jpg")
-        rows.append([f"seed-{i}.jpg", 40 + i, "p", i, "a crowd, 3 people", 96, 64, quality, "IMG_1.jpg", 0, digest])
+        rows.append(
+            [folder / f"seed-{i}.jpg", 40 + i, "p", i, "a crowd, 3 people", 96, 64, quality, "IMG_1.jpg", 0, digest]
+        )
     write_manifest(folder / "block-0.csv", pd.DataFrame(rows, columns=[*MANIFEST.columns]))
     return folder / "block-0.csv"
 
@@ -301,8 +303,8 @@ def restorer():
 
 def test_a_block_is_jpegs_of_the_same_quality_and_a_manifest_that_counts_faces(block, restorer, tmp_path):
     files = [str(tmp_path / "restored" / f"seed-{i}.jpg") for i in range(3)]
-    restore_block(restorer, block, files, tmp_path / "restored" / "block-0.csv")
-    before, after = read_manifest(block), read_manifest(tmp_path / "restored" / "block-0.csv")
+    restore_block(restorer, block, tmp_path / "restored", tmp_path / "block-0.csv")
+    before, after = read_manifest(block), read_manifest(tmp_path / "block-0.csv")
     assert after["file"].tolist() == files and after["faces"].tolist() == [2, 0, 2]
     same = [column for column in MANIFEST.columns if column not in ("file", "faces", "sha256")]
     assert after[same].equals(before[same])
@@ -310,20 +312,14 @@ def test_a_block_is_jpegs_of_the_same_quality_and_a_manifest_that_counts_faces(b
     assert (block.parent / "seed-1.jpg").read_bytes() == (tmp_path / "restored" / "seed-1.jpg").read_bytes()
     assert [jpeg_quality(file) for file in files] == [75, 75, 91]
     images = dict(read_images(block))
-    for stem, image in read_images(tmp_path / "restored" / "block-0.csv"):  # verifies the digests
+    for stem, image in read_images(tmp_path / "block-0.csv"):  # verifies the digests
         restored, _ = restorer.restore(images[stem], 0)
         assert np.abs(image.astype(int) - restored).mean() < 6  # JPEG
-    names = sorted(path.name for path in (tmp_path / "restored").iterdir())
-    assert names == ["block-0.csv", "seed-0.jpg", "seed-1.jpg", "seed-2.jpg"]
+    assert sorted(str(path) for path in (tmp_path / "restored").iterdir()) == files
 
 
 def test_an_image_that_is_not_the_generated_one_ends_the_block_without_a_manifest(block, restorer, tmp_path):
     (block.parent / "seed-1.jpg").write_bytes(encode_jpeg(smooth_image(64, 96, seed=9), 75))
     with pytest.raises(InputError, match="seed-1.jpg: not the image that was generated"):
-        restore_block(restorer, block, [str(tmp_path / "r" / f"{i}.jpg") for i in range(3)], tmp_path / "r" / "b.csv")
-    assert not (tmp_path / "r" / "b.csv").exists()
-
-
-def test_a_block_of_another_size_is_refused(block, restorer, tmp_path):
-    with pytest.raises(InputError, match=r"block-0.csv has 3 images, expected 2\. Delete it and run `snakemake"):
-        restore_block(restorer, block, ["a.jpg", "b.jpg"], tmp_path / "b.csv")
+        restore_block(restorer, block, tmp_path / "restored", tmp_path / "b.csv")
+    assert not (tmp_path / "b.csv").exists()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from promptmix.datasets import index
+from promptmix.datasets import decoding
 from promptmix.datasets import pictures as images_module
 from promptmix.datasets.index import COLUMNS, Index, prepare
 from promptmix.datasets.pictures import decoding_bytes, encode_jpeg, read_image
@@ -91,7 +91,7 @@ def test_no_more_images_are_decoded_at_once_than_memory_is_for(samples, tmp_path
     """PANDA-Crowd's have 390 million pixels. An image that is larger than all there is goes alone."""
     many = [replace(samples[0], name=str(number)) for number in range(6)]
     with samples[0].open() as image:
-        monkeypatch.setattr(index, "DECODING_BYTES", images * decoding_bytes(image, (32, 24)))
+        monkeypatch.setattr(decoding, "DECODING_BYTES", images * decoding_bytes(image, (32, 24)))
     working, seen, together = [], [], threading.Barrier(at_once, timeout=10)
 
     def decode_image(*arguments):
@@ -102,16 +102,32 @@ def test_no_more_images_are_decoded_at_once_than_memory_is_for(samples, tmp_path
         working.pop()
         return images_module.decode_image(*arguments)
 
-    monkeypatch.setattr(index, "decode_image", decode_image)
+    monkeypatch.setattr(decoding, "decode_image", decode_image)
     prepare(many, tmp_path / "index", {"exact": [32, 24]}, workers=3)
     assert max(seen) == at_once
 
 
 def test_an_image_that_cannot_be_decoded_gives_its_memory_back(samples, tmp_path, monkeypatch):
-    monkeypatch.setattr(index, "DECODING_BYTES", 1)
+    monkeypatch.setattr(decoding, "DECODING_BYTES", 1)
     samples[0].image.write_bytes(samples[0].image.read_bytes()[:-200])
     with pytest.raises(InputError, match="IMG_0"):
         prepare(samples, tmp_path / "index", workers=3)
+
+
+def test_no_more_images_are_decoded_after_one_that_cannot_be(samples, tmp_path, monkeypatch):
+    samples[0].image.write_bytes(samples[0].image.read_bytes()[:-200])
+    many = [samples[0], *(replace(samples[2], name=str(number)) for number in range(50))]
+    seen = []
+
+    def decode_image(*arguments):
+        seen.append(None)
+        time.sleep(0.01)
+        return images_module.decode_image(*arguments)
+
+    monkeypatch.setattr(decoding, "decode_image", decode_image)
+    with pytest.raises(InputError, match="IMG_0"):
+        prepare(many, tmp_path / "index")
+    assert len(seen) < 10
 
 
 def test_reading_images_takes_no_memory_of_its_own(samples, tmp_path):
@@ -198,7 +214,7 @@ def test_a_full_disk_is_an_error_before_anything_is_written_to_it(samples, tmp_p
 def test_the_disk_holds_the_whole_file_before_the_first_pixel(samples, tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(
-        index, "decode_image", lambda *arguments: seen.append(held()) or images_module.decode_image(*arguments)
+        decoding, "decode_image", lambda *arguments: seen.append(held()) or images_module.decode_image(*arguments)
     )
 
     def held():

@@ -163,55 +163,113 @@ def test_a_file_that_is_not_text(tmp_path):
 # --- Which file says it ---
 
 
+DESIGN = """
+seed: 1
+scale: a
+datasets:
+  shtb: &shtb
+    title: B
+  nyu:
+    <<: *shtb
+    unit: 1
+tables:
+  t:
+    rows:
+      - 1
+      - {k: 2}
+"""
+
+MINE = """
+scale: b
+datasets:
+  shtb: {path: p}
+tables:
+  u: {rows: [1]}
+promptmix: {shtb: {k: 3}}
+"""
+
+
 @pytest.mark.parametrize(
-    ("place", "file"),
+    ("problem", "source"),
     [
-        ("seed", "design"),
-        ("scale", "mine"),
-        ("datasets.shtb.path", "mine"),
-        ("datasets.shtb.title", "design"),
-        ("datasets.shtb.split", "mine"),  # which is missing, in the section that both say something of
-        ("tables.t.rows[1].k", "design"),
-        ("tables.u.rows[0]", "mine"),
-        ("nothing", "mine"),
+        ("seed: 1 is not", "design.yaml:2"),
+        ("scale: b is not", "mine.yaml:2"),
+        ("datasets.shtb.path: p", "mine.yaml:4"),
+        ("datasets.shtb.title: B", "design.yaml:6"),
+        ("datasets.nyu.title: B", "design.yaml:6"),  # which it has from the other one
+        ("datasets.nyu.unit: 1", "design.yaml:9"),
+        ("datasets.shtb.splt is not a key. Known keys: split", "mine.yaml:4"),
+        ("datasets.shtb.split is missing: shares", "mine.yaml:4"),  # in the section that both say something of
+        ("datasets.nyu.path is missing: folder", "design.yaml:7"),
+        ("tables.t.rows[1].k: 2", "design.yaml:14"),
+        ("tables.u.rows[0]: 1", "mine.yaml:6"),
+        ("the top level: it is not", "mine.yaml"),
+        ("training is missing: how networks are trained", "mine.yaml"),
+        ("tables.t.rows[1]: promptmix.shtb.r_mix: 9 images, but promptmix.shtb.k (3) are made", "mine.yaml:7"),
     ],
 )
-def test_the_source_of_a_place_is_the_file_that_says_it_last(place, file):
-    said = {
-        "design": {
-            "seed": 1,
-            "scale": "a",
-            "datasets": {"shtb": {"title": "B"}},
-            "tables": {"t": {"rows": [1, {"k": 2}]}},
-        },
-        "mine": {"scale": "b", "datasets": {"shtb": {"path": "p"}}, "tables": {"u": {"rows": [1]}}},
-    }
-    assert source_of(place, said) == file
+@pytest.mark.parametrize("laid_over", [False, True])
+def test_the_source_of_a_problem_is_the_line_that_says_it_last(
+    write, monkeypatch, tmp_path, problem, source, laid_over
+):
+    monkeypatch.chdir(tmp_path)
+    write("design.yaml", DESIGN)
+    write("mine.yaml", f"extends: design.yaml{MINE}".replace("\n", " # line 1\n", 1))
+    write("over.yaml", "extends: mine.yaml\nevaluation: {crop: full}\n")
+    given = ["mine.yaml", "over.yaml"] if laid_over else ["mine.yaml"]
+    _, said = load(given, {"more": 1})
+    assert source_of(problem, said, given) == source
+
+
+def test_what_is_wrong_on_the_command_line_has_no_line(write):
+    file = write("mine.yaml", MINE)
+    _, said = load([file], {"scale": "c"})
+    assert source_of("scale: c is not", said, [str(file)]) == "--config"
 
 
 @pytest.mark.parametrize(
     ("path", "value", "mine", "line"),
     [
-        ("seed", -1, {}, "design.yaml: seed: -1"),
-        ("seed", -1, {"seed": -2}, "mine.yaml: seed: -2"),
-        ("datasets.shtb.split", {"val": 400}, {"scale": "mine"}, "design.yaml: datasets.shtb.split"),
+        ("seed", -1, {}, "design.yaml:{seed}: seed: -1"),
+        ("seed", -1, {"seed": -2}, "mine.yaml:2: seed: -2"),
+        ("datasets.shtb.split", {"val": 400}, {"scale": "mine"}, "design.yaml:{split}: datasets.shtb.split"),
         (
             "seed",
             1,
             {"networks": {"rescrsnet": {"task": "counting"}}},
-            "mine.yaml: networks.rescrsnet.class is missing",
+            "mine.yaml:3: networks.rescrsnet.class is missing",
         ),
-        ("seed", 1, {"training": None}, "training is missing"),
+        ("seed", 1, {"seed": None}, "mine.yaml:2: seed is missing"),
     ],
 )
 def test_messages_name_the_file_that_says_the_wrong_thing(write, path, value, mine, line):
     config = smallest()
     put(config, path, value)
-    write("design.yaml", config)
+    text = write("design.yaml", config).read_text().splitlines()
+    lines = {
+        key: next(i for i, said in enumerate(text, 1) if said.strip().startswith(key)) for key in ("seed", "split")
+    }
     with pytest.raises(InputError) as raised:
         read([write("mine.yaml", {"extends": "design.yaml", **mine})])
     (found,) = str(raised.value).splitlines()
-    assert line in found
+    assert line.format(**lines) in found
+
+
+@pytest.mark.parametrize("scale", ["copied", "laid over", "--config"])
+def test_a_config_works_with_another_scale_and_nothing_else(write, scale):
+    source = ROOT / "config/config.yaml"
+    write("design.yaml", (ROOT / "config/design.yaml").read_text())
+    copied = write("mine.yaml", source.read_text().replace("scale: miniature", "scale: mine"))
+    small_one = write("small.yaml", {"scale": "mine"})
+    files, over = {
+        "copied": ([copied], {}),
+        "laid over": ([source, small_one], {}),
+        "--config": ([source], read_yaml(source) | {"scale": "mine"}),
+    }[scale]
+    config = read(files, over)
+    assert config["scale"] == "mine"
+    assert {entry["path"].split("/rendered/")[0] for entry in config["datasets"].values()} == {"results/mine"}
+    assert config["datasets"].keys() == config["render"].keys()
 
 
 def test_messages_name_the_command_line(write):

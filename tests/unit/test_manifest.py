@@ -30,7 +30,7 @@ def test_what_is_written_is_read(image, tmp_path, monkeypatch):
     assert frame["stem"].tolist() == ["seed-00000"] * 2
     assert frame["prompt"].tolist() == ['large crowd, "many", grey', "007"]
     assert frame["source"].tolist() == ["IMG_1", ""]
-    assert "seed-00000.jpg,0," in (tmp_path / "block-0.csv").read_text()
+    assert "\nseed-00000.jpg,0," in (tmp_path / "block-0.csv").read_text()
 
 
 def test_a_block_can_be_empty(tmp_path):
@@ -56,14 +56,24 @@ def test_an_image_is_read_as_rgb(image):
     assert pixels.dtype == np.uint8
 
 
-def test_a_changed_image_is_named_with_the_command_that_makes_it(image, monkeypatch):
-    monkeypatch.chdir(image.parent)
-    expected = sha256(image)
+def test_images_are_found_from_the_manifest_wherever_both_are_moved(image, tmp_path):
+    (tmp_path / "a/block-0").mkdir(parents=True)
+    image.rename(tmp_path / "a/block-0/seed-00000.jpg")
+    write_manifest(tmp_path / "a/block-0.csv", [row(tmp_path / "a/block-0/seed-00000.jpg")])
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert read_manifest(tmp_path / "b/block-0.csv")["file"][0] == str(tmp_path / "b/block-0/seed-00000.jpg")
+
+
+def test_a_changed_image_is_named_with_the_command_that_makes_it(image, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder, expected = tmp_path / "images", sha256(image)
+    folder.mkdir()
+    image = image.rename(folder / image.name)
     image.write_bytes(image.read_bytes() + b"x")
-    with pytest.raises(InputError, match=rf"{image}: not the image that was generated.*`snakemake seed-00000.jpg`"):
+    with pytest.raises(InputError, match=rf"{image}: not the image .*Delete the folder {folder} .*`snakemake images`"):
         read_verified(image, expected)
     image.unlink()
-    with pytest.raises(InputError, match="is missing.*`snakemake seed-00000.jpg`"):
+    with pytest.raises(InputError, match="is missing.*`snakemake images`"):
         read_verified(image, expected)
 
 

@@ -41,7 +41,7 @@ class Hungry:
 
 
 class Mean(Hungry, nn.Module):
-    """A network that sees as many people, or metres, as the image is bright."""
+    """A network that sees an eighth of a person, or metre, more where the image is brighter."""
 
     stride, mean, std = 1, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 
@@ -55,7 +55,7 @@ class Mean(Hungry, nn.Module):
 
     def density(self, image):
         self.take(image)
-        return image[:, :1] + 1
+        return image[:, :1] / 8 + 0.125
 
     depth = density
 
@@ -188,10 +188,10 @@ def test_a_function_of_the_user_gets_smaller_batches_too(tmp_path):
         "def count(images):\n"
         "    if len(images) > 2:\n"
         f"        raise torch.OutOfMemoryError({CUDA!r})\n"
-        "    return images[:, 0].float()\n"
+        "    return images[:, 0].float() / 8\n"
     )
     found = list(annotate(Function(f"{tmp_path}/mine.py:count", "counting"), images(), "cpu"))
-    assert {a.stem: a.map.sum() for a in found} == {name: image[..., 0].sum() for name, image in images()}
+    assert {a.stem: a.map.sum() for a in found} == {name: image[..., 0].sum() / 8 for name, image in images()}
 
 
 @pytest.mark.parametrize("task", ["counting", "depth"])

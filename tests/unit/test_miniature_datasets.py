@@ -68,8 +68,9 @@ def test_more_images_leave_the_first_ones_as_they_are(tmp_path):
         assert sha256(path) == sha256(tmp_path / "b" / path.relative_to(tmp_path / "a"))
 
 
-def test_scenes_are_drawn_as_the_settings_say():
-    settings = {"sizes": [[64, 48]], "locations": ["beach"], "people": [5, 5], "grey": 1, "quality": [75, 75]}
+@pytest.mark.parametrize(("grey", "colours"), [(0, "color"), (1, "grayscale")])
+def test_scenes_are_drawn_as_the_settings_say(grey, colours):
+    settings = {"sizes": [[64, 48]], "locations": ["streets"], "people": [5, 5], "grey": grey, "quality": [75, 75]}
     crowd = scene(np.random.default_rng(0), settings)
-    assert crowd.image.shape == (48, 64, 3) and crowd.location == "beach" and crowd.grey
+    assert crowd.image.shape == (48, 64, 3) and (crowd.location, crowd.colours) == ("streets", colours)
     assert len(crowd.points) == round(5 * (64 * 48 / (96 * 64)) ** 0.5)

@@ -1,5 +1,6 @@
 """D_fake: which images are in it, what an epoch draws, and what cannot be mixed."""
 
+import json
 import shutil
 
 import numpy as np
@@ -7,10 +8,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from promptmix.datasets.depths import measure
+from promptmix.datasets.index import Index, prepare
+from promptmix.datasets.sample import Sample
 from promptmix.errors import InputError
 from promptmix.files import sha256
 from promptmix.records.fakes import FAKE
 from promptmix.records.scores import QUALITY
+from promptmix.synthesis.comparing import compare, write_comparison
 from promptmix.synthesis.manifest import read_manifest, write_manifest
 from promptmix.synthesis.maps import Annotation, read_map, write_maps
 from promptmix.synthesis.mixing import Block, draw_epoch, mix, read_fake, write_fake
@@ -108,16 +113,97 @@ def test_all_prompts_can_be_dropped(blocks, tmp_path):
     assert fake.empty and list(fake.columns) == [*FAKE.columns]
 
 
-def test_the_images_of_the_lowest_scores_of_what_is_left_are_kept(make):
-    q = dict(zip(stems(*range(6)), [0.1, 0.9, 0.3, 0.2, 0.0, 0.4]))
-    blocks = [*make("a", q=q), *make("b", q={stem: 1 + score for stem, score in q.items()})]
-    fake = mix(blocks, k=2, r_img=50)
-    assert list(zip(fake["pool"], fake["stem"])) == list(zip("aaaaaa", stems(*range(6))))
-    rows = [(pool, i, int(pool == "b" and i != 1)) for pool in "ab" for i in range(3)]
-    fake = mix(blocks, k=2, r_img=50, kept=kept(*rows))
-    assert list(zip(fake["pool"], fake["stem"])) == list(zip("bb", stems(0, 3)))
-    assert len(mix(blocks, k=1, r_img=50)) == 3
-    assert mix([block._replace(scores=None) for block in blocks], k=2).equals(mix(blocks, k=2))
+def pairs(fake):
+    return list(zip(fake["pool"], fake["stem"]))
+
+
+Q = dict(zip(stems(*range(6)), [0.1, 0.9, 0.3, 0.2, 0.0, 0.4]))
+
+
+@pytest.fixture
+def scored(make):
+    """The blocks of two pools of three prompts, of which the second has the higher scores."""
+    return [*make("a", q=Q), *make("b", q={stem: 1 + score for stem, score in Q.items()})]
+
+
+def test_the_images_of_the_lowest_scores_are_kept(scored):
+    assert pairs(mix(scored, k=2, r_img=50)) == list(zip("aaaaaa", stems(*range(6))))
+    assert pairs(mix(scored, k=2, r_img=25)) == list(zip("aaa", stems(0, 3, 4)))
+    assert pairs(mix(scored, k=1, r_img=50)) == list(zip("aaa", stems(0, 1, 2)))
+    assert mix([block._replace(scores=None) for block in scored], k=2).equals(mix(scored, k=2))
+
+
+def test_prompts_are_kept_of_the_images_that_are_kept(scored):
+    rows = [(pool, i, int((pool, i) != ("a", 1))) for pool in "ab" for i in range(3)]
+    assert pairs(mix(scored, k=2, r_img=50, kept=kept(*rows))) == list(zip("aaaa", stems(0, 2, 3, 5)))
+    rows = [(pool, i, int(pool == "b")) for pool in "ab" for i in range(3)]
+    assert mix(scored, k=2, r_img=50, kept=kept(*rows)).empty
+
+
+def test_the_images_of_one_prompt_are_those_of_all_that_are_kept(scored):
+    assert pairs(mix(scored, k=2, r_img=25, prompt=("a", 0))) == list(zip("aa", stems(0, 3)))
+    assert pairs(mix(scored, k=2, r_img=25, prompt=("a", 1))) == [("a", "seed-004")]
+    assert mix(scored, k=2, r_img=50, prompt=("b", 0)).empty
+
+
+def left_out(pool="a", drop=(), exclude=()):
+    """Return what a review leaves out of one pool."""
+    return {pool: {"drop": [*drop], "exclude": [*exclude]}}
+
+
+@pytest.mark.parametrize("prompts", [[1], ["a, 1"]])
+def test_prompts_that_a_review_names_by_number_or_text_are_left_out(scored, prompts):
+    fake = mix(scored, k=2, reviewed=left_out(drop=prompts))
+    assert pairs(fake) == list(zip("aaaabbbbbb", stems(0, 2, 3, 5, *range(6))))
+
+
+def test_all_prompts_of_one_text_are_left_out(scored):
+    for block in scored[:2]:
+        rows = read_manifest(block.manifest)
+        text = rows["prompt"].where(rows["prompt_number"] != 2, "a, 0")  # as captions can be
+        write_manifest(block.manifest, rows.assign(prompt=text).to_dict("records"))
+    fake = mix(scored[:2], k=2, reviewed=left_out(drop=["a, 0"]))
+    assert fake["stem"].tolist() == stems(1, 4)
+
+
+def test_images_that_a_review_names_by_seed_are_left_out_and_no_others_take_their_place(scored):
+    fake = mix(scored, k=1, reviewed=left_out(exclude=[0, 4]))
+    assert pairs(fake) == list(zip("aabbb", stems(1, 2, 0, 1, 2)))
+
+
+def test_reviews_of_several_pools_count_together(scored):
+    reviewed = left_out("a", drop=[0, "a, 2"], exclude=[1]) | left_out("b", drop=["b, 1", 2])
+    assert pairs(mix(scored, k=2, reviewed=reviewed)) == list(zip("abb", stems(4, 0, 3)))
+
+
+def test_images_are_reviewed_before_a_share_of_them_is_kept(scored):
+    fake = mix(scored, k=2, r_img=25, reviewed=left_out(exclude=[4]))
+    assert pairs(fake) == list(zip("aaa", stems(0, 2, 3)))  # a quarter of 11, rounded up
+    fake = mix(scored, k=2, r_img=25, prompt=("a", 0), reviewed=left_out(drop=[1, 2]))
+    assert pairs(fake) == list(zip("aa", stems(0, 3)))  # of 8 images
+
+
+def test_dropped_prompts_need_not_be_kept(scored):
+    rows = [(pool, i, 1) for pool in "ab" for i in range(3) if (pool, i) != ("a", 1)]
+    fake = mix(scored, k=2, kept=kept(*rows), reviewed=left_out(drop=[1]))
+    assert pairs(fake) == list(zip("aaaabbbbbb", stems(0, 2, 3, 5, *range(6))))
+
+
+def test_all_images_can_be_left_out(scored):
+    assert mix(scored[:2], k=2, r_img=50, reviewed=left_out(drop=[0, 1], exclude=[2, 5])).empty
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        ("a, 7", r"reviewed\.a: 'a, 7' is not one of its 3 prompts\. Did you mean 'a, \d'\? .*prompts/a\.csv"),
+        ("b, 1", r"reviewed\.a: 'b, 1' is not one of its 3 prompts"),
+        (3, r"reviewed\.a: 3 is not one of its 3 prompts\. .*numbers count from 0"),
+    ],
+)
+def test_a_review_of_a_prompt_that_there_is_not_is_an_error(scored, prompt, message):
+    with pytest.raises(InputError, match=message):
+        mix(scored, k=2, reviewed=left_out(drop=[prompt]))
 
 
 def test_scores_are_needed_to_keep_a_share(blocks):
@@ -207,3 +293,76 @@ def test_more_than_there_are_cannot_be_drawn(r_mix):
 def test_all_or_none_can_be_drawn():
     assert sorted(draw_epoch(10, 10, 0, 1)) == list(range(10))
     assert len(draw_epoch(0, 0, 0, 1)) == 0
+
+
+# --- Against real images ---
+
+
+class Flat(Sample):
+    """A sample that is as far away in each pixel as its name says, in metres."""
+
+    has_depth = True
+
+    def measure(self):
+        return measure(np.full((16, 24), float(self.name.partition("_")[0])), 1, self.name, "")
+
+
+def index_of(folder, counts=(), depths=()):
+    """Return a prepared dataset of images with these numbers of heads or metres; the last one is a test image."""
+    samples = []
+    for i, number in enumerate(counts or depths):
+        file = folder / f"{number}_{i}.png"
+        Image.new("RGB", (24, 16)).save(file)
+        split = "train" if i < len(counts or depths) - 1 else "test"
+        heads = np.full((number if counts else 0, 2), 4.0)
+        samples.append((Sample if counts else Flat)(file.name, file, split, 24, 16, heads))
+    prepare(samples, folder / "prepared")
+    return Index.open(folder / "prepared/index.csv")
+
+
+def test_generated_counts_are_compared_with_those_of_real_training_images(make, tmp_path):
+    found = compare(mix(make(), k=2), index_of(tmp_path, (10, 20, 30, 999)), "counting")
+    assert found["real"] == {"images": 3, "mean": 20, "lowest": 10, "highest": 30}
+    assert found["generated"] == {"images": 6, "mean": 15, "lowest": 0, "highest": 30}
+    assert found["says"] == "people 20.0 (10.0 to 30.0) against 15.0 (0.0 to 30.0)" and found["doubts"] == []
+    write_comparison(tmp_path / "a.json", found)
+    assert json.loads((tmp_path / "a.json").read_text()) == found
+
+
+@pytest.mark.parametrize(
+    ("real", "more"), [((1, 8, 0), "more people"), ((40, 60, 0), "less people"), ((0, 0, 5), "more people")]
+)
+def test_a_factor_of_three_between_the_means_is_doubted(make, tmp_path, real, more):
+    (doubt,) = compare(mix(make(), k=2), index_of(tmp_path, real), "counting")["doubts"]
+    assert f"{more} than real ones by more than a factor of 3: check the prompts" in doubt
+    assert compare(mix(make(), k=2), index_of(tmp_path, (6, 6, 0)), "counting")["doubts"] == []
+
+
+@pytest.mark.parametrize("number", [0, 7.5])
+def test_an_annotator_that_always_says_the_same_is_doubted(make, tmp_path, number):
+    fake = mix(make(), k=2).assign(count=float(number))
+    first, *_ = compare(fake, index_of(tmp_path, (7, 8, 0)), "counting")["doubts"]
+    assert f"all 6 generated images have the same annotation, {number:g}" in first
+    sizes = np.array([16, 32] * 3)
+    fake = fake.assign(width=sizes, count=(number or 1) * sizes)  # the same in each pixel
+    first, *_ = compare(fake, index_of(tmp_path, (7, 8, 0)), "counting")["doubts"]
+    assert "the same annotation, per pixel" in first
+
+
+def test_depths_are_compared_by_the_means_of_what_is_known(make, tmp_path):
+    blocks = make()
+    for block in blocks:
+        stems = read_manifest(block.manifest)["stem"]
+        half = np.repeat(np.float32([0, 3]), 8)[:, None] * np.ones((16, 24), np.float32)
+        maps = [Annotation(stem, half + (half > 0) * i, 16, 24) for i, stem in enumerate(stems)]
+        write_maps(block.annotations, maps, 1, "adabins", "depth")
+    fake = mix(blocks, k=2)
+    assert fake["depth"].tolist() == [3, 4, 5] * 2
+    found = compare(fake, index_of(tmp_path, depths=(2.0, 4.0, 9.0)), "depth")
+    assert found["says"] == "mean depth in m 3.00 (2.00 to 4.00) against 4.00 (3.00 to 5.00)" and not found["doubts"]
+
+
+def test_nothing_is_compared_where_nothing_is_kept(make, tmp_path):
+    found = compare(mix(make(), k=2).iloc[:0], index_of(tmp_path, (1, 2, 0)), "counting")
+    assert found["generated"] == {"images": 0} and found["says"] == "people 1.5 (1.0 to 2.0) against none"
+    assert found["doubts"] == []

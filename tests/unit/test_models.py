@@ -12,7 +12,7 @@ from transformers import CLIPModel, CLIPTokenizer
 from promptmix.datasets.index import Index, prepare
 from promptmix.datasets.registry import read_dataset
 from promptmix.datasets.splits import split
-from promptmix.miniature.rendering.crowds import LOCATIONS
+from promptmix.miniature.rendering.crowds import LOCATION_WORDS, LOCATIONS
 from promptmix.miniature.rendering.datasets import render_dataset
 from promptmix.networks.checkpoints import load_network
 from promptmix.synthesis.captions import CLIPImageProcessorPil
@@ -25,7 +25,7 @@ from promptmix.training.settings import TrainingSettings
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "resources/models"
 SETTINGS = GeneratorSettings(steps=10, guidance=3.0)
-PLACES = {"mecca": "in front of the kaaba in mecca", "market": "at a market", "stadium": "in a stadium"}
+PLACES = {"mecca": "in front of the kaaba in mecca", "train station": "at a train station", "stadium": "in a stadium"}
 
 
 @pytest.fixture(scope="module")
@@ -41,17 +41,17 @@ def images_of(pipeline, prompts: list[str]) -> np.ndarray:
 
 def test_the_prompt_s_crowd_size_steers_the_number_of_people(pipeline):
     annotator = load_network("sasnet", MODELS / "sasnet-shta.safetensors", width=0.25)
-    places = ["on a beach", "on a city street", "at a market", "at a protest"]
+    places = ["at a train station", "on a city street", "at an airport", "at a public speech"]
     counts = []
     for size in ("large crowd, a large crowd of people", "few people, a few people"):
-        images = images_of(pipeline, [f"{size} {place}, colour photo" for place in places] * 2)
+        images = images_of(pipeline, [f"{size} {place}, color image" for place in places] * 2)
         with torch.inference_mode():
             counts.append(density(annotator, list(images), "cpu").sum(dim=(1, 2)).mean().item())
     assert counts[0] > 3 * counts[1]
 
 
 def test_the_prompt_s_colour_steers_the_image(pipeline):
-    prompts = [f"a crowd of people at a market, {colour} photo" for colour in ("grey", "colour")] * 4
+    prompts = [f"a crowd of people at an airport, {colours} image" for colours in ("grayscale", "color")] * 4
     images = images_of(pipeline, prompts).astype(float)
     spread = (images.max(3) - images.min(3)).mean((1, 2))
     assert spread[::2].mean() < spread[1::2].mean() / 3
@@ -62,7 +62,7 @@ def test_clip_finds_the_prompt_s_location_in_the_image(pipeline):
     tokenizer = CLIPTokenizer.from_pretrained(MODELS / "clip")
     processor = CLIPImageProcessorPil.from_pretrained(MODELS / "clip")
     names = list(PLACES) + [name for name in LOCATIONS if name not in PLACES]
-    texts = [f"people at a {name}" if name not in PLACES else f"people {PLACES[name]}" for name in names]
+    texts = [f"people {PLACES.get(name, f'in {LOCATION_WORDS[name]}')}" for name in names]
     images = images_of(pipeline, [f"a crowd of people {place}" for place in PLACES.values()] * 4)
     tokens = tokenizer(texts, padding="max_length", max_length=32, return_tensors="pt").input_ids
     pixels = processor(list(images), return_tensors="pt").pixel_values

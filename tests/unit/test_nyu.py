@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import scipy.io
 
+from promptmix.datasets.decoding import find_problems
 from promptmix.datasets.index import Index, prepare
 from promptmix.datasets.readers.nyu import FILE
 from promptmix.datasets.registry import TASKS, read_dataset, reader_of
@@ -204,7 +205,7 @@ def test_unknown_depths_are_logged(nyu, tmp_path, caplog):
     change(nyu, "depths", ten_rows_of_the_fifth)
     with caplog.at_level(logging.INFO):
         prepare(split(read_dataset("nyu", nyu), SHARES), tmp_path / "index")
-    assert f"400 of {11 * 1200} depths are unknown, in 1 images" in caplog.text
+    assert f"400 of {11 * 1200} depths are unknown, in 1 images, such as" in caplog.text
 
 
 def test_depths_of_another_index(nyu, tmp_path):
@@ -304,9 +305,18 @@ def test_wrong_number_of_images(nyu):
 def test_an_image_whose_depth_is_unknown_has_its_number_in_the_message(nyu, tmp_path, value):
     change(nyu, "depths", lambda depths: np.where(np.arange(11).reshape(-1, 1, 1) == 6, np.float32(value), depths))
     samples = split(read_dataset("nyu", nyu), SHARES)
-    with pytest.raises(InputError, match=rf"{FILE}: image 7: no depth is known.*fetch or copy the file again"):
+    with pytest.raises(InputError, match=rf"{FILE}: image 7: no depth is known.*Leave the image out"):
         prepare(samples, tmp_path / "index")
     assert os.listdir(tmp_path / "index") == []
+
+
+def test_depths_in_another_unit_are_an_error(nyu, tmp_path):
+    change(nyu, "depths", lambda depths: np.where(np.arange(11).reshape(-1, 1, 1) == 3, depths * 1000, depths))
+    samples = split(read_dataset("nyu", nyu), SHARES)
+    with pytest.raises(InputError, match=rf"{FILE}: image 4: .* as millimetres .*0\.1 to 10 m.*holds metres; fetch"):
+        prepare(samples, tmp_path / "index")
+    (problem,) = find_problems(samples, None)
+    assert f"{FILE}: image 4: " in problem
 
 
 @pytest.mark.parametrize("key", ["images", "depths"])

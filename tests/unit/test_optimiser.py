@@ -14,6 +14,7 @@ optimiser = AdamW([weights], lr=0.1, fused=True)
 weights.sum().backward()
 optimiser.step()
 optimiser.zero_grad()
+optimiser.load_state_dict(optimiser.state_dict())
 assert "torch._dynamo" not in sys.modules
 """
 

@@ -21,10 +21,10 @@ from promptmix.files import sha256
 from promptmix.miniature.rendering.datasets import render_dataset
 from promptmix.networks.build import build
 from promptmix.networks.checkpoints import save_weights
-from promptmix.preflight import memory, models
+from promptmix.preflight import memory
 from promptmix.preflight.report import WIDTH, Item, report
 from promptmix.preflight.survey import survey as look_for
-from promptmix.running import job
+from promptmix.running import hub, job
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = read([ROOT / "config" / "config.yaml"])
@@ -132,10 +132,10 @@ def test_only_what_the_targets_need_is_looked_for(config):
 
 def test_who_needs_what(config):
     items = survey(config, "table3", "table6", "table7", "roundtrip", "figure4")
-    assert items["dataset shta"].needed_by == ("table3", "roundtrip")
-    assert items["annotator dmcount-qnrf"].needed_by == ("table7",)  # only to score images
+    assert items["dataset shtb"].needed_by == ("table3", "table6", "table7")
+    assert items["annotator sasnet-shta"].needed_by == ("table7",)  # only to score images
     assert items["restorer of gfpgan"].needed_by == ("table6",)
-    assert items["captioner clipcap"].needed_by == ("table3", "table6", "roundtrip")
+    assert items["captioner clipcap"].needed_by == ("table3", "roundtrip")
     assert items["annotator adabins-nyu"].needed_by == ("figure4",)
     assert items["diffusion model"].needed_by == ("table3", "table6", "table7", "roundtrip", "figure4")
 
@@ -226,6 +226,34 @@ def test_a_dataset_of_other_facts(config, shtb, facts, message):
     assert_matches(lines[1], f"^- {message}")
 
 
+def test_what_preparation_would_refuse_in_pixels_is_named(config, shtb, folder):
+    copied = shutil.copytree(shtb, folder / "part_B_final")
+    for name in ("train_data/images/IMG_2.jpg", "test_data/images/IMG_1.jpg"):
+        (copied / name).write_bytes((copied / name).read_bytes()[:-200])
+    item = survey(only_shtb(config, copied))["dataset shtb"]
+    assert item.state == "WRONG"
+    lines = item.advice.splitlines()
+    assert lines[0] == "2 of 5 images are wrong:"
+    assert_matches(lines[1], r"train_data/images/IMG_2\.jpg: .*truncated")
+    assert_matches(lines[2], r"test_data/images/IMG_1\.jpg: .*truncated")
+
+
+def test_a_split_that_is_impossible_is_named(config, shtb):
+    config = only_shtb(config, shtb)
+    config["datasets"]["shtb"]["split"] = {"val": 1, "group": "images"}
+    assert "part_B_final: split: all 3 images are of one group" in survey(config)["dataset shtb"].advice
+
+
+def test_what_nobody_foresaw_does_not_end_the_report(config, shtb, monkeypatch):
+    def fail(*_):
+        raise ValueError("what no one thought of")
+
+    monkeypatch.setattr("promptmix.preflight.survey.read_split", fail)
+    items = survey(only_shtb(config, shtb))
+    assert items["dataset shtb"].state == "WRONG" and "disk" in items
+    assert items["dataset shtb"].advice == f"{shtb}: ValueError: what no one thought of"
+
+
 def nyu(path, images):
     path.parent.mkdir(parents=True, exist_ok=True)
     with h5py.File(path, "w") as file:
@@ -235,7 +263,7 @@ def nyu(path, images):
 
 
 def test_a_downloaded_dataset_that_is_truncated(config, folder):
-    size = nyu(folder / NYU, 100)
+    size = nyu(folder / NYU, config["datasets"]["nyu"]["images"]["all"])
     config["datasets"]["nyu"]["path"] = NYU
     known = {"path": NYU, "url": "https://example.org/nyu.mat", "download": Path(NYU).name}
     assert survey(config, "table2", datasets={"nyu": known | {"bytes": size}})["dataset nyu"].state == "found"
@@ -397,7 +425,7 @@ def test_a_model_that_nobody_knows(pipeline, monkeypatch):
 
 
 def test_a_model_in_the_cache_of_the_hub(pipeline, monkeypatch, folder):
-    monkeypatch.setattr(models, "try_to_load_from_cache", lambda name, file: str(folder / "resources/hub/sd" / file))
+    monkeypatch.setattr(hub, "find_snapshot", lambda name: folder / "resources/hub/sd")
     pipeline["generators"]["stable-diffusion"]["model"] = "owner/name"
     assert survey(pipeline, "figure2")["diffusion model"].state == "found"
 
@@ -410,20 +438,20 @@ def truncate(file):
     ("file", "change", "message"),
     [
         ("unet/diffusion_pytorch_model.safetensors", truncate, "unet/diffusion_pytorch_model.safetensors is cut off"),
-        ("vae/diffusion_pytorch_model.safetensors", Path.unlink, "vae/diffusion_pytorch_model.safetensors is missing"),
-        ("text_encoder/model.safetensors", Path.unlink, "text_encoder/model.safetensors is missing"),
+        ("vae/diffusion_pytorch_model.safetensors", Path.unlink, "vae/: weights are missing"),
+        ("text_encoder/model.safetensors", Path.unlink, "text_encoder/: weights are missing"),
         ("unet/config.json", Path.unlink, "config.json is missing in resources/hub/sd/unet"),
         (
             "scheduler/scheduler_config.json",
             lambda f: f.write_text("<html>"),
             "scheduler_config.json in .* is not JSON",
         ),
-        ("tokenizer/tokenizer.json", Path.unlink, "tokenizer: no tokenizer.json, and no vocab.json"),
+        ("tokenizer/tokenizer.json", Path.unlink, "tokenizer: no tokenizer.json, and no vocab.json and no merges.txt"),
         ("model_index.json", Path.unlink, "model_index.json is missing in resources/hub/sd"),
         (
             "model_index.json",
             lambda f: f.write_text(json.dumps({"_class_name": "StableDiffusionXLPipeline"})),
-            "model_index.json: a StableDiffusionXLPipeline; expected a StableDiffusionPipeline",
+            "model_index.json: a StableDiffusionXLPipeline; expected one of StableDiffusionPipeline",
         ),
     ],
 )
@@ -471,13 +499,24 @@ def test_an_annotator_and_a_network_of_one_s_own(config):
     assert_matches(items["annotator adabins-nyu"].advice, r"has no function 'depth'.*Did you mean 'depht'\?")
 
 
+def test_the_files_that_a_function_reads(config):
+    Path("mine.py").write_text("def depth(images):\n    return 1 / 0\n")
+    Path("weights.pt").touch()
+    config["annotators"]["adabins-nyu"] = {"function": "mine.py:depth", "task": "depth", "files": ["weights.pt"]}
+    assert survey(config, "table2")["file of adabins-nyu"].state == "found"
+    Path("weights.pt").unlink()
+    item = survey(config, "table2")["file of adabins-nyu"]
+    assert item.state == "MISSING"
+    assert_matches(item.advice, r"weights\.pt: there is no such file.*correct the path")
+
+
 # --- GPU ---
 
 
 @pytest.fixture
 def large(config, monkeypatch):
     """A config whose Figure 2 has images of the paper's size; its needs are given, as working them out takes time."""
-    for pool in ("grey-prompts", "colour-prompts"):
+    for pool in ("grayscale", "color"):
         config["pools"][pool] |= {"width": 1024, "height": 768}
     monkeypatch.setattr(memory, "generation", lambda width, height, precision, **_: width * height * 10_000)
     return config
@@ -514,7 +553,7 @@ def test_the_smallest_gpu_counts(large, monkeypatch):
 
 def test_training_counts_for_the_gpu(config, monkeypatch):
     config["datasets"]["shtb"] |= {"path": "nowhere", "facts": {"size": [1024, 768]}}
-    config["training"]["shtb"]["batch_size"] = 32
+    config["training"]["shtb"] = {"batch_size": 32}
     calls = []
     monkeypatch.setattr(memory, "training", lambda *args: calls.append(args) or 30 * 10**9)
     monkeypatch.setattr(memory, "generation", lambda *_, **__: 10**9)
@@ -548,10 +587,10 @@ def test_sizes_that_are_not_known(config, monkeypatch):
     config["datasets"]["shtb"] |= {"path": "nowhere"}
     gpus(monkeypatch, 24)
     monkeypatch.setattr(memory, "generation", lambda *_, **__: 10**9)
-    items = survey(config, "figure2", "table4")
+    items = survey(config, "figure2", "table3")
     assert items["GPU"].where == "1.0 GB for generating images of 96x64 in float32; sizes not known yet: shtb"
     assert items["disk"].where.endswith("; sizes not known yet: shtb")
-    assert survey(config, "table4")["GPU"] == Item("GPU", "sizes not known yet: shtb", "not known yet", ("table4",))
+    assert survey(config, "table3")["GPU"] == Item("GPU", "sizes not known yet: shtb", "not known yet", ("table3",))
 
 
 # --- Disk ---
@@ -570,9 +609,9 @@ def test_what_will_be_written(config):
     """Of 2 experiments at 4 learning rates in 3 repeats, 9 999 images."""
     config["pools"]["rooms"] |= {"width": 640, "height": 480}
     config["promptmix"]["nyu"] |= {"k": 3333}
-    config["training"]["nyu"] |= {"learning_rates": ["1e-3", "1e-4", "1e-5", "1e-6"]}
+    config["training"]["nyu"] |= {"learning_rates": ["1e-3", "1e-4", "1e-5", "1e-6"], "repeats": 3}
     config["networks"]["guidedepth"] = {}
-    config["tables"]["table2"] |= {"methods": ["baseline", "promptmix"]}
+    config["tables"]["table2"] |= {"ours": {"methods": [], "where": {}, "rows": []}}
     where = survey(config, "table2")["disk"].where
     numbers = sum(tensor.numel() for tensor in build("guidedepth").state_dict().values())
     pixels = 9_999 * 640 * 480
@@ -583,12 +622,13 @@ def test_what_will_be_written(config):
 
 def test_what_is_written_already_takes_no_room(config, folder):
     before = survey(config, "figure2")["disk"].where
-    images = folder / "results" / "miniature" / "images" / "grey-prompts" / "stable-diffusion"
+    images = folder / "results" / "miniature" / "images" / "grayscale" / "stable-diffusion"
     images.mkdir(parents=True)
     (images / "seed-00000.jpg").write_bytes(bytes(10**6))
     assert (before, survey(config, "figure2")["disk"].where) == ("about 1 MB to write", "about 1 MB to write")
-    (images.parents[1] / "colour-prompts" / "stable-diffusion").mkdir(parents=True)
-    (images.parents[1] / "colour-prompts" / "stable-diffusion" / "seed-00000.jpg").write_bytes(bytes(10**6))
+    for pool in ("black-and-white", "color"):
+        (images.parents[1] / pool / "stable-diffusion").mkdir(parents=True)
+        (images.parents[1] / pool / "stable-diffusion" / "seed-00000.jpg").write_bytes(bytes(10**6))
     assert survey(config, "figure2")["disk"].where == "about 0 MB to write"
 
 

@@ -1,6 +1,7 @@
 """Lines of progress: how often they come and what they say; and that each long stage logs them. About 5 s."""
 
 import logging
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,9 @@ from promptmix.running.progress import Progress, duration, progress
 from promptmix.training.evaluation import predict
 from promptmix.training.loop import train
 from promptmix.training.settings import TrainingSettings
+
+NOISE = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
+"""Three generated images."""
 
 
 @pytest.fixture
@@ -118,8 +122,7 @@ def block(tmp_path):
     """Three generated images with their manifest."""
     rows = pd.DataFrame({"prompt": "a", "seed": range(3), "width": 8, "height": 8, "quality": 75})
     rows = rows.assign(source="", prompt_number=0)
-    files = [str(tmp_path / f"seed-0000{i}.jpg") for i in range(3)]
-    return rows, files, tmp_path / "block-000.csv"
+    return rows, tmp_path / "images", tmp_path / "block.csv"
 
 
 def without_time(lines):
@@ -165,29 +168,51 @@ def test_evaluation(talkative, lines, index):
     assert without_time(lines)[-1] == "2 of 2 images predicted"
 
 
-def test_generation(talkative, lines, block, monkeypatch):
+def test_generation_counts_batches(talkative, lines, block, monkeypatch):
     from promptmix.synthesis import generation
 
-    images, files, manifest = block
-    monkeypatch.setattr(generation, "generate", lambda *_: enumerate(np.zeros((3, 8, 8, 3), np.uint8)))
-    generation.write_block(None, images, None, files, str(manifest), "pool")
-    assert without_time(lines) == [f"{i} of 3 images generated" for i in (1, 2, 3)]
+    images, folder, manifest = block
+    said_before = []
+
+    def two_at_once(pipeline, batch, settings):
+        said_before.append(without_time(lines))
+        return NOISE[: len(batch)]
+
+    monkeypatch.setattr(generation, "_pixels", two_at_once)
+    monkeypatch.setattr(generation, "BATCH_PIXELS", {"cpu": 2 * 8 * 8})
+    monkeypatch.setattr(generation, "check_prompts", lambda *_: None)
+    monkeypatch.setattr(generation, "size_multiple", lambda _: 8)
+    pipeline = SimpleNamespace(name_or_path="model", device=torch.device("cpu"), tokenizer=None)
+    generation.write_block(pipeline, images, SimpleNamespace(negative_prompt=""), folder, manifest, "pool")
+    assert said_before == [[], ["2 of 3 images generated"]]
+    assert without_time(lines) == ["2 of 3 images generated", "3 of 3 images generated"]
+
+
+def test_captioning_counts_batches(talkative, lines):
+    from promptmix.synthesis.captions import Captioner
+
+    captioner = Captioner.__new__(Captioner)
+    captioner._captions_of = lambda images: ["a crowd"] * len(images)
+    assert len(list(captioner.caption(iter(NOISE), batch_size=2, total=3))) == 3
+    assert without_time(lines) == ["2 of 3 images captioned", "3 of 3 images captioned"]
+    lines.clear()
+    list(captioner.caption(NOISE))
+    assert lines.records == []
 
 
 def test_face_restoration(talkative, lines, block, monkeypatch):
     from promptmix.synthesis import faces, generation
 
-    images, files, manifest = block
-    monkeypatch.setattr(generation, "generate", lambda *_: enumerate(np.zeros((3, 8, 8, 3), np.uint8)))
-    generation.write_block(None, images, None, files, str(manifest), "pool")
+    images, folder, manifest = block
+    monkeypatch.setattr(generation, "generate", lambda *_: enumerate(NOISE))
+    generation.write_block(SimpleNamespace(name_or_path="model"), images, None, folder, manifest, "pool")
     lines.clear()
 
     class Restorer:
         def restore(self, image, seed):
             return image, 0
 
-    restored = [file.replace("seed", "restored") for file in files]
-    faces.restore_block(Restorer(), manifest, restored, manifest.with_name("restored.csv"))
+    faces.restore_block(Restorer(), manifest, folder.with_name("restored"), manifest.with_name("restored.csv"))
     assert without_time(lines) == [f"{i} of 3 images restored" for i in (1, 2, 3)]
 
 

@@ -10,9 +10,10 @@ import pytest
 from promptmix.config.pools import expand
 from promptmix.errors import InputError
 from promptmix.records.prompts import PROMPTS
-from promptmix.synthesis.prompts import by_hand, caption_of, from_captions, prompt
+from promptmix.synthesis.prompts import by_hand, edit, from_captions, prompt
+from promptmix.synthesis.reviewing import find
 
-SUFFIX = {"grey": "grey photo", "colour": "colour photo"}
+SUFFIX = {"grey": "grayscale image", "colour": "color image"}
 
 
 @pytest.fixture
@@ -34,13 +35,13 @@ def captions(**texts):
 @pytest.mark.parametrize(
     ("caption", "prefix", "suffix", "expected"),
     [
-        ("a street.", "large crowd", "colour photo", "large crowd, a street, colour photo"),
-        ("a street", "large crowd", "grey photo", "large crowd, a street, grey photo"),
-        (" a street . ", " large crowd ", "grey photo.", "large crowd, a street, grey photo"),
+        ("a street.", "large crowd", "color image", "large crowd, a street, color image"),
+        ("a street", "large crowd", "grayscale image", "large crowd, a street, grayscale image"),
+        (" a street . ", " large crowd ", "grayscale image.", "large crowd, a street, grayscale image"),
         ("mr. x in a street.", "", "", "mr. x in a street"),
-        ("a street.", "", "grey photo", "a street, grey photo"),
+        ("a street.", "", "grayscale image", "a street, grayscale image"),
         ("", "large crowd", "", "large crowd"),
-        (".", "large crowd", "grey photo", "large crowd, grey photo"),
+        (".", "large crowd", "grayscale image", "large crowd, grayscale image"),
         ("", " ", "", ""),
     ],
 )
@@ -48,31 +49,36 @@ def test_a_prompt_is_prefix_caption_and_suffix(caption, prefix, suffix, expected
     assert prompt(caption, prefix, suffix) == expected
 
 
-@pytest.mark.parametrize("prefix", ["large crowd", " large crowd. ", ""])
-@pytest.mark.parametrize("suffix", ["grey photo", "photo", ""])
-@pytest.mark.parametrize("caption", ["a street", "a street, a market", "photo", "grey photo of a large crowd", ""])
-def test_the_caption_of_a_prompt_is_found_again(caption, prefix, suffix):
-    text = prompt(f"{caption}.", prefix, suffix)
-    assert caption_of(text, prefix, [suffix, "colour photo"]) == caption
-
-
-def test_of_two_suffixes_that_fit_the_longer_is_taken_away():
-    assert caption_of("a street, sunny, photo", "", ["photo", "sunny, photo"]) == "a street"
-
-
-def test_a_prompt_without_prefix_and_suffix_is_its_own_caption():
-    assert caption_of("large crowds, a street, grey photograph", "large crowd", ["grey photo"]) == (
-        "large crowds, a street, grey photograph"
-    )
-
-
 def test_each_caption_becomes_a_prompt_with_its_images_colour_size_and_quality(images):
     found = from_captions(captions(b="a concert.", a="a street."), images, "large crowd", SUFFIX)
     assert list(found.columns) == [*PROMPTS.columns]
     assert found.to_numpy().tolist() == [
-        ["large crowd, a concert, grey photo", 80, 60, 91, 1, "b.jpg"],
-        ["large crowd, a street, colour photo", 96, 64, 75, 0, "a.jpg"],
+        ["large crowd, a concert, grayscale image", 80, 60, 91, 1, "b.jpg"],
+        ["large crowd, a street, color image", 96, 64, 75, 0, "a.jpg"],
     ]
+
+
+def test_a_pool_can_have_one_quality(images):
+    found = from_captions(captions(b="a concert.", a="a street."), images, "large crowd", SUFFIX, 91)
+    assert found["quality"].tolist() == [91, 91]
+
+
+def test_edited_prompts_keep_size_quality_and_source(images):
+    pool = from_captions(captions(b="a concert.", a="a street."), images, "", {"grey": "", "colour": ""})
+    found = edit(pool, [{"prompt": "a street", "to": "a road"}, {"prompt": 0, "to": "a show"}], "mine")
+    assert list(found.columns) == [*PROMPTS.columns]
+    assert found.to_numpy().tolist() == [["a road", 96, 64, 75, 0, "a.jpg"], ["a show", 80, 60, 91, 1, "b.jpg"]]
+
+
+def test_prompts_of_a_review_are_found_by_number_and_text():
+    texts = ["a street", "a concert", "a street"]
+    assert find(texts, 1, "mine") == [1] and find(texts, "a street", "mine") == [0, 2]
+    with pytest.raises(
+        InputError, match=r"reviewed\.mine: 'a stret' is not one of its 3 prompts.*'a street'.*mine\.csv"
+    ):
+        find(texts, "a stret", "mine")
+    with pytest.raises(InputError, match=r"reviewed\.mine: 3 is not one of its 3 prompts"):
+        find(texts, 3, "mine")
 
 
 @pytest.mark.parametrize("stranger", ["c", "d", "e"])

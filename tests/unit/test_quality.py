@@ -33,27 +33,43 @@ def rooms(*depths):
 @pytest.mark.parametrize(
     ("depths", "q"), [((2, 2), 0), ((2, 4), 0.5), ((4, 2), 0.5), ((5, 4, 4), 0.2), ((1, 2, 4), 0.75)]
 )
-def test_depths_disagree_by_the_relative_difference_of_the_farthest_pair(depths, q):
+def test_depths_disagree_by_the_distance_of_the_farthest_pair_relative_to_the_largest(depths, q):
     assert depth_disagreement(rooms(*depths)) == pytest.approx(q)
 
 
-def test_depth_disagreement_is_a_mean_over_pixels_and_knows_the_scale():
+def test_depth_disagreement_is_of_means_over_pixels_and_knows_the_scale():
     a, b = rooms(2, 2)
-    b[0] = 4
-    assert depth_disagreement([a, b]) == pytest.approx(0.5 / 4)
-    assert depth_disagreement([4 * a, 4 * b]) == pytest.approx(0.5 / 4)
+    b[0] = 4  # a quarter of the pixels: the maps are 0.5 m apart, and the larger mean is 2.5 m
+    assert depth_disagreement([a, b]) == depth_disagreement([b, a]) == pytest.approx(0.5 / 2.5)
+    assert depth_disagreement([4 * a, 4 * b]) == pytest.approx(0.5 / 2.5)
     assert depth_disagreement([a, 2 * a]) == pytest.approx(0.5)
 
 
-def test_unknown_depth_is_left_out_unless_one_annotator_knows_it():
+def test_differences_in_both_directions_do_not_cancel():
+    a, b = rooms(1, 9)
+    a[:2], b[:2] = 9, 1
+    assert depth_disagreement([a, b]) == pytest.approx(8 / 5)
+
+
+def test_the_largest_map_need_not_be_one_of_the_farthest_pair():
+    a, b, c = rooms(1, 9, 6)
+    a[:2], b[:2] = 9, 1
+    assert depth_disagreement([a, b, c]) == pytest.approx(8 / 6)
+
+
+def test_unknown_depth_counts_as_none():
     a, b = rooms(2, 4)
     a[:2] = b[:2] = 0
     assert depth_disagreement([a, b]) == pytest.approx(0.5)
     b[0, 0] = -1
     assert depth_disagreement([a, b]) == pytest.approx(0.5)
     b[0] = 3
-    assert depth_disagreement([a, b]) == pytest.approx((6 * 1 + 12 * 0.5) / 18)
-    assert depth_disagreement(rooms(0, 0)) == 1
+    assert depth_disagreement([a, b]) == pytest.approx((6 * 3 + 12 * 2) / (6 * 3 + 12 * 4))
+    assert depth_disagreement(rooms(0, 3)) == 1
+
+
+def test_an_image_of_which_nothing_is_known_scores_1():
+    assert depth_disagreement(rooms(0, 0)) == depth_disagreement(rooms(0, -1)) == 1
 
 
 # --- Files ---

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import nct, t
 
 from promptmix.errors import InputError
-from promptmix.report.statistics import DEPTH, bootstrap, excludes_zero, interval, metrics_of, resolvable
+from promptmix.report.statistics import DEPTH, bootstrap, chance, correct, interval, metrics_of, resolvable
 from promptmix.tasks import depth_metrics
 
 MAE, RMSE = metrics_of("counting")
@@ -106,8 +106,6 @@ def test_the_interval_of_three_differences():
     # mean 2, deviation 1, t(0.975, 2) = 4.302653, so half of it is 4.302653 / sqrt(3)
     low, high = interval([1, 2, 3])
     assert (low, high) == (pytest.approx(2 - 2.484138, abs=1e-6), pytest.approx(2 + 2.484138, abs=1e-6))
-    assert not excludes_zero((low, high))
-    assert excludes_zero(interval([1, 2, 3], level=0.5))
 
 
 def test_the_interval_covers_the_true_difference_as_often_as_it_says():
@@ -120,14 +118,35 @@ def test_the_interval_covers_the_true_difference_as_often_as_it_says():
 def test_one_repeat_has_no_interval():
     assert interval([3]) is None
     assert resolvable([3]) is None
-    assert not excludes_zero(None)
+    assert chance([3]) == 1
+
+
+def test_a_difference_is_below_the_level_where_its_interval_excludes_zero():
+    differences = np.random.default_rng(3).normal(1, 1, size=(300, 4))
+    low, high = interval(differences)
+    excluded = (low > 0) | (high < 0)
+    assert 0.1 < excluded.mean() < 0.9
+    assert [chance(row) < 0.05 for row in differences] == excluded.tolist()
 
 
 @pytest.mark.parametrize(
-    ("ends", "excluded"), [((1, 2), True), ((-2, -1), True), ((-1, 1), False), ((0, 1), False), ((0, 0), False)]
+    ("differences", "expected"), [([2, 2, 2], 0), ([0, 0, 0], 1), ([5, 5.001], 1), ([-1, -2, -3], 0.0741799)]
 )
-def test_an_interval_excludes_zero_if_it_lies_on_one_side(ends, excluded):
-    assert excludes_zero(ends) is excluded
+def test_chances_of_known_differences(differences, expected):
+    assert chance(differences) == pytest.approx(expected, abs=1e-7)
+
+
+def test_the_correction_is_holm_s():
+    # Holm, Scandinavian Journal of Statistics 6 (1979): the smallest times n, the next times n - 1, never falling.
+    assert correct([0.04, 0.01, 0.03, 0.005]) == pytest.approx([0.06, 0.03, 0.06, 0.02])
+    assert correct([0.7, 0.9]) == pytest.approx([1, 1])
+    assert correct([]).tolist() == []
+
+
+def test_of_many_tables_without_a_difference_at_most_one_in_twenty_has_something_resolved():
+    tables = np.random.default_rng(4).normal(size=(300, 14, 5))
+    wrong = [(correct([chance(row) for row in table]) < 0.05).any() for table in tables]
+    assert np.mean(wrong) == pytest.approx(0.05, abs=0.03)
 
 
 def test_the_smallest_resolvable_difference_of_three():

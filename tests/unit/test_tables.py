@@ -9,13 +9,16 @@ import pandas as pd
 import pytest
 
 from promptmix.errors import InputError
+from promptmix.report.costs import write_cost_table
+from promptmix.report.layout import OURS, write_html
 from promptmix.report.statistics import interval
-from promptmix.report.tables import bold_if, brackets, mean_and_deviation, signed, write_cost_table, write_table
+from promptmix.report.tables import bold_if, brackets, mean_and_deviation, signed, write_table
 from promptmix.tasks.depth_metrics import CROPS
 
 CHANGE, IMAGES = "Change of MAE [95 % over repeats]", "[95 % over images]"
 CONTROL = "Against the control [95 % over repeats]"
 KEYS = "experiment,learning_rate,repeat"
+PAPER_BASELINE = {"paper_baseline": {"mae": 68.2}}
 
 
 def write(folder: Path, name: str, predictions: pd.DataFrame, task: str, r_mix: int = 0, **facts) -> dict:
@@ -61,7 +64,7 @@ def depth(folder: Path, name: str, rmse, share=0.5, **facts) -> dict:
 
 def make(rows, folder, **arguments):
     """Return the table, and its files' contents by ending."""
-    files = [folder / "tables" / f"table1.{ending}" for ending in ("md", "csv", "tex")]
+    files = [folder / "tables" / f"table1.{ending}" for ending in ("md", "csv", "tex", "html")]
     table = write_table(rows, *files, scale="miniature", **arguments)
     return table, {file.suffix: file.read_text() for file in files}
 
@@ -81,6 +84,7 @@ def rows(tmp_path):
             k=100,
             r_mix=50,
             paper={"mae": 66},
+            **PAPER_BASELINE,
         ),
     ]
 
@@ -125,7 +129,7 @@ def test_only_common_repeats_are_compared(tmp_path):
 
 
 def test_one_repeat_has_no_deviation_no_interval_and_nothing_bold(tmp_path):
-    rows = [maes(tmp_path, "a", [8], paper={"mae": 9}), maes(tmp_path, "b", [2], baseline="a", paper={"mae": 8})]
+    rows = [maes(tmp_path, "a", [8]), maes(tmp_path, "b", [2], baseline="a", paper={"mae": 66}, **PAPER_BASELINE)]
     table, files = make(rows, tmp_path)
     assert table["MAE"].tolist() == ["8.00", "2.00"]
     assert table[CHANGE].tolist() == ["—", "−6.00, −75.0 %"]
@@ -159,6 +163,26 @@ def test_the_best_is_bold_only_if_it_certainly_beats_the_runner_up(tmp_path):
     assert bold(base, first, maes(tmp_path, "lucky", [10.5, 11.6, 12.5, 2], baseline="base")) == [False] * 3
 
 
+def test_bold_is_corrected_for_the_number_of_differences(tmp_path):
+    base = maes(tmp_path, "base", [20, 21, 22])
+    # Two differences of p 0.02: Holm asks the smaller of n for 0.05 / n. Against the best they do not differ certainly.
+    some = [maes(tmp_path, f"row{i}", [17 + i / 10, 18.5, 18], baseline="base") for i in range(4)]
+    alone, _ = make([base, some[0]], tmp_path)
+    ends = r" \[−[\d.]+, −[\d.]+\]"
+    assert re.search(rf"^\*\*.*{ends}\*\*$", alone[CHANGE][1])
+    among, files = make([base, *some], tmp_path)
+    assert all(re.search(rf"^−.*{ends}$", cell) for cell in among[CHANGE][1:])  # the interval excludes zero
+    assert "Holm's correction for the 5 differences of this table" in files[".md"]
+
+
+def test_nothing_is_bold_of_two_repeats_and_the_note_says_why(tmp_path):
+    rows = [maes(tmp_path, "a", [8, 9]), maes(tmp_path, "b", [5, 6.001], baseline="a")]
+    table, files = make(rows, tmp_path)
+    assert "[−3.0" in table[CHANGE][1]  # the interval excludes zero
+    assert "**" not in files[".md"]
+    assert "Here nothing is: the deviation of fewer than 3 repeats" in files[".md"]
+
+
 def test_a_tie_is_not_bold(tmp_path):
     rows = [maes(tmp_path, name, [10, 11, 12], baseline=b) for name, b in (("a", None), ("b", "a"))]
     table, _ = make(rows, tmp_path)
@@ -185,29 +209,43 @@ def test_an_experiment_that_stands_twice_does_not_compete_with_itself(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("mae", "paper", "same"),
+    ("mae", "paper", "paper_baseline", "same", "change"),
     [
-        ([7, 8, 7.1], {"mae": 60}, "yes"),
-        ([7, 8, 7.1], {"mae": 75}, "no"),
-        ([9, 10, 9.1], {"mae": 60}, "no"),
-        ([7, 10, 7.9], {"mae": 60}, "unresolved"),
-        ([7, 8, 7.1], {}, "—"),
-        ([7, 8, 7.1], {"mae": 68.2}, "—"),  # the paper's error does not change
+        ([7, 8, 7.1], {"mae": 60}, {"mae": 68.2}, "yes", "−12.0 %"),
+        ([9, 10, 9.1], {"mae": 75}, {"mae": 68.2}, "yes", "+10.0 %"),
+        ([7, 8, 7.1], {"mae": 75}, {"mae": 68.2}, "no", "+10.0 %"),
+        ([9, 10, 9.1], {"mae": 60}, {"mae": 68.2}, "no", "−12.0 %"),
+        ([7, 10, 7.9], {"mae": 60}, {"mae": 68.2}, "unresolved", "−12.0 %"),
+        ([7, 8, 7.1], {"mae": 60}, {"mae": 50}, "no", "+20.0 %"),
+        ([7, 8, 7.1], {"mae": 68.2}, {"mae": 68.2}, "—", "0.0 %"),  # the paper's error does not change
+        ([7, 8, 7.1], {}, {"mae": 68.2}, "—", "—"),
+        ([7, 8, 7.1], {"mae": 60}, {}, "—", "—"),
+        ([7, 8, 7.1], {"mae": 60}, {"rmse": 68.2}, "—", "—"),
     ],
 )
-def test_whether_ours_goes_the_same_way(tmp_path, mae, paper, same):
+def test_the_paper_s_change_and_whether_ours_goes_the_same_way(tmp_path, mae, paper, paper_baseline, same, change):
     rows = [
-        maes(tmp_path, "a", [8, 9, 8], paper={"mae": 68.2}),
-        maes(tmp_path, "b", mae, baseline="a", paper=paper),
-        maes(tmp_path, "c", [7, 8, 7.1], baseline="a", paper={"mae": 50}),
+        maes(tmp_path, "a", [8, 9, 8], paper={"mae": 99}, paper_baseline={"mae": 99}),
+        maes(tmp_path, "b", mae, baseline="a", paper=paper, paper_baseline=paper_baseline),
+        maes(tmp_path, "c", [7, 8, 7.1], baseline="a", paper={"mae": 8.57}, paper_baseline={"mae": 11.63}),
     ]
-    assert make(rows, tmp_path)[0]["Same way"].tolist() == ["—", same, "yes"]
-
-
-def test_the_paper_s_two_numbers_tell_its_direction(rows, tmp_path):
     table, _ = make(rows, tmp_path)
-    assert table["Paper's MAE"].tolist() == ["68.20", "—", "66.00"]
+    assert table["Same way"].tolist() == ["—", same, "yes"]
+    assert table["Paper's change"].tolist() == ["—", change, "−26.3 %"]
+
+
+def test_the_paper_s_numbers_are_compared_without_a_baseline_of_the_paper_in_the_table(rows, tmp_path):
+    rows[0] |= {"paper": {}, "ours": True}
+    table, _ = make(rows, tmp_path)
+    assert table["Paper's MAE"].tolist() == ["—", "—", "66.00"]
+    assert table["Paper's change"].tolist() == ["—", "—", "−3.2 %"]
     assert table["Same way"].tolist() == ["—", "—", "yes"]
+
+
+def test_the_paper_s_numbers_stand_after_the_metrics_and_its_change_after_ours(rows, tmp_path):
+    table, _ = make(rows, tmp_path)
+    of_paper = ["Paper's MAE", CHANGE, IMAGES, "Paper's change", "Same way"]
+    assert list(table) == ["Network", "Method", "MAE", "RMSE", *of_paper, CONTROL]
 
 
 def test_the_paper_s_other_metrics_stand_beside(rows, tmp_path):
@@ -222,20 +260,105 @@ def test_without_paper_control_or_baseline_there_are_no_such_columns(tmp_path):
     assert "Same way" not in files[".md"]
 
 
+# --- What the paper does not have ---
+
+
+@pytest.fixture
+def with_ours(rows):
+    """The rows in the order of a table of the paper: without the control, which stands below."""
+    return [rows[0], rows[2], rows[1] | {"ours": True}]
+
+
+def test_what_the_paper_does_not_have_stands_below_a_rule(with_ours, tmp_path):
+    table, files = make(with_ours, tmp_path)
+    assert table["Method"].tolist() == ["base", "mixed", "control"]
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in files[".md"].split("\n\n")[0].split("\n")[2:]]
+    assert [line[1] for line in cells] == ["base", "mixed", "", "control"]
+    assert cells[2] == [OURS] + [""] * (len(table.columns) - 1)
+    body = files[".tex"].split("\\midrule\n")[1].split("\\bottomrule")[0].strip().split("\n")
+    assert [line.split("&")[1].strip() for line in body if "&" in line] == ["base", "mixed", "control"]
+    assert body[2] == r"\midrule \multicolumn{10}{l}{\emph{Not in the paper:}} \\"
+    runs = pd.read_csv(tmp_path / "tables/table1.csv")
+    assert runs.groupby("experiment")["in_paper"].unique().map(list).to_dict() == {
+        "base": [1],
+        "mixed": [1],
+        "control": [0],
+    }
+
+
+def test_no_rule_where_the_paper_has_all_rows_or_none(rows, with_ours, tmp_path):
+    without = [row | {"paper": {}, "paper_baseline": {}} for row in with_ours]
+    for those in (rows, without):
+        _, files = make(those, tmp_path)
+        assert OURS not in files[".md"]
+        assert files[".tex"].count("\\midrule") == 1 and "multicolumn" not in files[".tex"]
+
+
+# --- What the paper says ---
+
+
+@pytest.mark.parametrize(
+    ("mae", "ours", "verdict"),
+    [
+        ([7, 8, 7.1], "7.37 ± 0.55 against 8.33 ± 0.58, difference −0.97, −11.6 % [−1.11, −0.82]", "the same"),
+        ([9, 10, 9.1], "9.37 ± 0.55 against 8.33 ± 0.58, difference +1.03, +12.4 % [+0.89, +1.18]", "the opposite"),
+        ([7, 10, 7.9], "8.30 ± 1.54 against 8.33 ± 0.58, difference −0.03, −0.4 % [−2.52, +2.45]", "unresolved"),
+        ([7], "7.00 against 8.33 ± 0.58, difference −1.00, −12.5 %", "unresolved"),
+    ],
+)
+def test_what_the_paper_says_of_two_rows_is_compared(tmp_path, mae, ours, verdict):
+    rows = [
+        maes(tmp_path, "base", [20, 21, 22]),
+        maes(tmp_path, "a", [8, 9, 8], baseline="base"),
+        maes(tmp_path, "b", mae, baseline="base"),
+    ]
+    claim = {"says": "b is better than a (10 %)", "lower": "b", "higher": "a", "paper": (8.5, 11.63)}
+    _, files = make(rows, tmp_path, claims=[claim], notes=["One is left out."])
+    note = f"The paper: b is better than a (10 %), MAE 8.50 against 11.63. Here: {ours}: {verdict}."
+    _, *notes = files[".md"].split("\n\n")
+    assert notes[:2] == ["One is left out.", note]
+    assert notes[2].startswith("Scale: miniature.")
+    assert r"b is better than a (10 \%), MAE 8.50 against 11.63." in files[".tex"]
+
+
+def test_the_largest_gain_is_that_of_the_paper_s_rows_with_generated_images(tmp_path):
+    def note(*rows):
+        claim = {"says": "up to 26 %", "lower": "", "higher": "", "paper": (26.3113,)}
+        _, files = make(rows, tmp_path, claims=[claim])
+        return files[".md"].split("\n\n")[1]
+
+    base = maes(tmp_path, "base", [10, 11, 12])
+    mixed = {"baseline": "base", "r_mix": 5}
+    small = maes(tmp_path, "small", [9, 10, 11.1], **mixed)
+    large = maes(tmp_path, "large", [5, 6, 7.1], **mixed)
+    unsure = maes(tmp_path, "unsure", [1, 12, 3], **mixed)
+    ours = maes(tmp_path, "ours", [2, 3, 4], **mixed, ours=True)
+    control = maes(tmp_path, "control", [2, 3, 4], baseline="base")
+    said = "The paper: up to 26 % (26.3 % in its table). Here: "
+    assert note(base, small, large, control, ours) == f"{said}by up to 45.2 % (large)."
+    assert note(base, small, large, unsure) == f"{said}by up to 51.5 % (unsure, unresolved)."
+    assert note(base, small) == f"{said}by up to 8.8 % (small)."
+    assert note(base, control, ours) == f"{said}nothing to compare."
+
+
 # --- Depth ---
 
 
 def test_depth_has_its_metrics_under_one_convention(tmp_path):
+    baseline, promptmix = {"delta1": 0.754, "rmse": 0.639}, {"delta1": 0.78, "rmse": 0.601}
     rows = [
-        depth(tmp_path, "a", [0.5, 0.6, 0.5], paper={"rmse": 0.639}),
-        depth(tmp_path, "b", [0.4, 0.5, 0.41], share=0.7, baseline="a", k=2500, r_mix=1000, paper={"rmse": 0.601}),
+        depth(tmp_path, "a", [0.5, 0.6, 0.5], paper=baseline),
+        depth(tmp_path, "b", [0.4, 0.5, 0.41], share=0.7, baseline="a", k=2500, r_mix=1000, paper=promptmix),
     ]
+    rows[1]["paper_baseline"] = baseline
     table, files = make(rows, tmp_path, convention="eigen-pixels")  # the crop's RMSE is greater by 1
     assert table["RMSE"].tolist() == ["1.533 ± 0.058", "**1.437 ± 0.055**"]
-    assert table["δ1"].tolist() == ["0.510 ± 0.010", "**0.710 ± 0.010**"]  # greater is better
+    assert table["δ1"].tolist() == ["0.510 ± 0.010", "0.710 ± 0.010"]  # bold is of the error alone
     assert table["Change of RMSE [95 % over repeats]"][1].startswith("**−0.097, −6.3 % [")
-    assert table["Paper's RMSE"].tolist() == ["0.639", "0.601"]
-    assert table["Same way"][1] == "yes"
+    assert list(table)[2:7] == ["δ1", "δ2", "δ3", "RMSE", "Paper's δ1 / RMSE"]  # the error last, as in the paper
+    assert table["Paper's δ1 / RMSE"].tolist() == ["0.754 / 0.639", "0.780 / 0.601"]
+    assert table["Paper's change"].tolist() == ["—", "−5.9 %"]
+    assert table["Same way"].tolist() == ["—", "yes"]
     assert "Convention eigen-pixels" in files[".md"]
     runs = pd.read_csv(tmp_path / "tables/table1.csv")
     assert runs["rmse_full_images"].tolist() == pytest.approx([0.5, 0.6, 0.5, 0.4, 0.5, 0.41])
@@ -258,13 +381,31 @@ def test_the_notes_say_what_was_run_and_what_could_have_been_resolved(rows, tmp_
     assert notes[1].startswith("Scale: miniature. Test split.")
     assert notes[2].startswith("Mean ± standard deviation over 3 repeats.")
     # (4.302653 + 1.060660) x deviation / sqrt(3), of the deviations 0.577, 0.289 and, against the control, 0.764
-    found = re.search(r"\(power 80 %\): rescsrnet (.*) to (.*)\. That is \(t\(0\.975\) \+ t\(0\.8\)\) s / √n", notes[4])
+    found = re.search(r"\(power 80 %\): (.*) to (.*)\. That is \(t\(0\.975\) \+ t\(0\.8\)\) s / √n", notes[4])
     assert [float(number) for number in found.groups()] == pytest.approx([0.894, 2.365], abs=0.006)
     assert notes[5:] == [
         "base: real images only, learning rate 1e-3.",
         "control: 50 real images a second time in each epoch, learning rate 1e-3.",
         "mixed: k 100, r_mix 50, learning rate 1e-3.\n",
     ]
+
+
+def test_a_note_says_how_far_annotators_are_from_the_real_test_images(rows, tmp_path):
+    tested = counting(tmp_path, "sasnet", [[3, -4, 5]])["predictions"]
+    of_another = counting(tmp_path, "mine", [[0, 0, 6]])["predictions"]
+    annotators = [("sasnet", "SHTB", tested), ("mine", "SHTB", of_another)]
+    _, files = make(rows, tmp_path, annotators=annotators)
+    (note,) = [line for line in files[".md"].split("\n\n") if "annotates the generated images" in line]
+    assert "sasnet on SHTB: MAE 4.00, RMSE 4.08; mine on SHTB: MAE 2.00, RMSE 3.46" in note
+    assert "nothing is chosen" in note
+    assert "sasnet on SHTB: MAE 4.00" in files[".tex"]
+    assert "annotates" not in make(rows, tmp_path)[1][".md"]
+
+    of_depth = depth(tmp_path, "adabins", [0.5])["predictions"]
+    with pytest.raises(InputError, match="adabins.csv: .*columns of counting"):
+        make(rows, tmp_path, annotators=[("adabins", "NYU", of_depth)])
+    said = make([depth(tmp_path, "a", [0.4])], tmp_path, annotators=[("adabins", "NYU", of_depth)])[1][".md"]
+    assert "adabins on NYU: RMSE 0.500, δ1 0.500, δ2 0.500, δ3 0.500" in said
 
 
 def test_equal_settings_share_a_line_and_columns_are_not_repeated(tmp_path):
@@ -288,6 +429,7 @@ def test_the_cells_can_be_computed_from_the_csv(rows, tmp_path):
     assert runs["annotator"].tolist() == ["sasnet"] * 9
     assert runs["val_error"].tolist() == [4, 5, 6] * 3
     assert runs["images"].tolist() == [2] * 9
+    assert runs["in_paper"].tolist() == [1] * 9
     assert runs["paper_mae"].dropna().tolist() == [68.2] * 3 + [66] * 3
     assert runs.loc[runs["experiment"] == "mixed", ["k", "r_mix", "repeated"]].to_numpy().tolist() == [[100, 50, 0]] * 3
     assert runs.loc[runs["experiment"] == "mixed", "control"].tolist() == ["control"] * 3
@@ -378,40 +520,102 @@ def cost_row(folder, network, method, parameters, gmac, tested, **facts):
         dataset: counting(folder, f"{network}-{method}-{i}", errors)["predictions"]
         for i, (dataset, errors) in enumerate(tested.items())
     }
-    return {"network": network, "method": method, "cost": folder / f"{network}.json", "tests": tests} | facts
+    row = {"network": network, "title": network.upper(), "method": method, "cost": folder / f"{network}.json"}
+    return row | {"tests": tests} | facts
+
+
+def make_costs(rows, folder, **arguments):
+    """Return the table of costs, its notes and its files' contents by ending."""
+    files = [folder / f"table3.{ending}" for ending in ("md", "csv", "tex", "html")]
+    table = write_cost_table(rows, *files, scale="miniature", **arguments)
+    return table, files[0].read_text().strip().split("\n\n")[1:], {file.suffix: file.read_text() for file in files}
 
 
 def test_table_3_has_costs_beside_errors(tmp_path):
-    paper = {"gmac": 26.54, "parameters": 1.57}
+    paper = {"gmac": 26.54, "parameters": 1.57, "mae": 8.57}
     rows = [
         cost_row(tmp_path, "rescsrnet", "baseline", 1568705, 26.542092288, {"A": [[10, -10], [12, -12]]}, paper=paper),
-        cost_row(tmp_path, "sasnet", "annotator", 24600, 0.5, {"A": [[7, -7]], "B": [[3, -3]]}, paper={}),
+        cost_row(tmp_path, "sasnet", "annotator", 24600, 0.5, {"A": [[7, -7]], "B": [[3, -3]]}, paper={"gmac": 698.72}),
+        cost_row(tmp_path, "dmcount", "annotator", 21.5e6, 300, {"A": [[8, -8]]}, paper={}),
     ]
     rows[0]["settings"] = {"width": 0.25}
-    files = [tmp_path / f"table3.{ending}" for ending in ("md", "csv", "tex")]
-    table = write_cost_table(rows, *files, scale="miniature")
+    table, notes, files = make_costs(rows, tmp_path)
     assert table.to_numpy().tolist() == [
-        ["rescsrnet", "baseline", "1.57", "26.54", "1.57 / 26.54", "11.00 ± 1.41", "—"],
-        ["sasnet", "annotator", "0.0246", "0.500", "—", "7.00", "3.00"],
+        ["RESCSRNET", "26.54", "1.57", "11.00 ± 1.41", "—", "26.54 / 1.57 / 8.57"],
+        ["SASNET", "0.500", "0.0246", "7.00", "3.00", "698.72 / — / —"],
+        ["DMCOUNT", "300.00", "21.50", "8.00", "—", "—"],
     ]
-    assert list(table)[2:] == [
-        "Parameters (M)",
-        "GMac",
-        "Paper's parameters (M) / GMac",
+    assert list(table) == [
+        "Method",
+        "GMac for 1024x768 input",
+        "Params (M)",
         "MAE on A",
         "MAE on B",
+        "Paper's GMac / Params (M) / MAE",
     ]
-    assert "of a 1024x768 image" in files[0].read_text()
-    assert "but of rescsrnet (width 0.25)." in files[0].read_text()
-    runs = pd.read_csv(files[1])
-    assert runs[["network", "dataset", "repeat", "mae"]].to_numpy().tolist() == [
-        ["rescsrnet", "A", 0, 10],
-        ["rescsrnet", "A", 1, 12],
-        ["sasnet", "A", 0, 7],
-        ["sasnet", "B", 0, 3],
+    assert OURS not in files[".md"] and "multicolumn" not in files[".tex"]
+    assert "of a 1024x768 image" in notes[0]
+    assert notes[2].endswith("but of RESCSRNET (width 0.25).")
+    runs = pd.read_csv(tmp_path / "table3.csv")
+    assert runs[["network", "method", "dataset", "repeat", "mae"]].to_numpy().tolist() == [
+        ["rescsrnet", "baseline", "A", 0, 10],
+        ["rescsrnet", "baseline", "A", 1, 12],
+        ["sasnet", "annotator", "A", 0, 7],
+        ["sasnet", "annotator", "B", 0, 3],
+        ["dmcount", "annotator", "A", 0, 8],
     ]
-    assert runs["parameters"].tolist() == [1568705, 1568705, 24600, 24600]
-    np.testing.assert_allclose(runs["paper_gmac"].iloc[:2], 26.54)
+    assert runs["parameters"].tolist() == [1568705, 1568705, 24600, 24600, 21.5e6]
+    np.testing.assert_allclose(runs["paper_gmac"], [26.54, 26.54, 698.72, 698.72, np.nan])
+    np.testing.assert_allclose(runs["paper_mae"].iloc[:2], 8.57)
+
+
+def test_costs_that_the_paper_does_not_have_stand_below_a_rule(tmp_path):
+    rows = [
+        cost_row(tmp_path, "rescsrnet", "baseline", 1568705, 26.5, {"A": [[10, -10]]}, paper={"gmac": 26.54}),
+        cost_row(tmp_path, "csrnet", "—", 16263489, 325.3, {}, paper={}, ours=True),
+    ]
+    table, _, files = make_costs(rows, tmp_path)
+    assert table["Method"].tolist() == ["RESCSRNET", "CSRNET"]
+    firsts = [line.split("|")[1].strip() for line in files[".md"].split("\n")[2:5]]
+    assert firsts == ["RESCSRNET", OURS, "CSRNET"]
+    assert r"\midrule \multicolumn{5}{l}{\emph{Not in the paper:}} \\" in files[".tex"]
+
+
+@pytest.mark.parametrize(
+    ("tested", "error"),
+    [
+        ({"A": [[8, -8]]}, ", 20.00 % less error"),
+        ({"A": [[12, -12]]}, ", 20.00 % more error"),
+        ({}, ""),
+    ],
+)
+def test_what_the_paper_says_of_two_networks_is_compared(tmp_path, tested, error):
+    rows = [
+        cost_row(tmp_path, "rescsrnet", "PromptMix", 1568705, 26.542092288, tested),
+        cost_row(tmp_path, "csrnet", "baseline", 16263489, 325.339381248, {"A": [[10, -10], [9, -11]]}),
+    ]
+    claim = {"small": "rescsrnet", "large": "csrnet", "gmac": 12.26, "parameters": 10.36, "mae": 19.15}
+    _, notes, _ = make_costs(rows, tmp_path, claims=[claim])
+    assert notes[0] == (
+        "The paper: ResCSRNet takes 12.26 times less computation and has 10.36 times fewer parameters than CSRNet, and "
+        f"with PromptMix 19.15 % less error. Here: 12.26 times, 10.37 times{error}."
+    )
+
+
+def test_an_annotator_whose_cost_is_not_known_has_its_error_and_a_note(tmp_path):
+    unknown = cost_row(tmp_path, "my-counter", "annotator", 1, 1, {"A": [[7, -7]]}) | {"cost": None}
+    counted = cost_row(tmp_path, "sasnet", "annotator", 24600, 0.5, {"A": [[3, -3]]})
+    table, notes, _ = make_costs([unknown, counted], tmp_path)
+    assert table.iloc[:, :4].to_numpy().tolist() == [
+        ["MY-COUNTER", "—", "—", "7.00"],
+        ["SASNET", "0.500", "0.0246", "3.00"],
+    ]
+    assert any("MY-COUNTER costs is not known" in note for note in notes)
+    runs = pd.read_csv(tmp_path / "table3.csv")
+    assert runs["gmac"].isna().tolist() == [True, False] and runs["mae"].tolist() == [7, 3]
+
+    table, notes, _ = make_costs([unknown], tmp_path)
+    assert list(table)[:2] == ["Method", "MAE on A"]
 
 
 def test_a_network_that_was_not_run_has_its_cost(tmp_path):
@@ -419,10 +623,9 @@ def test_a_network_that_was_not_run_has_its_cost(tmp_path):
         cost_row(tmp_path, "rescsrnet", "baseline", 1568705, 26.5, {"A": [[10, -10]]}),
         cost_row(tmp_path, "csrnet", "—", 16263489, 325.3, {}),
     ]
-    files = [tmp_path / f"table3.{ending}" for ending in ("md", "csv", "tex")]
-    table = write_cost_table(rows, *files, scale="miniature")
+    table, _, _ = make_costs(rows, tmp_path)
     assert table["MAE on A"].tolist() == ["10.00", "—"]
-    runs = pd.read_csv(files[1])
+    runs = pd.read_csv(tmp_path / "table3.csv")
     assert runs["parameters"].tolist() == [1568705, 16263489]
     assert runs["mae"].isna().tolist() == [False, True]
 
@@ -430,6 +633,30 @@ def test_a_network_that_was_not_run_has_its_cost(tmp_path):
 def test_predictions_of_depth_have_no_mae(tmp_path):
     row = cost_row(tmp_path, "rescsrnet", "baseline", 1, 1.0, {"A": [[1, 2]]})
     row["tests"]["A"].write_text(f"{KEYS},image,pixels_full\na,1e-3,0,a,1\n")
-    files = [tmp_path / f"table3.{ending}" for ending in ("md", "csv", "tex")]
     with pytest.raises(InputError, match="as for counting"):
-        write_cost_table([row], *files, scale="miniature")
+        make_costs([row], tmp_path)
+
+
+def test_a_note_sets_generated_images_against_real_ones(rows, tmp_path):
+    facts = {"says": "people 5.5 (0.0 to 33.0) against 149.0 (3.0 to 420.0)", "doubts": ["more people than real ones"]}
+    files = {name: tmp_path / f"fake-{name}.json" for name in ("mixed", "other")}
+    for file in files.values():
+        file.write_text(json.dumps(facts))
+    _, content = make(rows, tmp_path, compared=files)
+    assert "mixed, other: people 5.5 (0.0 to 33.0) against 149.0 (3.0 to 420.0); more people than" in content[".md"]
+    assert "D_fake as annotated" not in make(rows, tmp_path)[1][".md"]
+
+
+# --- As a page ---
+
+
+def test_a_page_holds_the_table_with_its_notes_and_nothing_of_markdown(tmp_path):
+    table = pd.DataFrame({"Method": ["a<b> & c", "ours"], "MAE": ["**1.2 ± 0.1**", "a | b"]})
+    write_html(tmp_path / "page.html", table, ["A note, x < y."], of_paper=1)
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<tr><th>Method</th><th>MAE</th></tr>" in page
+    assert "<tr><td>a&lt;b&gt; &amp; c</td><td><b>1.2&nbsp;±&nbsp;0.1</b></td></tr>" in page
+    assert (
+        page.index("1.2") < page.index('<tr><td colspan="2"><i>Not in the paper:</i></td></tr>') < page.index("a | b")
+    )
+    assert "<p>A note, x &lt; y.</p>" in page and "*" not in page.split("</style>")[1]

@@ -5,13 +5,18 @@ from support.configs import resolved, small, smallest
 from support.workflow import ROOT
 
 from promptmix.config.experiments import Needs
-from promptmix.config.targets import CostRow, ErrorTable, Row, paper_results
+from promptmix.config.paper import Claim, paper_results
+from promptmix.config.targets import CostRow, CostTable, ErrorTable, Row
 from promptmix.config.validation import read, resolve
 from promptmix.errors import InputError
 
 SHTB = {"dataset": "shtb", "network": "rescsrnet"}
 DEPTH = {"dataset": "nyu", "network": "guidedepth"}
 BASE, CONTROL, PROMPTMIX = "shtb-rescsrnet", "shtb-rescsrnet-control", "shtb-rescsrnet-promptmix"
+WITHOUT, WITH, AGAIN = "ResCSRNet (baseline)", "ResCSRNet+PromptMix", "ResCSRNet (control)"
+"""What tables call the three."""
+
+PART_B = "Shanghai Tech Part B"
 
 
 @pytest.fixture
@@ -32,9 +37,11 @@ def with_only(section, entry, **sections):
     return config
 
 
-def table(entry, **sections):
+def table(entry, name="it", **sections):
     """Return what a table is in the small config."""
-    return resolved(with_only("tables", entry, **sections))[1]["it"]
+    config = with_only("tables", entry, **sections)
+    config["tables"] = {name: entry}
+    return resolved(config)[1][name]
 
 
 def labels(entry, **sections):
@@ -74,10 +81,48 @@ def test_the_tables_of_the_shipped_configs(name):
         plan.title_of(name) for name in ("shta", "shtb", "qnrf", "panda")
     }
     assert [row.paper for row in rows if row.experiment == "shtb-rescsrnet-promptmix"] == [{"mae": 8.57}]
-    assert list(targets["table4"].rows[0].labels) == ["Method", "k", "r_mix"]
-    assert list(targets["table5"].rows[0].labels) == ["Method", "Annotator"]
-    assert list(targets["table6"].rows[0].labels) == ["Method", "Precision", "Face restoration"]
-    assert list(targets["table7"].rows[0].labels) == ["Method", "Prompt filter", "r_img"]
+    columns = {
+        "table1": ["Dataset", "Method"],
+        "table2": ["Method"],
+        "table4": ["k", "r_mix"],
+        "table5": ["k", "Pre-training dataset"],
+        "table6": ["Floating-point precision", "Face restoration"],
+        "table7": ["|P_man|", "Prompt format", "Prompt filtering", "r_img"],
+    }
+    assert {table: list(targets[table].rows[0].labels) for table in columns} == columns
+    assert targets["table4"].rows[0].labels == {"k": "0", "r_mix": "0"}  # the baseline
+    assert targets["table7"].rows[-1].labels["|P_man|"] == WITHOUT  # below the rule
+    assert [tuple(row.labels.values()) for row in targets["table7"].rows[1:4]] == [
+        ("1", "“large crowd in mecca”", "—", "100 %"),
+        ("10", "“large crowd in [location]”", "—", "100 %"),
+        ("10", "“large crowd in [location]”", "yes", "100 %"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["config", "paper"])
+@pytest.mark.parametrize("table", [f"table{n}" for n in range(1, 8)])
+def test_a_table_of_the_shipped_configs_shows_every_row_of_the_paper_s_in_its_order(name, table):
+    config = read([ROOT / f"config/{name}.yaml"])
+    plan, targets = resolve(config)
+    paper, entry, found = paper_results()[table], config["tables"][table], targets[table]
+    assert [row["paper"] for row in entry["rows"]] == list(paper["rows"])
+    theirs = [row for row in found.rows if not row.ours]
+    assert found.rows[: len(theirs)] == theirs
+    if isinstance(found, CostTable):
+        expected = [{key: row[key] for key in ("gmac", "parameters", "mae")} for row in paper["rows"].values()]
+        assert [row.paper for row in theirs] == expected
+        assert len(found.claims) == len(paper["claims"])
+        return
+    methods = [plan.experiments[row.experiment].method for row in theirs]
+    assert set(methods) == set(entry["methods"])
+    with_promptmix = [row for row, method in zip(theirs, methods, strict=True) if method == "promptmix"]
+    assert [row.paper for row in with_promptmix] == [row["promptmix"] for row in paper["rows"].values()]
+    assert [row.paper_baseline for row in with_promptmix] == [row["baseline"] for row in paper["rows"].values()]
+    for row, method in zip(theirs, methods, strict=True):
+        if method == "baseline":
+            assert row.paper == row.paper_baseline != {}
+    assert len(found.claims) == len(paper.get("claims", []))
+    assert found.notes == paper.get("notes", [])
 
 
 def test_a_table_and_a_figure_have_two_names():
@@ -107,15 +152,13 @@ def test_a_config_for_depth_alone():
         "nyu-guidedepth-control",
         "nyu-guidedepth-promptmix",
     ]
-    assert targets["rooms"].pairs == [("nyu-guidedepth", "nyu-guidedepth-promptmix")]
+    assert targets["rooms"].experiments == ["nyu-guidedepth", "nyu-guidedepth-promptmix"]
 
 
 def test_baselines_alone_need_nothing_that_makes_images():
     config = smallest() | {"tables": {"mine": {"rows": [SHTB], "methods": ["baseline"]}}}
     plan, targets = resolved(config)
-    assert targets["mine"].rows == [
-        Row(BASE, {"Dataset": "Shanghai Tech Part B", "Network": "rescsrnet", "Method": "baseline"})
-    ]
+    assert targets["mine"].rows == [Row(BASE, {"Dataset": "Shanghai Tech Part B", "Method": WITHOUT})]
     assert targets["mine"].needs == Needs(experiments=frozenset([BASE]), datasets=frozenset(["shtb"]))
     assert (plan.annotators, plan.generators) == ({}, {})
 
@@ -124,24 +167,33 @@ def test_baselines_alone_need_nothing_that_makes_images():
 
 
 def test_rows_are_experiments_each_once_beside_what_they_are_compared_with(targets):
-    cells = {"Dataset": "Shanghai Tech Part B", "Network": "rescsrnet"}
-    numbers = paper_results()["table1"]["shtb-rescsrnet"]
-    assert targets["table1"].rows[:3] == [
-        Row(BASE, cells | {"Method": "baseline"}, paper=numbers["baseline"]),
-        Row(CONTROL, cells | {"Method": "control"}, baseline=BASE),
-        Row(PROMPTMIX, cells | {"Method": "PromptMix"}, baseline=BASE, control=CONTROL, paper=numbers["promptmix"]),
+    cells = {"Dataset": "Shanghai Tech Part B"}
+    numbers = paper_results()["table1"]["rows"]["shtb-rescsrnet"]
+    found = targets["table1"]
+    assert found.experiments == [
+        BASE,
+        PROMPTMIX,
+        "panda-csrnet",
+        "panda-csrnet-promptmix",
+        CONTROL,
+        "panda-csrnet-control",
     ]
-    assert [row.experiment for row in targets["table1"].rows[3:]] == [
-        *("panda-csrnet", "panda-csrnet-control", "panda-csrnet-promptmix"),
+    theirs = {"paper_baseline": numbers["baseline"]}
+    assert [*found.rows[:2], found.rows[4]] == [
+        Row(BASE, cells | {"Method": WITHOUT}, paper=numbers["baseline"], **theirs),
+        Row(PROMPTMIX, cells | {"Method": WITH}, BASE, CONTROL, numbers["promptmix"], **theirs),
+        Row(CONTROL, cells | {"Method": AGAIN}, BASE, **theirs, ours=True),
     ]
-    assert all(row.paper == {} for row in targets["table1"].rows[3:])
-    assert (targets["table1"].task, targets["table1"].measured) == ("counting", [])
-    assert targets["table1"].needs.experiments == set(targets["table1"].experiments)
+    assert all((row.paper, row.paper_baseline) == ({}, {}) for row in (*found.rows[2:4], found.rows[5]))
+    assert [row.ours for row in found.rows] == [False] * 4 + [True] * 2
+    assert (found.task, found.measured) == ("counting", [])
+    assert found.needs.experiments == set(found.experiments)
 
 
 def test_rows_of_depth(targets):
     base, promptmix = targets["depth"].rows
-    assert base.labels == {"Dataset": "NYU Depth V2", "Network": "guidedepth", "Method": "baseline"}
+    assert base.labels == {"Dataset": "NYU Depth V2", "Method": "GuideDepth (baseline)"}
+    assert promptmix.labels == {"Dataset": "NYU Depth V2", "Method": "GuideDepth+PromptMix"}
     assert (promptmix.experiment, promptmix.baseline, promptmix.control) == (
         "nyu-guidedepth-promptmix",
         "nyu-guidedepth",
@@ -216,35 +268,195 @@ def test_a_row_that_is_an_experiment_with_a_name_has_that_name():
     assert table({"rows": [SHTB]}, experiments={"mine": SHTB | {"k": 10}}).experiments == [BASE, "mine"]
 
 
+# --- Tables of errors: rows that the paper does not have ---
+
+R20, R30 = f"{PROMPTMIX}-r20", f"{PROMPTMIX}-r30"
+
+
+@pytest.mark.parametrize(
+    ("methods", "ours", "names", "number"),
+    [
+        (["promptmix"], {"methods": ["baseline", "control"]}, [PROMPTMIX, R20, BASE, CONTROL, f"{CONTROL}-r20"], 2),
+        (["baseline", "promptmix"], {"rows": [{"r_mix": 30}]}, [BASE, PROMPTMIX, R20, R30], 3),
+        (["promptmix"], {"methods": ["baseline"], "rows": [{"r_mix": 30}]}, [PROMPTMIX, R20, BASE, R30], 2),
+        (["promptmix"], {"methods": ["promptmix"], "rows": [{"r_mix": 20}]}, [PROMPTMIX, R20], 2),  # each once
+        (
+            ["baseline"],
+            {"methods": ["control"], "rows": [{"r_mix": 30}]},
+            [BASE, CONTROL, f"{CONTROL}-r20", f"{CONTROL}-r30"],
+            1,
+        ),
+    ],
+)
+def test_what_the_paper_does_not_have_comes_last_and_is_marked(methods, ours, names, number):
+    found = table({"base": SHTB, "rows": [{"r_mix": 500}, {"r_mix": 20}], "methods": methods, "ours": ours})
+    assert found.experiments == names
+    assert [row.ours for row in found.rows] == [False] * number + [True] * (len(names) - number)
+    assert found.needs.experiments == set(names)
+
+
+def test_what_is_shown_besides_can_be_of_some_rows():
+    entry = {"rows": [SHTB, {"dataset": "shtb", "network": "csrnet"}], "methods": ["baseline"]}
+    found = table(entry | {"ours": {"methods": ["control"], "where": {"network": "rescsrnet"}}})
+    assert found.experiments == [BASE, "shtb-csrnet", CONTROL]
+
+
+def test_what_is_shown_of_some_rows_is_shown_of_all_if_the_table_has_none_of_those():
+    ours = {"methods": ["control"], "where": {"dataset": "panda"}}
+    found = table({"rows": [SHTB, {"dataset": "shtb", "network": "csrnet"}], "methods": ["baseline"], "ours": ours})
+    assert found.experiments == [BASE, "shtb-csrnet", CONTROL, "shtb-csrnet-control"]
+
+
+def test_rows_are_compared_with_what_is_shown_below_them():
+    found = table({"rows": [SHTB], "methods": ["promptmix"], "ours": {"methods": ["baseline", "control"]}})
+    assert [(row.experiment, row.baseline, row.control) for row in found.rows] == [
+        (PROMPTMIX, BASE, CONTROL),
+        (BASE, None, None),
+        (CONTROL, BASE, None),
+    ]
+
+
+def test_a_row_that_the_paper_does_not_have_is_compared_with_the_baseline():
+    found = table({"base": SHTB, "rows": [{"k": 10}], "ours": {"rows": [{"k": 11}]}})
+    assert [(row.experiment, row.baseline, row.ours) for row in found.rows] == [
+        (BASE, None, False),
+        (PROMPTMIX, BASE, False),
+        (f"{PROMPTMIX}-k11", BASE, True),
+    ]
+
+
+def test_a_written_experiment_that_the_paper_does_not_have_is_compared_with_the_baseline():
+    found = table({"rows": [SHTB | {"training": {"epochs": 600}, "k": 3}], "ours": {"rows": ["longer"]}})
+    baseline = f"{BASE}-epochs-600"
+    assert found.experiments[0] == baseline and found.experiments[-1] == "longer"
+    assert (found.rows[-1].baseline, found.rows[-1].ours) == (baseline, True)
+
+
+def test_what_the_paper_does_not_have_sets_no_columns_but_those_that_tell_it_apart():
+    columns, rows = labels({"base": SHTB, "rows": [{"k": 3}], "ours": {"rows": [{"k": 4, "annotator": "dmcount"}]}})
+    assert columns == ["Method", "k"]
+    assert rows == [(WITHOUT, "0"), (WITH, "3"), (WITH, "4")]
+    columns, rows = labels({"base": SHTB, "rows": [{"k": 3}], "ours": {"rows": [{"k": 3, "annotator": "dmcount"}]}})
+    assert columns == ["Method", "k", "Annotator"]
+    assert rows == [(WITHOUT, "0", "—"), (WITH, "3", "sasnet"), (WITH, "3", "dmcount")]
+
+
+# --- Tables of errors: what the paper says ---
+
+
+def claims_of(name):
+    return {claim["says"]: claim for claim in paper_results()[name]["claims"]}
+
+
+TABLE4 = [
+    {"k": 100, "r_mix": 400, "paper": "k1000-r1000"},
+    {"k": 50, "r_mix": 40, "paper": "k500-r500"},
+    {"k": 100, "r_mix": 40, "paper": "k1000-r500"},
+    {"k": 900, "r_mix": 40, "paper": "k10000-r500"},
+]
+
+
+def test_claims_are_of_the_experiments_of_their_rows():
+    found = table({"base": SHTB | {"pools": ["places"]}, "rows": TABLE4}, "table4")
+    names = dict(zip([row["paper"] for row in TABLE4], found.experiments[1:], strict=True))
+    assert len(set(names.values())) == 4
+    claims = {claim.says: claim for claim in found.claims}
+    assert list(claims) == list(claims_of("table4"))
+    for says, claim in claims_of("table4").items():
+        assert (claims[says].lower, claims[says].higher) == (names[claim["lower"]], names[claim["higher"]])
+    assert [claim.paper for claim in found.claims] == [(9.33, 10.22), (9.33, 9.96), (9.05, 9.33)]
+    assert found.notes == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "number"),
+    [(TABLE4[:1], 0), (TABLE4[1:2] + TABLE4[3:], 0), (TABLE4[::2], 1), (TABLE4[:3], 2), (TABLE4[::-1], 3)],
+)
+def test_claims_of_rows_that_are_not_shown_are_left_out(rows, number):
+    found = table({"base": SHTB | {"pools": ["places"]}, "rows": rows}, "table4")
+    assert len(found.claims) == number
+    shown = set(found.experiments)
+    assert all({claim.lower, claim.higher} <= shown for claim in found.claims)
+
+
+def test_claims_need_rows_that_name_the_paper_s():
+    rows = [{key: value for key, value in row.items() if key != "paper"} for row in TABLE4]
+    found = table({"base": SHTB | {"pools": ["places"]}, "rows": rows}, "table4")
+    assert (found.claims, found.notes) == ([], [])
+    found = table({"rows": [SHTB]}, "table1")
+    assert (found.claims, found.notes) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"methods": ["baseline", "promptmix"]}, {"methods": ["promptmix"], "ours": {"methods": ["baseline"]}}],
+)
+def test_a_claim_can_be_of_the_baseline(more):
+    entry = {"base": SHTB | {"pools": ["places"], "r_mix": 20}, "rows": [{"k": 10, "paper": "mecca"}], **more}
+    found = table(entry, "table7")
+    (name,) = set(found.experiments) - {BASE}
+    (says,) = [says for says, claim in claims_of("table7").items() if claim["lower"] == "baseline"]
+    assert found.claims == [Claim(says, BASE, name, (11.63, 12.08))]
+    assert table(entry | {"methods": ["promptmix"], "ours": {}}, "table7").claims == []
+
+
+def test_the_largest_gain_of_the_paper_s_table_1_and_its_notes(targets):
+    (claim,) = targets["table1"].claims
+    assert claim.says == "PromptMix improves lightweight networks by up to 26 %"
+    assert (claim.lower, claim.higher) == ("", "")
+    assert [round(gain, 1) for gain in claim.paper] == [26.3]
+    assert targets["table1"].notes == paper_results()["table1"]["notes"]
+    assert len(targets["table1"].notes) == 1
+
+
+def test_the_paper_s_claims_agree_with_its_numbers():
+    for name, paper in paper_results().items():
+        if "rows" not in paper:
+            continue
+        errors = {key: row.get("promptmix", row).get("mae") for key, row in paper["rows"].items()} | {"baseline": 11.63}
+        for claim in paper.get("claims", []):
+            if "small" in claim:
+                small, large = (paper["rows"][claim[size]] for size in ("small", "large"))
+                assert large["gmac"] / small["gmac"] == pytest.approx(claim["gmac"], abs=0.01)
+                assert large["parameters"] / small["parameters"] == pytest.approx(claim["parameters"], abs=0.01)
+                assert 100 * (1 - small["mae"] / large["mae"]) == pytest.approx(claim["mae"], abs=0.01)
+            elif "lower" in claim:
+                assert errors[claim["lower"]] < errors[claim["higher"]], (name, claim)
+
+
 # --- Tables of errors: columns ---
 
 
 @pytest.mark.parametrize(
     ("entry", "columns", "cells"),
     [
-        ({"rows": [SHTB]}, ["Dataset", "Network", "Method"], [("Shanghai Tech Part B", "rescsrnet")] * 2),
+        ({"rows": [SHTB]}, ["Dataset", "Method"], [("Shanghai Tech Part B",)] * 2),
         (
             {"base": SHTB, "rows": [{"k": 1, "r_mix": 20}, {"k": 10, "r_mix": 500}]},
             ["Method", "k", "r_mix"],
-            [("—", "—"), ("1", "20"), ("10", "500")],
+            [("0", "0"), ("1", "20"), ("10", "500")],
         ),
         (
             {"base": SHTB, "rows": [{"k": 3}, {"r_mix": 20}]},
             ["Method", "k", "r_mix"],
-            [("—", "—"), ("3", "500"), ("10", "20")],
+            [("0", "0"), ("3", "500"), ("10", "20")],
         ),
         (
-            {"base": SHTB, "vary": {"annotator": ["sasnet", "dmcount"]}},
+            {"base": SHTB, "vary": {"annotator": ["sasnet", "dmcount", "both"]}},
             ["Method", "Annotator"],
-            [("—",), ("sasnet",), ("dmcount",)],
+            [("—",), ("sasnet",), ("dmcount",), ("both",)],
         ),
         (
             {
                 "base": SHTB,
                 "vary": {"restorer": [None, "gfpgan"], "precision": ["float16"], "generator": ["diffusion"]},
             },
-            ["Method", "Generator", "Precision", "Face restoration"],
-            [("—", "—", "—"), ("diffusion", "float16", "none"), ("diffusion", "float16", "gfpgan")],
+            ["Method", "Generator", "Floating-point precision", "Face restoration"],
+            [
+                ("—", "—", "—"),
+                ("diffusion", "Half-Precision (float16)", "—"),
+                ("diffusion", "Half-Precision (float16)", "yes"),
+            ],
         ),
         (
             {
@@ -254,12 +466,17 @@ def test_a_row_that_is_an_experiment_with_a_name_has_that_name():
                     {"r_img": 37.5, "scored_by": ["sasnet", "dmcount"]},
                 ],
             },
-            ["Method", "Prompts", "Prompt filter", "Scored by", "r_img"],
+            ["Method", "Prompts", "Prompt filtering", "Scored by", "r_img"],
             [
                 ("—",) * 4,
                 ("places, rooms", "yes", "—", "100 %"),
-                ("by-hand, shtb-captions", "no", "dmcount, sasnet", "37.5 %"),
+                ("by-hand, shtb-captions", "—", "dmcount, sasnet", "37.5 %"),
             ],
+        ),
+        (
+            {"base": SHTB | {"pools": ["places"], "r_mix": 9}, "rows": [{"prompt": "a street"}, {"k": 20}]},
+            ["Method", "Only prompt", "k"],
+            [("—", "0"), ("a street", "10"), ("—", "20")],
         ),
         (
             {"base": SHTB | {"r_mix": 20}, "rows": [{"training": {"epochs": 5}}]},
@@ -272,22 +489,121 @@ def test_columns_follow_from_what_rows_set(entry, columns, cells):
     found, rows = labels(entry)
     assert found == columns
     method = columns.index("Method")
-    assert [row[method] for row in rows] == ["baseline"] + ["PromptMix"] * (len(rows) - 1)
+    assert [row[method] for row in rows] == [WITHOUT] + [WITH] * (len(rows) - 1)
     assert [row[:method] + row[method + 1 :] for row in rows] == cells
+
+
+def test_networks_are_told_apart_by_the_method_in_the_paper_s_words():
+    entry = {"base": {"dataset": "shtb"}, "vary": {"network": ["rescsrnet", "csrnet"]}}
+    columns, rows = labels(entry | {"methods": ["baseline", "control", "promptmix"]})
+    assert columns == ["Method"]
+    assert [row[0] for row in rows] == [
+        *(WITHOUT, AGAIN, WITH, "CSRNet (baseline)", "CSRNet (control)", "CSRNet+PromptMix"),
+    ]
+
+
+def test_of_two_restorers_the_one_that_was_used_is_shown():
+    restorers = small()["restorers"]
+    restorers["mine"] = restorers["gfpgan"]
+    entry = {"base": SHTB, "vary": {"restorer": [None, "gfpgan", "mine"]}}
+    columns, rows = labels(entry, restorers=restorers)
+    assert columns == ["Method", "Face restoration"]
+    assert [row[1] for row in rows] == ["—", "—", "gfpgan", "mine"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "entry", "found", "cells"),
+    [
+        (["r_mix", "k"], {"rows": [{"annotator": "dmcount"}]}, ["k", "r_mix"], [("0", "0"), ("10", "500")]),
+        (
+            ["dataset", "method"],
+            {"rows": [{"k": 3}]},
+            ["Dataset", "Method"],
+            [("Shanghai Tech Part B", m) for m in (WITHOUT, WITH)],
+        ),
+        (
+            ["prompt_count", "prompt_format"],
+            {
+                "base": SHTB | {"k": 20, "r_mix": 20},
+                "rows": [
+                    {"pools": ["places"]},
+                    {"pools": ["places"], "prompt": "many people at sea"},
+                    {"pools": ["shtb-captions"]},
+                ],
+            },
+            ["|P_man|", "Prompt format"],
+            [
+                ("—", "—"),
+                ("5", "“a crowd [location]”, “a street”, “many people [location]”"),
+                ("1", "“many people at sea”"),
+                ("360", "captions"),
+            ],
+        ),
+        (
+            ["pre_training"],
+            {"rows": [{"annotator": name} for name in ("sasnet-panda", "dmcount", "narrow", "both")]},
+            ["Pre-training dataset"],
+            [("—",), ("PANDA-Crowd",), ("PANDA-Crowd (DM-Count)",), ("narrow",), ("both",)],
+        ),
+    ],
+)
+def test_columns_are_those_that_a_table_names(columns, entry, found, cells):
+    assert labels({"base": SHTB, **entry, "columns": columns}) == (found, cells)
+
+
+@pytest.mark.parametrize(
+    ("entry", "columns", "cells"),
+    [
+        ({"rows": [{"k": 3}, {"k": 3, "r_mix": 20}]}, ["k", "r_mix"], [("0", "0"), ("3", "500"), ("3", "20")]),
+        (
+            {"rows": [{"k": 3}, {"k": 3, "annotator": "sasnet-panda"}]},
+            ["k", "Annotator"],
+            [("0", "—"), ("3", "sasnet"), ("3", "sasnet-panda")],
+        ),
+        (
+            {"rows": [{"k": 3}], "methods": ["baseline", "control", "promptmix"]},
+            ["Method", "k"],
+            [(WITHOUT, "0"), (AGAIN, "0"), (WITH, "3")],
+        ),
+    ],
+)
+def test_rows_that_would_look_alike_in_these_columns_get_others_too(entry, columns, cells):
+    assert labels({"base": SHTB, "columns": ["k"], **entry}) == (columns, cells)
+
+
+@pytest.mark.parametrize(
+    ("columns", "cells"),
+    [
+        (["k", "annotator"], [("3", "sasnet"), (WITHOUT, "—"), (AGAIN, "—")]),
+        (["annotator"], [("sasnet",), (WITHOUT,), (AGAIN,)]),
+        (["method", "k"], [(WITH, "3"), (WITHOUT, "0"), (AGAIN, "0")]),
+    ],
+)
+def test_below_the_rule_a_method_without_column_is_in_the_first(columns, cells):
+    ours = {"methods": ["baseline", "control"]}
+    _, rows = labels({"base": SHTB, "rows": [{"k": 3}], "methods": ["promptmix"], "columns": columns, "ours": ours})
+    assert rows == cells
+
+
+def test_below_the_rule_the_dataset_stays_in_the_first_column():
+    entry = {"rows": [SHTB], "methods": ["promptmix"], "columns": ["dataset", "k"], "ours": {"methods": ["baseline"]}}
+    assert labels(entry)[1] == [("Shanghai Tech Part B", "10"), ("Shanghai Tech Part B", "0")]
 
 
 def test_written_experiments_that_would_look_alike_get_columns_for_what_they_differ_in():
     experiments = {"one": SHTB | {"k": 1, "r_mix": 20}, "other": SHTB | {"k": 2, "r_mix": 20}}
     columns, rows = labels({"rows": ["one", "other"]}, experiments=experiments)
     assert columns == ["Method", "k"]
-    assert rows == [("baseline", "—"), ("PromptMix", "1"), ("PromptMix", "2")]
+    assert rows == [(WITHOUT, "0"), (WITH, "1"), (WITH, "2")]
 
 
 def test_baselines_that_would_look_alike_get_columns_for_what_they_differ_in():
-    experiments = {"one": SHTB, "other": {"dataset": "panda", "network": "csrnet"}}
+    experiments = {"one": SHTB, "other": {"dataset": "panda", "network": "rescsrnet", "annotator": "sasnet"}}
     columns, rows = labels({"rows": ["one", "other"]}, experiments=experiments)
-    assert columns[:2] == ["Dataset", "Network"]
-    assert [row[:2] for row in rows] == [("Shanghai Tech Part B", "rescsrnet")] * 2 + [("PANDA-Crowd", "csrnet")] * 2
+    assert columns[:2] == ["Dataset", "Method"]
+    assert [row[:2] for row in rows] == [
+        (title, method) for title in ("Shanghai Tech Part B", "PANDA-Crowd") for method in (WITHOUT, WITH)
+    ]
 
 
 def test_experiments_that_differ_in_what_has_no_column_are_told_apart_by_their_names():
@@ -300,9 +616,11 @@ def test_experiments_that_differ_in_what_has_no_column_are_told_apart_by_their_n
 def test_a_generator_is_shown_by_the_name_in_the_config():
     entry = {"base": SHTB, "vary": {"generator": ["diffusion", "other"], "precision": ["float32", "float16"]}}
     columns, rows = labels(entry)
-    assert columns == ["Method", "Generator", "Precision"]
+    assert columns == ["Method", "Generator", "Floating-point precision"]
     assert [row[1:] for row in rows[1:]] == [
-        *(("diffusion", "float32"), ("diffusion", "float16"), ("other", "float32"), ("other", "float16")),
+        (generator, precision)
+        for generator in ("diffusion", "other")
+        for precision in ("Full-Precision (float32)", "Half-Precision (float16)")
     ]
 
 
@@ -316,7 +634,7 @@ def test_a_table_of_two_tasks_is_refused():
 
 def test_the_paper_s_numbers_are_those_of_the_row_in_the_table_of_the_same_name():
     row = SHTB | {"paper": "shtb-rescsrnt"}
-    known = ", ".join(paper_results()["table1"])
+    known = ", ".join(paper_results()["table1"]["rows"])
     config = with_only("tables", {"rows": [SHTB]})
     config["tables"] = {"table1": {"rows": [row]}, "mine": {"rows": [row]}}
     with pytest.raises(InputError) as raised:
@@ -366,6 +684,22 @@ def test_the_paper_s_numbers_are_those_of_the_row_in_the_table_of_the_same_name(
         ({"rows": [SHTB | {"method": "control"}]}, [".rows[0].method is not a key"]),
         ({"rows": [{"dataset": "shtb"}]}, [".rows[0]: network is missing: the network to train", "`base`"]),
         ({"rows": [SHTB], "methods": []}, [".methods: the list is empty"]),
+        ({"rows": [SHTB], "columns": []}, [".columns: the list is empty"]),
+        ({"rows": [SHTB], "columns": ["k", "k"]}, [".columns: 'k' is there twice"]),
+        ({"rows": [SHTB], "columns": ["network"]}, [".columns[0]: 'network' is not a column", "annotator, dataset"]),
+        ({"rows": [SHTB], "columns": ["prompt_coun"]}, [".columns[0]: 'prompt_coun'", "mean 'prompt_count'?"]),
+        (
+            {"rows": [SHTB], "ours": {"method": ["control"]}},
+            [".ours.method is not a key", "methods, rows, where", "'methods'?"],
+        ),
+        ({"rows": [SHTB], "ours": {"where": {"k": 3}}}, [".ours.where.k is not a key", "dataset, network"]),
+        ({"rows": [SHTB], "ours": {"methods": ["contrl"]}}, [".ours.methods[0]: 'contrl'", "mean 'control'?"]),
+        ({"rows": [SHTB], "ours": {"rows": ["longr"]}}, [".ours.rows[0]: 'longr' is not an experiment", "'longer'?"]),
+        (
+            {"base": SHTB, "rows": [{}], "ours": {"rows": [{"k": 3}, {"r_mix": 5000}]}},
+            [".ours.rows[1].r_mix: 5000 images per epoch", "Lower r_mix or raise k"],
+        ),
+        ({"base": SHTB, "rows": [{"prompt": "a street"}]}, [".rows[0].prompt: 'a street' is not a prompt", "by-hand"]),
         (
             {"rows": [SHTB], "methods": ["contrl"]},
             [".methods[0]: 'contrl'", "baseline, control, promptmix", "mean 'control'?"],
@@ -392,12 +726,15 @@ def test_rows_of_costs(targets):
     cost = targets["cost"]
     trained, tested = {"settings": {"width": 0.5}, "annotators": {}, "paper": {}}, {"experiments": {}, "paper": {}}
     assert cost.rows == [
-        CostRow("rescsrnet", "baseline", experiments={"shtb": BASE}, **trained),
-        CostRow("rescsrnet", "PromptMix", experiments={"shtb": PROMPTMIX}, **trained),
-        CostRow("sasnet", "annotator", {"width": 0.25}, annotators={"shtb": "narrow", "panda": "narrow"}, **tested),
+        CostRow("rescsrnet", WITHOUT, "baseline", experiments={"shtb": BASE}, **trained),
+        CostRow("rescsrnet", WITH, "PromptMix", experiments={"shtb": PROMPTMIX}, **trained),
+        CostRow(
+            "sasnet", "SASNet", "annotator", {"width": 0.25}, annotators={"shtb": "narrow", "panda": "narrow"}, **tested
+        ),
         # Of a network that is not tested no settings were: else a note would say that its errors are a narrower one's
-        CostRow("csrnet", "—", {}, annotators={}, **tested),
+        CostRow("csrnet", "CSRNet", "—", {}, annotators={}, **tested),
     ]
+    assert cost.claims == []
     assert (cost.task, cost.size) == ("counting", (1024, 768))
 
 
@@ -429,6 +766,18 @@ def test_a_network_that_is_trained_and_annotates_has_the_settings_of_each():
     ]
 
 
+def test_rows_of_costs_that_would_look_alike_say_what_was_tested():
+    rows = [
+        {"network": "sasnet", "annotators": {"shtb": "sasnet"}},
+        {"network": "sasnet", "annotators": {"shtb": "narrow", "panda": "narrow"}},
+        *({"network": "csrnet", "datasets": [dataset], "methods": ["baseline"]} for dataset in ("shtb", "panda")),
+        {"network": "dmcount"},
+    ]
+    titles = [row.title for row in table({"kind": "cost", "rows": rows}).rows]
+    assert titles[:2] == ["SASNet, sasnet", "SASNet, narrow"]
+    assert titles[2:] == ["CSRNet, Shanghai Tech Part B", "CSRNet, PANDA-Crowd", "DM-Count"]
+
+
 def test_a_table_of_costs_of_depth_and_of_one_method():
     rows = [
         {"network": "guidedepth", "datasets": ["nyu"], "methods": ["baseline"]},
@@ -442,6 +791,33 @@ def test_a_table_of_costs_of_depth_and_of_one_method():
     ]
 
 
+def test_a_row_of_costs_may_be_an_annotator_of_any_kind(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("def count(images): ...\n")
+    annotators = small()["annotators"] | {"mine": {"function": "mine.py:count", "task": "counting"}}
+    rows = [{"annotators": {"shtb": name, "panda": name}} for name in ("mine", "both", "narrow")]
+    cost = table({"kind": "cost", "rows": rows}, annotators=annotators)
+    assert [(row.network, row.title, row.method, row.settings) for row in cost.rows] == [
+        ("", "mine", "annotator", {}),
+        ("", "both", "annotator", {}),
+        ("sasnet", "SASNet", "annotator", {"width": 0.25}),
+    ]
+    assert cost.rows[0].annotators == {"shtb": "mine", "panda": "mine"}
+    assert cost.needs.tests == {(name, dataset) for name in ("mine", "both", "narrow") for dataset in ("shtb", "panda")}
+    assert cost.needs.annotators == {"mine", "sasnet", "dmcount", "narrow"}
+
+
+def test_a_table_of_errors_tests_what_annotates_its_generated_images(plan, targets):
+    assert targets["table1"].annotators == [("sasnet", "shtb"), ("sasnet-panda", "panda")]
+    assert targets["depth"].annotators == [("adabins", "nyu")]
+    assert targets["annotators"].annotators == [("sasnet", "shtb"), ("dmcount", "shtb")]
+    assert targets["table1"].needs.tests == {("sasnet", "shtb"), ("sasnet-panda", "panda")}
+    alone = table({"rows": [SHTB], "methods": ["baseline"]})
+    assert (alone.annotators, alone.needs.tests) == ([], frozenset())
+    (average,) = table({"rows": [SHTB | {"annotator": "both"}]}).annotators
+    assert average == ("both", "shtb")
+
+
 def test_a_fine_tuned_annotator_is_made_for_a_table_of_costs():
     rows = [{"network": "sasnet", "annotators": {"shtb": "sasnet-again"}}]
     needs = table({"kind": "cost", "rows": rows}).needs
@@ -451,7 +827,7 @@ def test_a_fine_tuned_annotator_is_made_for_a_table_of_costs():
 
 def test_the_cost_of_a_network_of_a_user_s_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.py").write_text("class Mine:\n    def __init__(self, width): ...\n")
+    (tmp_path / "mine.py").write_text("class Mine:\n    stride = 8\n\n    def __init__(self, width): ...\n")
     own = {"mine": {"class": "mine.py:Mine", "task": "counting", "width": 0.5, "backbone": "weights.pth"}}
     networks = small()["networks"] | own
     row = {"network": "mine", "datasets": ["shtb"], "methods": ["baseline"]}
@@ -462,23 +838,47 @@ def test_the_cost_of_a_network_of_a_user_s_own(tmp_path, monkeypatch):
     (baseline,) = table(
         {"rows": [{"dataset": "shtb", "network": "mine"}], "methods": ["baseline"]}, networks=networks
     ).rows
-    assert baseline.labels["Network"] == "mine"
+    assert row.title == "mine"
+    assert baseline.labels["Method"] == "mine (baseline)"
 
 
 def test_the_paper_s_numbers_in_a_table_of_costs():
-    numbers = paper_results()["table3"]["sasnet"]
-    config = with_only("tables", {"rows": [SHTB]})
-    config["tables"] = {"table3": {"kind": "cost", "rows": [{"network": "sasnet", "paper": "sasnet"}]}}
-    assert resolved(config)[1]["table3"].rows[0].paper == numbers
-    config["tables"]["table3"]["rows"][0]["paper"] = "sasnt"
+    numbers = paper_results()["table3"]["rows"]["sasnet"]
+    entry = {"kind": "cost", "rows": [{"network": "sasnet", "paper": "sasnet"}, {"network": "dmcount"}]}
+    found = table(entry, "table3")
+    assert [row.paper for row in found.rows] == [numbers, {}]
+    assert [row.ours for row in found.rows] == [False, True]
+    entry["rows"][0]["paper"] = "sasnt"
     with pytest.raises(InputError, match=r"tables\.table3\.rows\[0\]\.paper: 'sasnt'.*Did you mean 'sasnet'\?"):
-        resolved(config)
+        table(entry, "table3")
+
+
+def test_the_paper_s_claims_of_costs_are_left_out_if_a_row_is_missing():
+    rows = [{"network": name, "paper": name} for name in ("rescsrnet", "csrnet", "sasnet")]
+    assert table({"kind": "cost", "rows": rows}, "table3").claims == paper_results()["table3"]["claims"]
+    assert table({"kind": "cost", "rows": rows[:2]}, "table3").claims == paper_results()["table3"]["claims"]
+    assert table({"kind": "cost", "rows": rows[1:]}, "table3").claims == []
+    assert table({"kind": "cost", "rows": [{"network": "csrnet"}, {"network": "rescsrnet"}]}, "table3").claims == []
+
+
+def test_a_network_is_called_by_its_method_unless_it_is_the_baseline_alone():
+    def titles(**row):
+        rows = table({"kind": "cost", "rows": [{"network": "csrnet", "datasets": ["shtb"], **row}]}).rows
+        return [row.title for row in rows]
+
+    assert titles(methods=["baseline"]) == ["CSRNet"]
+    assert titles(methods=["promptmix"]) == ["CSRNet+PromptMix"]
+    assert titles(methods=["control"]) == ["CSRNet (control)"]
+    assert titles(methods=["baseline", "control"]) == ["CSRNet (baseline)", "CSRNet (control)"]
 
 
 @pytest.mark.parametrize(
     ("row", "parts"),
     [
         ({}, ["rows[0].network is missing: a network"]),
+        ({"datasets": ["shtb"], "annotators": {"shtb": "both"}}, ["rows[0].network is missing: a network"]),
+        ({"annotators": {"shtb": "sasnet", "panda": "dmcount"}}, ["network is missing", "a single annotator"]),
+        ({"annotators": {"nyu": "both"}}, ["annotators.nyu: 'both' is for counting", "nyu is for depth"]),
         ({"network": "csrnt"}, ["rows[0].network: 'csrnt'", "adabins, csrnet", "Did you mean 'csrnet'?"]),
         ({"network": "sasnet", "datasets": ["shtb"]}, ["rows[0].datasets: 'sasnet'", "networks.sasnet is missing"]),
         (
@@ -495,6 +895,10 @@ def test_the_paper_s_numbers_in_a_table_of_costs():
         (
             {"network": "sasnet", "annotators": {"shtb": "dmcount"}},
             ["annotators.shtb: 'dmcount' is of dmcount", "one of sasnet"],
+        ),
+        (
+            {"network": "sasnet", "annotators": {"shtb": "both"}},
+            ["annotators.shtb: 'both' is an average; expected one of sasnet"],
         ),
         (
             {"network": "sasnet", "annotators": {"nyu": "sasnet"}},
@@ -519,16 +923,25 @@ def test_a_table_of_costs_shows_one_task():
 
 def test_a_round_trip_captions_the_first_image_of_each_prompt(targets):
     found = targets["roundtrip"]
-    assert (found.pools, found.generator, found.captioner) == (
-        {"shtb-captions": 360, "places": 5},
-        "diffusion",
-        "clipcap",
+    assert (found.pools, found.generator, found.captioner) == ({"by-hand": 2, "places": 5}, "diffusion", "clipcap")
+    assert found.needs == Needs(
+        captioners=frozenset(["clipcap"]), images={("by-hand", "diffusion"): 2, ("places", "diffusion"): 5}
     )
+
+
+def test_a_round_trip_of_captions_needs_their_dataset():
+    found = table(ROUNDTRIP | {"pools": ["shtb-captions", "places"]})
+    assert found.pools == {"shtb-captions": 360, "places": 5}
     assert found.needs == Needs(
         datasets=frozenset(["shtb"]),
         captioners=frozenset(["clipcap"]),
         images={("shtb-captions", "diffusion"): 360, ("places", "diffusion"): 5},
     )
+
+
+def test_the_paper_s_distance_is_that_of_its_round_trip():
+    assert table(ROUNDTRIP, "roundtrip").paper == 2
+    assert table(ROUNDTRIP).paper is None
 
 
 ROUNDTRIP = {"kind": "roundtrip", "pools": ["places"], "generator": "diffusion", "captioner": "clipcap"}
@@ -572,20 +985,46 @@ def figure(entry, **sections):
 
 def test_a_figure_of_predictions_compares_pairs(plan, targets):
     pairs = [(BASE, PROMPTMIX), ("panda-csrnet", "panda-csrnet-promptmix")]
-    assert targets["crowds"].pairs == pairs
+    assert [tuple(row.values()) for _, row in targets["crowds"].rows] == pairs
+    assert [title for title, _ in targets["crowds"].rows] == ["Shanghai Tech Part B", "PANDA-Crowd"]
     assert targets["crowds"].needs == plan.needs(*pairs[0], *pairs[1])
-    assert targets["rooms"].pairs == [("nyu-guidedepth", "nyu-guidedepth-promptmix")]
+    pair = {"baseline": "nyu-guidedepth", "promptmix": "nyu-guidedepth-promptmix"}
+    assert targets["rooms"].rows == [("NYU Depth V2", pair)]
 
 
 def test_a_figure_of_predictions_of_a_written_experiment():
     found = figure({"kind": "predictions", "rows": ["longer"]})
-    assert found.pairs == [(f"{BASE}-epochs-600", "longer")]
+    assert found.experiments == [f"{BASE}-epochs-600", "longer"]
 
 
-def test_a_figure_of_colours_shows_the_first_images_of_two_pools(targets):
+@pytest.mark.parametrize(
+    ("rows", "titles"),
+    [
+        ([SHTB, SHTB | {"network": "csrnet"}], [f"{PART_B}, ResCSRNet", f"{PART_B}, CSRNet"]),
+        (
+            [SHTB, SHTB | {"pools": ["places"]}],
+            [f"{PART_B}, Prompts by-hand, shtb-captions", f"{PART_B}, Prompts places"],
+        ),
+        ([SHTB | {"k": k} for k in (2, 10)], [f"{PART_B}, k 2", f"{PART_B}, k 10"]),
+        ([SHTB, SHTB], [PART_B]),
+    ],
+)
+def test_rows_of_a_figure_are_told_apart_by_their_titles(rows, titles):
+    rows = [row | {"r_mix": 20} for row in rows]
+    assert [title for title, _ in figure({"kind": "predictions", "rows": rows}).rows] == titles
+
+
+def test_a_figure_of_predictions_of_baselines_alone_needs_no_generated_images():
+    found = figure({"kind": "predictions", "rows": [SHTB, "base"], "methods": ["baseline"]}, experiments=WRITTEN)
+    assert found.experiments == ["base"] and not found.needs.images
+    found = figure({"kind": "predictions", "rows": [DEPTH], "methods": ["baseline", "control", "promptmix"]})
+    assert list(found.rows[0][1]) == ["baseline", "control", "promptmix"]
+
+
+def test_a_figure_of_colours_shows_the_first_images_of_pools_of_one_prompt(targets):
     found = targets["colours"]
-    assert (found.grey, found.colour, found.generator, found.columns) == ("by-hand", "places", "diffusion", 2)
-    assert found.needs == Needs(images={("by-hand", "diffusion"): 2, ("places", "diffusion"): 2})
+    assert (found.pools, found.generator, found.columns) == (["light", "dark"], "diffusion", 2)
+    assert found.needs == Needs(images={("light", "diffusion"): 2, ("dark", "diffusion"): 2})
 
 
 def test_a_figure_of_examples_shows_the_first_images_of_an_experiment_with_their_annotations(targets):
@@ -597,6 +1036,12 @@ def test_a_figure_of_examples_shows_the_first_images_of_an_experiment_with_their
         images={("by-hand", "diffusion"): 4},
         annotations={("by-hand", "diffusion", "sasnet"): 4},
     )
+
+
+def test_a_figure_of_examples_with_the_average_of_annotators_needs_those_of_each():
+    needs = figure({"kind": "examples", "row": SHTB | {"annotator": "both"}, "columns": 4}).needs
+    assert needs.annotators == {"sasnet", "dmcount"}
+    assert needs.annotations == {("by-hand", "diffusion", name): 4 for name in ("both", "sasnet", "dmcount")}
 
 
 def test_a_figure_of_examples_with_faces_restored_by_a_fine_tuned_annotator():
@@ -612,7 +1057,7 @@ def test_a_figure_of_examples_with_faces_restored_by_a_fine_tuned_annotator():
 
 
 WRITTEN = {"base": SHTB | {"method": "baseline"}, "control": SHTB | {"method": "control"}}
-COLOURS = {"kind": "colours", "grey": "by-hand", "colour": "places", "generator": "diffusion", "columns": 2}
+COLOURS = {"kind": "colours", "pools": ["light", "dark"], "generator": "diffusion", "columns": 2}
 
 
 @pytest.mark.parametrize(
@@ -621,25 +1066,44 @@ COLOURS = {"kind": "colours", "grey": "by-hand", "colour": "places", "generator"
         ({}, [".kind is missing: maps without and with PromptMix"]),
         (
             {"kind": "prediction"},
-            [".kind: 'prediction'", "colours, examples, predictions", "Did you mean 'predictions'?"],
+            [
+                ".kind: 'prediction'",
+                "by_size, changes, colours, examples, predictions",
+                "Did you mean 'predictions'?",
+            ],
         ),
         ("longer", ["'longer' (text) is not a section of keys and values"]),
         # Predictions
         ({"kind": "predictions"}, [".rows is missing: experiments whose maps are drawn"]),
         ({"kind": "predictions", "rows": []}, [".rows: the list is empty"]),
         ({"kind": "predictions", "rows": ["lnger"]}, [".rows[0]: 'lnger' is not an experiment", "base, control"]),
-        ({"kind": "predictions", "rows": ["base"]}, [".rows[0]: 'base' has no generated images", "expected"]),
-        ({"kind": "predictions", "rows": ["control"]}, [".rows[0]: 'control' has no generated images", "expected"]),
+        ({"kind": "predictions", "rows": ["base"]}, [".rows[0]: 'base' is baseline", "PromptMix", "`methods`"]),
+        ({"kind": "predictions", "rows": ["control"]}, [".rows[0]: 'control' is", "PromptMix", "`methods`"]),
         ({"kind": "predictions", "rows": [SHTB, DEPTH]}, ["counting", "depth", "make two figures of it"]),
         ({"kind": "predictions", "rows": [{"dataset": "shtb"}]}, [".rows[0]: network is missing"]),
         ({"kind": "predictions", "rows": [SHTB | {"r_mix": 5000}]}, [".rows[0].r_mix: 5000 images", "raise k"]),
-        ({"kind": "predictions", "rows": [SHTB], "base": {}}, [".base is not a key. Known keys: kind, rows."]),
+        ({"kind": "predictions", "rows": [SHTB], "base": {}}, [".base is not a key. Known keys: kind, methods, rows."]),
+        # Errors by size
+        ({"kind": "by_size"}, [".rows is missing: experiments for counting"]),
+        ({"kind": "by_size", "rows": [SHTB, DEPTH]}, [".rows: nyu-guidedepth is for depth", "rows for counting alone"]),
+        ({"kind": "by_size", "rows": ["base"]}, [".rows[0]: 'base' is baseline", "PromptMix", "`methods`"]),
+        ({"kind": "by_size", "rows": [SHTB], "bins": 4}, [".bins is not a key. Known keys: kind, methods, rows."]),
+        # Changes
+        ({"kind": "changes"}, [".tables is missing: tables of errors"]),
+        ({"kind": "changes", "tables": []}, [".tables: the list is empty"]),
+        ({"kind": "changes", "tables": ["errors", "errrs"]}, [".tables[1]: 'errrs' is not a table", "mean 'errors'?"]),
+        ({"kind": "changes", "tables": ["errors", "cost"]}, [".tables[1]: 'cost' shows no changes", "a baseline"]),
+        ({"kind": "changes", "tables": ["baselines"]}, [".tables[0]: 'baselines' shows no changes", "a baseline"]),
         # Colours
-        (COLOURS | {"grey": "gray"}, [".grey: 'gray' is not a pool", "by-hand, panda-captions"]),
+        (COLOURS | {"pools": ["light", "drk"]}, [".pools[1]: 'drk' is not a pool", "Did you mean 'dark'?"]),
+        (COLOURS | {"pools": []}, [".pools: the list is empty"]),
+        (COLOURS | {"pools": ["dark", "dark"]}, [".pools: 'dark' is there twice"]),
         (COLOURS | {"generator": "dalle"}, [".generator: 'dalle' is not a generator"]),
-        (COLOURS | {"columns": 3}, [".columns: 3 prompts, but by-hand has 2; lower it"]),
-        (COLOURS | {"grey": "places", "columns": 6}, [".columns: 6 prompts, but places has 5; lower it"]),
-        ({"kind": "colours", "grey": "places"}, [".colour is missing: the same prompts"]),
+        (COLOURS | {"pools": ["light", "places"]}, [".pools[1]: places has 5 prompts", "a pool of its own"]),
+        (COLOURS | {"pools": ["by-hand"]}, [".pools[0]: by-hand has 2 prompts", "a pool of its own"]),
+        (COLOURS | {"columns": 0}, [".columns: 0 is not a whole number of 1 or more"]),
+        (COLOURS | {"grey": "light"}, [".grey is not a key. Known keys: columns, generator, kind, pools."]),
+        ({"kind": "colours", "columns": 2}, [".pools is missing: pools of one prompt"]),
         # Examples
         ({"kind": "examples"}, [".row is missing: the experiment whose training images"]),
         ({"kind": "examples", "row": "base"}, [".row: 'base' has no generated images", "expected"]),
@@ -649,7 +1113,30 @@ COLOURS = {"kind": "colours", "grey": "by-hand", "colour": "places", "generator"
     ],
 )
 def test_a_figure_that_cannot_be(entry, parts):
-    refused("figures", entry, *parts, experiments=WRITTEN)
+    tables = {"errors": {"rows": [SHTB]}, "baselines": {"rows": [SHTB], "methods": ["baseline"]}}
+    refused("figures", entry, *parts, experiments=WRITTEN, tables=tables | {"cost": small()["tables"]["cost"]})
+
+
+def test_a_figure_of_changes_needs_what_its_tables_need(targets):
+    tables = {name: targets[name] for name in ("table1", "depth")}
+    assert targets["changes"].tables == tables
+    assert targets["changes"].needs == tables["table1"].needs | tables["depth"].needs
+
+
+def test_a_table_that_cannot_be_is_said_once_whatever_figure_shows_it():
+    config = with_only("figures", {"kind": "changes", "tables": ["bad"]}, tables={"bad": {"rows": [SHTB, DEPTH]}})
+    with pytest.raises(InputError) as raised:
+        resolved(config)
+    assert "tables.bad" in str(raised.value) and "figures" not in str(raised.value)
+
+
+def test_a_figure_by_size_has_a_title_for_each_row_and_experiments_by_method(plan):
+    rows = [SHTB, SHTB | {"network": "csrnet"}]
+    found = figure({"kind": "by_size", "rows": rows, "methods": ["baseline", "control", "promptmix"]})
+    assert [title for title, _ in found.rows] == [f"{PART_B}, ResCSRNet", f"{PART_B}, CSRNet"]
+    assert found.rows[0][1] == {"baseline": BASE, "control": CONTROL, "promptmix": PROMPTMIX}
+    assert {BASE, CONTROL, PROMPTMIX} < set(found.experiments) == set(found.needs.experiments)
+    assert figure({"kind": "by_size", "rows": [SHTB]}).rows == [(PART_B, {"baseline": BASE, "promptmix": PROMPTMIX})]
 
 
 def test_preflight_names_tables_and_figures():

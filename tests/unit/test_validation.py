@@ -15,8 +15,9 @@ from support.configs import GONE, put, resolved, small, smallest
 from support.workflow import ROOT, tiny
 
 from promptmix.config import validation
-from promptmix.config.experiments import FAKE_KEYS, METHODS
-from promptmix.config.targets import HEADINGS, paper_results
+from promptmix.config.columns import DERIVED, HEADINGS
+from promptmix.config.experiments import FAKE_KEYS, METHODS, split_of
+from promptmix.config.paper import paper_results
 from promptmix.config.validation import check, read, resolve
 from promptmix.datasets.registry import TASKS
 from promptmix.errors import InputError
@@ -51,27 +52,74 @@ def test_the_shipped_configs_are_right(name):
     plan, targets = resolve(read([ROOT / f"config/{name}.yaml"]))
     tables, figures = (
         dict.fromkeys([f"table{i}" for i in range(1, 8)] + ["roundtrip"]),
-        ("figure2", "figure3", "figure4"),
+        ("figure2", "figure3", "figure4", "changes", "ablations", "by-size"),
     )
-    assert set(targets) == {*tables, *figures, "examples"}
+    further = {"limits", "limits-depth"} if name == "study" else set()
+    assert set(targets) == {*tables, *figures, "examples", *further}
     for experiment in plan.experiments.values():
         assert experiment.task == plan.task_of(experiment.dataset)
+
+
+@pytest.mark.parametrize(("name", "dataset"), [("own-counting", "station"), ("own-depth", "corridor")])
+@pytest.mark.parametrize("models", ["config", "paper"])
+def test_the_configs_to_copy_are_short_and_right_with_the_miniature_s_models_and_the_published_ones(
+    name, dataset, models, tmp_path
+):
+    text = (ROOT / f"config/{name}.yaml").read_text()
+    assert len(text.splitlines()) <= 50
+    copied = tmp_path / "mine.yaml"
+    copied.write_text(text.replace("extends: config.yaml", f"extends: {ROOT}/config/{models}.yaml"))
+    plan, targets = resolve(read([copied]))
+    assert list(targets) == ["table1"]
+    assert [plan.experiments[name].method for name in targets["table1"].experiments] == list(METHODS)
+    assert targets["table1"].needs.datasets == {dataset}
+    assert not any(row.ours or row.paper for row in targets["table1"].rows)
 
 
 def test_the_config_of_the_tests_of_the_workflow_is_right():
     resolved(tiny())
 
 
-def test_a_config_of_what_is_required_is_right():
+@pytest.mark.parametrize("more", [("datasets", "networks", "training"), ()])
+def test_a_config_of_what_is_required_is_right(more):
     config = smallest()
-    assert set(config) == set(SCHEMA["required"])
+    config = {key: config[key] for key in (*SCHEMA["required"], *more)}
     check(config)
     plan, targets = resolve(config)
     assert (plan.experiments, targets) == ({}, {})
-    for section in ("render", "captioners", "pools", "generators", "restorers", "annotators", "promptmix", "tables"):
+    optional = ("render", "captioners", "pools", "reviewed", "generators", "restorers", "annotators", "promptmix")
+    for section in {*optional, "tables", "figures", "datasets", "networks", "training"} - {*more}:
         assert config[section] == {}
     assert config["evaluation"] == {"crop": "full", "average": "images"}
     assert config["prompts"] == {"prefix": "", "suffix": {"grey": "", "colour": ""}}
+
+
+@pytest.mark.parametrize(
+    ("section", "line"),
+    [
+        ("training", "training.default is missing: how networks are trained; give it epochs"),
+        ("networks", "tables.it.rows[0].network: 'rescsrnet' is not a network. Known networks: none"),
+        ("datasets", "tables.it.rows[0].dataset: 'shtb' is not a dataset. Known datasets: none"),
+    ],
+)
+def test_what_a_training_needs_is_missing_only_where_something_is_trained(section, line):
+    row = {"dataset": "shtb", "network": "rescsrnet"}
+    config = smallest() | {"tables": {"it": {"rows": [row], "methods": ["baseline"]}}}
+    del config[section]
+    assert any(found.startswith(line) for found in problems(config))
+
+
+def test_the_miniature_needs_the_training_that_its_annotators_have_settings_of(config):
+    del config["training"]
+    assert problems(config) == ["training.default is missing: the miniature's annotators have its sigma and kernel"]
+
+
+def test_images_alone_need_no_dataset_and_no_training():
+    """Prompts by hand, a generator and a captioner are all that a round trip takes."""
+    config = {key: small()[key] for key in ("scale", "seed", "generators", "captioners")}
+    config["pools"] = {"by-hand": small()["pools"]["by-hand"]}
+    table = {"kind": "roundtrip", "pools": ["by-hand"], "generator": "diffusion", "captioner": "clipcap"}
+    assert list(resolved(config | {"tables": {"it": table}})[1]) == ["it"]
 
 
 def test_names_are_checked_also_without_what_is_optional():
@@ -93,9 +141,84 @@ def test_defaults_are_filled_in(config):
     assert config["restorers"]["gfpgan"]["score"] == 0.97
     assert config["pools"]["by-hand"]["locations"] == []
     assert config["pools"]["shtb-captions"].keys() == {"dataset", "captioner"}
+    assert config["annotators"]["sasnet"].keys() == {"network", "weights", "settings"}
     assert config["annotators"]["sasnet"]["settings"] == {}
+    assert config["annotators"]["both"] == {"mean_of": ["sasnet", "dmcount"]}
     assert config["render"]["panda"]["grey"] == 0
     assert config["experiments"]["longer"]["method"] == "promptmix"
+
+
+def test_what_is_not_said_of_fine_tuning_is_left_to_the_training(config):
+    check(config)
+    assert config["annotators"]["sasnet-again"]["fine_tune"] == {"annotator": "sasnet-panda", "dataset": "panda"}
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ([0.001, "0.0001"], ["1e-3", "1e-4"]),
+        (["1e-03", "1E-4", "10e-6"], ["1e-3", "1e-4", "1e-5"]),
+        ([2.5e-05, 1, "0.50"], ["2.5e-5", "1e0", "5e-1"]),
+    ],
+)
+def test_a_learning_rate_has_one_spelling_wherever_it_is_said(config, given, found):
+    config["training"]["default"]["learning_rates"] = list(given)
+    config["annotators"]["sasnet-panda"]["fine_tune"]["learning_rates"] = list(given)
+    config["experiments"]["longer"]["training"]["learning_rates"] = list(given)
+    config["tables"]["amounts"]["rows"][0]["training"] = {"learning_rates": list(given)}
+    config["miniature"]["annotators"]["first"]["learning_rate"] = given[0]
+    config["networks"]["mine"] = {"class": "yours", "learning_rates": list(given)}
+    validation._spell_learning_rates(config)
+    assert config["training"]["default"]["learning_rates"] == found
+    assert config["annotators"]["sasnet-panda"]["fine_tune"]["learning_rates"] == found
+    assert config["experiments"]["longer"]["training"]["learning_rates"] == found
+    assert config["tables"]["amounts"]["rows"][0]["training"]["learning_rates"] == found
+    assert config["miniature"]["annotators"]["first"]["learning_rate"] == found[0]
+    assert config["networks"]["mine"]["learning_rates"] == given  # arguments of a user's class
+
+
+def test_what_is_written_otherwise_is_trained_once(config):
+    rows = config["tables"]["table1"]["rows"]
+    rows += [rows[1] | {"training": {"learning_rates": rates}} for rates in ([0.001, "1e-4"], ["1e-03", 0.0001])]
+    config["training"]["default"]["learning_rates"] = ["1e-3", 1.0e-4]
+    assert len(resolved(config)[1]["table1"].experiments) == 6  # three of each of the two rows that were there
+
+
+def test_a_fine_tuned_annotator_is_of_the_network_that_it_starts_from(config):
+    given = config["annotators"]
+    given |= {
+        name: {"fine_tune": {"annotator": start, "dataset": "panda"}} for name, start in (("a", "b"), ("b", "narrow"))
+    }
+    check(config)
+    assert [(given[name]["network"], given[name]["settings"]) for name in "ab"] == [("sasnet", {"width": 0.25})] * 2
+
+
+@pytest.mark.parametrize(
+    ("start", "line"),
+    [
+        ("both", "annotators.b.fine_tune.annotator: 'both' is an average, which cannot be trained"),
+        ("a", "annotators.b.fine_tune.annotator: it would start from itself"),
+    ],
+)
+def test_a_fine_tuned_annotator_of_what_has_no_network(config, start, line):
+    given = config["annotators"]
+    given |= {name: {"fine_tune": {"annotator": to, "dataset": "panda"}} for name, to in (("a", "b"), ("b", start))}
+    assert any(found.startswith(line) for found in problems(config))
+
+
+def test_a_review_is_of_any_part(config):
+    config["reviewed"] = {"by-hand": {"exclude": [3]}, "shtb-captions": {"drop": [0, "any text"]}, "rooms": {}}
+    check(config)
+    assert config["reviewed"] == {
+        "by-hand": {"drop": [], "edit": [], "exclude": [3]},
+        "shtb-captions": {"drop": [0, "any text"], "edit": [], "exclude": []},
+        "rooms": {"drop": [], "edit": [], "exclude": []},
+    }
+
+
+def test_captions_may_have_a_quality_of_their_own(config):
+    config["pools"]["panda-captions"]["quality"] = 91
+    check(config)
 
 
 def test_defaults_of_training_are_those_of_the_paper_and_only_of_the_default(config):
@@ -110,7 +233,9 @@ def test_defaults_of_tables_and_figures_by_their_kind_and_in_their_rows(config):
     del config["figures"]["examples"]["columns"]
     check(config)
     depth = {"rows": [{"dataset": "nyu", "network": "guidedepth"}], "kind": "errors", "base": {}, "measured": []}
-    assert config["tables"]["depth"] == depth | {"methods": ["baseline", "promptmix"]}
+    depth |= {"methods": ["baseline", "promptmix"], "ours": {"methods": [], "where": {}, "rows": []}}
+    assert config["tables"]["depth"] == depth
+    assert config["tables"]["table1"]["ours"] == {"methods": ["control"], "where": {}, "rows": []}
     cost = config["tables"]["cost"]
     assert (cost["kind"], cost["size"]) == ("cost", [1024, 768])
     assert cost["rows"][2] == {
@@ -148,8 +273,8 @@ def test_a_rendered_dataset_is_where_it_is_rendered(config):
 
 # --- Errors: where, what, what was expected ---
 
-POOLS = "by-hand, panda-captions, places, rooms, shtb-captions"
-ANNOTATORS = "adabins, dmcount, narrow, sasnet, sasnet-again, sasnet-panda"
+POOLS = "by-hand, dark, light, panda-captions, places, rooms, shtb-captions"
+ANNOTATORS = "adabins, both, dmcount, narrow, sasnet, sasnet-again, sasnet-panda"
 FILTERED, SHTB, PANDA = "experiments.filtered", "promptmix.shtb", "annotators.sasnet-panda"
 PLACES = ("datasets.nyu", "render.nyu", "pools.places", "restorers.gfpgan", "training.default", "annotators.sasnet")
 
@@ -171,7 +296,7 @@ def refused(config, path, value, place, parts):
             "datasets.shtb.reszie",
             1,
             "datasets.shtb.reszie",
-            ["Known keys: facts, format, images, path, resize, split, title, unit", "Did you mean 'resize'?"],
+            ["Known keys: anchor, facts, format, images, path, resize, split, title, unit", "Did you mean 'resize'?"],
         ),
         ("datasets.shtb.path", GONE, "datasets.shtb.path", ["is missing: folder of the dataset", ".mat file for nyu"]),
         ("datasets.shtb.images.test", GONE, "datasets.shtb.images.test", ["is missing: test images"]),
@@ -223,13 +348,16 @@ def refused(config, path, value, place, parts):
         ("training.default.weight_decay", "1e-4", "training.default.weight_decay", ["'1e-4' (text)", "write 1.0e-4"]),
         (
             "training.shtb.learning_rates",
-            ["1e-3", 0.0001],
+            ["1e-3", "fast"],
             "training.shtb.learning_rates[1]",
-            ["0.0001 (number)", 'a learning rate in quotes, such as "1e-3"'],
+            ["'fast'", "a learning rate above 0, such as 1e-3"],
         ),
         ("training.default.learning_rates", ["0.0e-3"], "training.default.learning_rates[0]", ["'0.0e-3'", "such as"]),
         ("training.default.learning_rates", [], "training.default.learning_rates", ["is empty", "one entry or more"]),
         ("training.default.learning_rates", ["1e-3"] * 2, "training.default.learning_rates", ["'1e-3' is there twice"]),
+        ("training.default.learning_rates", ["1e-3", 0.001], "training.default.learning_rates", ["1e-3", "twice"]),
+        ("training.default.learning_rates", [True], "training.default.learning_rates[0]", ["above 0"]),
+        ("training.default.learning_rates", [float("inf")], "training.default.learning_rates[0]", ["above 0"]),
         (
             "training.default.precision",
             "float61",
@@ -248,6 +376,8 @@ def refused(config, path, value, place, parts):
             ],
         ),
         ("datasets.shtb.unit", 0.001, "datasets.shtb.unit", ["format shanghaitech has none; take it away"]),
+        ("datasets.shtb.anchor", "top", "datasets.shtb.anchor", ["format shanghaitech has none; take it away"]),
+        ("datasets.shtb.anchor", "bottom", "datasets.shtb.anchor", ["'bottom'", "center", "top"]),
         ("datasets.shtb.resize", {"fit": [96]}, "datasets.shtb.resize.fit", ["[96]", "such as [96, 64]"]),
         (
             "datasets.shtb.resize",
@@ -295,6 +425,41 @@ def refused(config, path, value, place, parts):
         (f"{FILTERED}.r_img", "40", f"{FILTERED}.r_img", ["'40' (text)", "Take away the quotes"]),
         (f"{FILTERED}.prompt_filter", {}, f"{FILTERED}.prompt_filter", ["{} (section) is not true or false"]),
         ("evaluation.crop", "eigne", "evaluation.crop", ["Known: eigen, full, guidedepth", "Did you mean 'eigen'?"]),
+        (
+            "pools.panda-captions.quality",
+            101,
+            "pools.panda-captions.quality",
+            ["101 is not a JPEG quality from 1 to 100"],
+        ),
+        ("reviewed", {"by-hand": {"omit": [1]}}, "reviewed.by-hand.omit", ["Known keys: drop, edit, exclude"]),
+        ("reviewed", {"by-hand": {"drop": [-1]}}, "reviewed.by-hand.drop[0]", ["-1", "a prompt's number, from 0"]),
+        ("reviewed", {"by-hand": {"drop": [1, 1]}}, "reviewed.by-hand.drop", ["1 is there twice"]),
+        ("reviewed", {"by-hand": {"exclude": ["a"]}}, "reviewed.by-hand.exclude[0]", ["'a' (text)", "0 or more"]),
+        ("reviewed", {"by-hand": {"edit": [{"prompt": 1}]}}, "reviewed.by-hand.edit[0].to", ["is missing: the text"]),
+        ("annotators.both.mean_of", ["sasnet"], "annotators.both.mean_of", ["a list of two annotators or more"]),
+        ("annotators.both.mean_of", ["sasnet"] * 2, "annotators.both.mean_of", ["'sasnet' is there twice"]),
+        ("annotators.both.network", "sasnet", "annotators.both.network", ["is not a key. Known keys: mean_of"]),
+        (
+            f"{PANDA}.fine_tune.learning_rate",
+            "1e-4",
+            f"{PANDA}.fine_tune.learning_rate",
+            ["is not a key", "Did you mean 'learning_rates'?"],
+        ),
+        (
+            f"{PANDA}.fine_tune.learning_rates",
+            ["1e-3", -0.0001],
+            f"{PANDA}.fine_tune.learning_rates[1]",
+            ["-0.0001", "a learning rate above 0"],
+        ),
+        (f"{PANDA}.fine_tune.dataset", GONE, f"{PANDA}.fine_tune.dataset", ["is missing: whose training images"]),
+        ("tables.depth.columns", ["metod"], "tables.depth.columns[0]", ["'metod' is not a column", "mean 'method'?"]),
+        ("tables.depth.columns", [], "tables.depth.columns", ["is empty", "one entry or more"]),
+        ("tables.table1.ours.methods", ["controll"], "tables.table1.ours.methods[0]", ["Did you mean 'control'?"]),
+        ("tables.table1.ours.vary", {}, "tables.table1.ours.vary", ["is not a key. Known keys: methods, rows"]),
+        ("figures.colours.pools", [], "figures.colours.pools", ["is empty", "one entry or more"]),
+        ("figures.colours.grey", "light", "figures.colours.grey", ["is not a key", "columns, generator, kind, pools"]),
+        ("miniature.diffusion.further", 1, "miniature.diffusion.further", ["is not a key. Known keys: rooms, steps"]),
+        ("render.panda.locations", ["street"], "render.panda.locations[0]", ["'street'", "Did you mean 'streets'?"]),
         # One or the other
         (
             "annotators.sasnet.weights",
@@ -356,6 +521,26 @@ def test_what_does_not_fit_the_schema(config, path, value, place, parts):
         ("render.pandas", {}, "render.pandas", ["'pandas' is not a dataset", "Did you mean 'panda'?"]),
         (f"{PANDA}.fine_tune.annotator", "other", f"{PANDA}.fine_tune.annotator", ["'other'", ANNOTATORS]),
         (f"{PANDA}.fine_tune.dataset", "pandas", f"{PANDA}.fine_tune.dataset", ["'pandas'", "Did you mean 'panda'?"]),
+        (
+            "annotators.both.mean_of",
+            ["sasnet", "dmcont"],
+            "annotators.both.mean_of[1]",
+            ["'dmcont' is not an annotator", "Did you mean 'dmcount'?"],
+        ),
+        (
+            "annotators.dmcount.trained_on",
+            "pandas",
+            "annotators.dmcount.trained_on",
+            ["'pandas' is not a dataset", "Did you mean 'panda'?"],
+        ),
+        (
+            "reviewed",
+            {"by-hnd": {"drop": [0]}},
+            "reviewed.by-hnd",
+            ["'by-hnd' is not a pool", "Did you mean 'by-hand'?"],
+        ),
+        ("figures.colours.pools", ["light", "drak"], "figures.colours.pools[1]", ["Did you mean 'dark'?"]),
+        ("tables.table1.ours.rows", ["longr"], "tables.table1.ours.rows[0]", ["'longr'", "Did you mean 'longer'?"]),
         (
             "preflight",
             ["table9"],
@@ -464,10 +649,10 @@ def test_names_of_other_entries(config, path, value, place, parts):
             ["it would start from itself: sasnet-panda from sasnet-again from sasnet-panda"],
         ),
         (
-            "annotators.sasnet.settings",
+            f"{PANDA}.settings",
             {"width": 0.25},
             f"{PANDA}.fine_tune.annotator",
-            ["network and settings are not those of 'sasnet'; make them equal"],
+            ["network and settings are not those of 'sasnet'; leave them out"],
         ),
         (f"{PANDA}.fine_tune.dataset", "nyu", f"{PANDA}.network", ["'sasnet' is for counting", "nyu is for depth"]),
         (
@@ -476,7 +661,80 @@ def test_names_of_other_entries(config, path, value, place, parts):
             "annotators.adabins.settings.block_size",
             ["not a setting of adabins", "Known settings: bins, embedding, encoder_depth, patch, width"],
         ),
+        (
+            "annotators.sasnet-again.fine_tune.annotator",
+            "both",
+            "annotators.sasnet-again.fine_tune.annotator",
+            ["'both' is an average, which cannot be trained; name one with a network"],
+        ),
+        (
+            "annotators.more",
+            {"mean_of": ["sasnet", "both"]},
+            "annotators.more.mean_of[1]",
+            ["'both' is an average itself; name what it is of"],
+        ),
+        (
+            "annotators.both.mean_of",
+            ["sasnet", "adabins"],
+            "annotators.both.mean_of",
+            ["'sasnet' is for counting and 'adabins' is for depth", "annotations for one task"],
+        ),
+        # Reviews
+        (
+            "reviewed",
+            {"by-hand": {"drop": [2]}},
+            "reviewed.by-hand.drop[0]",
+            ["there is no prompt 2: by-hand has 2, counted from 0"],
+        ),
+        (
+            "reviewed",
+            {"shtb-captions": {"edit": [{"prompt": 360, "to": "a crowd"}]}},
+            "reviewed.shtb-captions.edit[0].prompt",
+            ["there is no prompt 360: shtb-captions has 360"],
+        ),
+        (
+            "reviewed",
+            {"by-hand": {"drop": ["a crowd in a stadum"]}},
+            "reviewed.by-hand.drop[0]",
+            ["'a crowd in a stadum' is not a prompt of by-hand", "Did you mean 'a crowd in a stadium'?"],
+        ),
+        (
+            "reviewed",
+            {"places": {"drop": ["a crowd [location]"]}},
+            "reviewed.places.drop[0]",
+            ["'a crowd [location]' is not a prompt of places"],
+        ),
+        (
+            "reviewed",
+            {"by-hand": {"drop": [0, "a crowd in a stadium"]}},
+            "reviewed.by-hand.drop[1]",
+            ["is named at drop[0] already; name it once"],
+        ),
+        (
+            "reviewed",
+            {"by-hand": {"drop": [1], "edit": [{"prompt": 1, "to": "a crowd"}]}},
+            "reviewed.by-hand.edit[0].prompt",
+            ["1 is named at drop[0] already"],
+        ),
+        (
+            "reviewed",
+            {"by-hand": {"exclude": [79, 80]}},
+            "reviewed.by-hand.exclude[1]",
+            ["no experiment has an image of seed 80: the experiments make 80 of by-hand"],
+        ),
+        (
+            "reviewed",
+            {"light": {"exclude": [0]}},
+            "reviewed.light.exclude[0]",
+            ["no experiment has an image of seed 0: none uses that pool"],
+        ),
         # Tables of costs
+        (
+            "tables.cost.rows.1.annotators",
+            {"shtb": "both"},
+            "tables.cost.rows[1].annotators.shtb",
+            ["'both' is an average; expected one of sasnet"],
+        ),
         (
             "tables.cost.rows.1.network",
             "sasnett",
@@ -605,8 +863,10 @@ BROKEN = [GONE, None, [], {}, "text", 7, {"x": None}, {"x": {}}, ["x"], [{}]]
         *(f"tables.{name}" for name in small()["tables"]),
         *(f"figures.{name}" for name in small()["figures"]),
         *("tables.table1.rows", "tables.faces.vary", "tables.faces.base", "tables.cost.rows", "tables.named.rows.0"),
-        *("figures.examples.row", "figures.rooms.rows", "tables.table1.methods", "tables.faces.vary.restorer"),
+        *("figures.examples.row", "figures.rooms.rows", "tables.table1.ours", "tables.faces.vary.restorer"),
         *("datasets.nyu", "render.nyu", "pools.places", "generators.diffusion", "restorers.gfpgan"),
+        *("annotators.both", "annotators.both.mean_of", f"{PANDA}.fine_tune", "figures.colours.pools"),
+        *("tables.table1.ours.methods", "annotators.dmcount.trained_on"),
         *("annotators.sasnet", FILTERED, f"{FILTERED}.prompt_filter", "networks.rescsrnet", SHTB, "training.shtb"),
     ],
 )
@@ -620,6 +880,14 @@ def test_no_broken_section_or_entry_breaks_the_check(config, path, value):
         assert all(line.startswith(("config/config.yaml: ", "and ")) for line in str(error).splitlines())
 
 
+@pytest.mark.parametrize("path", ["by-hand", "by-hand.drop", "by-hand.edit", "by-hand.edit.0", "by-hand.exclude"])
+def test_no_broken_review_breaks_the_check(config, path):
+    review = {"drop": [0], "edit": [{"prompt": 1, "to": "a crowd"}], "exclude": [1]}
+    for value in BROKEN:
+        broken = copy.deepcopy(config) | {"reviewed": {"by-hand": copy.deepcopy(review)}}
+        test_no_broken_section_or_entry_breaks_the_check(broken, f"reviewed.{path}", value)
+
+
 # --- A user's own datasets and code ---
 
 
@@ -629,6 +897,36 @@ def test_a_user_s_own_dataset_comes_with_a_split_or_without(config, format, imag
     split = {"val": 2} | ({"test": 5} if "all" in images else {})
     config["datasets"]["mine"] = {"title": "Mine", "format": format, "path": "data", "images": images, "split": split}
     check(config)
+
+
+@pytest.mark.parametrize("format", validation.WITH_EITHER)
+def test_a_dataset_with_validation_images_of_its_own_has_no_split(config, format):
+    images = {"train": 15, "val": 4, "test": 5}
+    mine = {"title": "Mine", "format": format, "path": "data", "images": images}
+    config["datasets"]["mine"] = mine
+    check(config)
+    assert split_of(config, "mine") == images
+    mine["split"] = {"val": 2}
+    (line,) = problems(config)
+    assert line.startswith("datasets.mine.split: the dataset comes with validation images") and "split: null" in line
+    mine |= {"split": None, "images": {"train": 15, "test": 5}}
+    assert "datasets.mine.split is missing, " in problems(config)[0]
+    config["datasets"]["mine"] = {"title": "Mine", "format": "ucf_qnrf", "path": "data", "images": images}
+    assert "datasets.mine.images.val: the format ucf_qnrf has no validation images" in problems(config)[0]
+
+
+def test_groups_of_images(config):
+    mine = {"title": "Mine", "format": "points", "path": "data", "images": {"train": 15, "test": 5}}
+    config["datasets"]["mine"] = mine
+    for grouped in ({"group": r"(cam\d+)_"}, {"group_column": "camera"}):
+        mine["split"] = {"val": 3} | grouped
+        check(config)
+    mine["split"] |= {"group": "(cam"}
+    found = "\n".join(problems(config))
+    assert "datasets.mine.split: both 'group' and 'group_column' are given" in found
+    assert "datasets.mine.split.group: '(cam' is not a regular expression" in found
+    mine |= {"format": "coco", "split": {"val": 3, "group_column": "camera"}}
+    assert "datasets.mine.split.group_column: the format coco has no table" in problems(config)[0]
 
 
 def test_a_unit_is_for_files_of_depth(config):
@@ -704,7 +1002,12 @@ def test_a_user_s_own_code_is_looked_at_and_not_run(own, path, value):
             "experiments.filtered.scored_by",
             ["'mine' is for depth", "shtb is for counting"],
         ),
-        ("annotators.mine.weights", "models/mine.pth", "annotators.mine.weights", ["Known keys: function, task"]),
+        (
+            "annotators.mine.weights",
+            "models/mine.pth",
+            "annotators.mine.weights",
+            ["Known keys: files, function, task"],
+        ),
         (
             f"{PANDA}.fine_tune.annotator",
             "mine",
@@ -747,6 +1050,17 @@ def test_a_user_s_own_code_is_looked_at_and_not_run(own, path, value):
 )
 def test_what_is_wrong_with_a_user_s_own_code(own, tmp_path, path, value, place, parts):
     refused(own, path, value, place, [part.format(folder=tmp_path) for part in parts])
+
+
+@pytest.mark.parametrize(("line", "found"), [("stride = 4", "stride 4"), ("width = 4", "no stride")])
+def test_a_wrong_stride_of_a_user_s_network_is_said_once_and_its_code_not_run(own, tmp_path, line, found):
+    (tmp_path / "code/my_network.py").write_text(
+        f"class Net(nn.Module):\n    {line}\n    def __init__(self, width): ...\n"
+    )
+    put(own, "networks.mine.class", "code/my_network.py:Net")
+    refused(
+        own, "networks.mine.width", 1, "networks.mine.class", [found, "a network for counting must have `stride = 8`"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -831,12 +1145,13 @@ def test_the_manual_names_every_key():
     assert not [key for key in sorted(keys) if not re.search(rf"`[^`\n]*\b{key}\b[^`\n]*`", manual)]
 
 
-def test_the_examples_of_the_manual_are_right_above_the_shipped_config(tmp_path, monkeypatch):
+@pytest.mark.parametrize("below", ["config", "paper"])
+def test_the_examples_of_the_manual_are_right_above_the_shipped_configs(below, tmp_path, monkeypatch):
     manual = (ROOT / "config" / "README.md").read_text()
     for name, source in re.findall(r"```python\n# (\S+\.py)\n(.*?)```", manual, re.DOTALL):
         (tmp_path / name).write_text(source)
     monkeypatch.chdir(tmp_path)
-    files = [ROOT / "config/config.yaml"]
+    files = [ROOT / f"config/{below}.yaml"]
     for i, text in enumerate(re.findall(r"```yaml\n(.*?)```", manual, re.DOTALL)):
         example = yaml.safe_load(text)
         example.pop("extends", None)
@@ -876,9 +1191,11 @@ def test_what_experiments_and_tables_can_say_is_what_the_library_knows():
     assert list(definitions["method"]["enum"]) == list(METHODS)
     assert set(definitions["fake"]["properties"]) == set(FAKE_KEYS)
     of_rows = {*FAKE_KEYS, "dataset", "network", "training"}
-    assert set(definitions["experiment"]["properties"]) == of_rows == set(HEADINGS) - {"method"}
+    assert set(definitions["experiment"]["properties"]) == of_rows
+    assert of_rows - {"network"} | {"method", *DERIVED} == set(HEADINGS)  # the method names the network
     table = definitions["error_table"]["properties"]
     assert set(table["vary"]["properties"]) == of_rows
+    assert table["columns"]["items"]["enum"] == list(HEADINGS)
 
 
 def test_tables_know_what_they_are_asked_to_count(monkeypatch):
@@ -891,11 +1208,14 @@ def test_tables_know_what_they_are_asked_to_count(monkeypatch):
 def test_the_paper_s_numbers_are_of_metrics_that_tables_know():
     metrics = {metric.name for task in ("counting", "depth") for metric in metrics_of(task)}
     results = paper_results()
-    for table in ("table1", "table2"):
-        for row in results[table].values():
-            assert set(row) <= set(METHODS)
+    assert set(results) == {*(f"table{i}" for i in range(1, 8)), "roundtrip"}
+    for table in ("table1", "table2", "table4", "table5", "table6", "table7"):
+        for row in results[table]["rows"].values():
+            assert set(row) == {"baseline", "promptmix"} <= set(METHODS)
             assert {metric for numbers in row.values() for metric in numbers} <= metrics
-    assert {key for row in results["table3"].values() for key in row} <= {"gmac", "parameters", *metrics}
+    assert "mae" in metrics
+    for row in results["table3"]["rows"].values():
+        assert row.keys() - {"method"} == {"gmac", "parameters", "mae"} and row.get("method", "baseline") in METHODS
 
 
 def test_lightweight_networks_have_the_stride_of_the_annotations():
@@ -917,6 +1237,17 @@ def test_the_captioners_settings_are_those_of_clipcap():
     settings = captioner["settings"]["properties"]
     assert set(settings) == set(settings_of(ClipCap))
     assert set(settings["gpt"]["properties"]) == set(GPT_SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("guidance", "text", "wrong"), [(0, "", False), (0, "a dog", True), (1, "a dog", True), (1.5, "a dog", False)]
+)
+def test_a_negative_prompt_needs_guidance(config, guidance, text, wrong):
+    config["generators"]["diffusion"] |= {"guidance": guidance, "negative_prompt": text}
+    found = list(validation.find_problems(config))
+    assert len(found) == wrong
+    for message in found:
+        assert "generators.diffusion.negative_prompt: " in message and "take it away, or raise guidance" in message
 
 
 def test_the_generators_settings_are_those_of_the_library():

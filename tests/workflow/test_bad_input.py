@@ -1,11 +1,14 @@
 """What a user reads when something is missing or broken: what, where, what was expected, what to do."""
 
+import os
+import re
+
 import h5py
 import pytest
 
 INDEX = "results/tiny/datasets/shtb/index.csv"
 RENDERED = "results/tiny/rendered/shtb/part_B_final"
-POOL = "colour-prompts/stable-diffusion"
+POOL = "locations/stable-diffusion"
 ANNOTATIONS = f"results/tiny/annotations/{POOL}"
 
 
@@ -60,7 +63,7 @@ def test_a_prompt_filter_that_is_not_true_or_false(workflow):
 
 
 def test_a_table_that_the_config_does_not_describe(workflow):
-    del workflow.config["tables"]["table7"]
+    del workflow.config["tables"]["table7"], workflow.config["figures"]["ablations"]
     text = failed(workflow, "tables/table7.md", "--dry-run")
     assert "tables/table7.md" in text and "MissingRuleException" in text
 
@@ -72,6 +75,19 @@ def test_a_missing_dataset(workflow):
     text = failed(workflow, INDEX)
     assert "data/ShanghaiTech/part_B" in text and "github.com/desenzhou/ShanghaiTechDataset" in text
     assert "Traceback" not in text.split("prepare_dataset failed")[0]
+
+
+def test_a_name_that_is_not_utf_8(workflow):
+    images = workflow.folder / "data/part_B/train_data/images"
+    images.mkdir(parents=True)
+    (images / os.fsdecode("人群.jpg".encode("gbk"))).touch()
+    workflow.config["datasets"]["shtb"]["path"] = "data/part_B"
+    del workflow.config["render"]["shtb"]
+    plan = workflow.run("--dry-run")
+    assert plan.returncode == 0 and r"train_data/images/\udcc8\udccb" in plan.stdout and "convmv" in plan.stdout
+    text = failed(workflow, INDEX)
+    assert re.search(r"prepare_dataset failed\. .*\\udcc8.*not UTF-8.*convmv", text)
+    assert "Traceback" not in text
 
 
 def test_a_wrong_number_of_images(changed):
@@ -93,21 +109,21 @@ def test_a_truncated_jpeg(changed):
 
 def test_a_missing_checkpoint(changed):
     changed.config["annotators"]["sasnet-shtb"]["weights"] = "checkpoints/SHHB.pth"
-    text = failed(changed, f"{ANNOTATIONS}/sasnet-shtb/block-000.h5")
+    text = failed(changed, f"{ANNOTATIONS}/sasnet-shtb/block-00000-00011.h5")
     assert "checkpoints/SHHB.pth" in text and "annotate_images failed" in text
     assert "Google Drive folder" in text
 
 
 def test_a_checkpoint_of_another_width(changed):
     changed.config["annotators"]["sasnet-shtb"]["settings"] = {"width": 0.5}
-    text = failed(changed, f"{ANNOTATIONS}/sasnet-shtb/block-000.h5")
+    text = failed(changed, f"{ANNOTATIONS}/sasnet-shtb/block-00000-00011.h5")
     assert "sasnet-shtb.safetensors" in text and "width" in text
 
 
 def test_annotations_of_images_of_different_sizes(changed):
-    path = f"{ANNOTATIONS}/sasnet-shta/block-000.h5"
+    path = f"{ANNOTATIONS}/sasnet-shta/block-00000-00011.h5"
     with h5py.File(changed / path, "r+") as file:
         file["map/seed-00007"].attrs["width"] = 96
-    text = failed(changed, f"results/tiny/quality/{POOL}/sasnet-shta+sasnet-shtb/block-000.csv")
+    text = failed(changed, f"results/tiny/quality/{POOL}/sasnet-shta+sasnet-shtb/block-00000-00011.csv")
     assert "score_images failed. seed-00007: sasnet-shta annotated it at 96x32 pixels and sasnet-shtb at 48x32" in text
     assert f"snakemake {path}" in text

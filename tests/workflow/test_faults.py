@@ -1,7 +1,7 @@
 """Runs that are killed, stopped, starved of disk, started twice, or whose files are lost: the same command completes.
 
 On two cores, about 100 s beside the finished run that all workflow tests share: two kills along one block of images,
-three along one training, a block made anew, a full disk.
+three along one training, one along a pool that grows, a block made anew, a full disk.
 """
 
 import hashlib
@@ -20,10 +20,12 @@ import pandas as pd
 import pytest
 from support.workflow import Workflow, jobs
 
+from promptmix.synthesis.maps import read_counts
+
 RESULTS = "results/tiny"
-POOL = "colour-prompts/stable-diffusion"
+POOL = "locations/stable-diffusion"
 IMAGES, ANNOTATIONS = f"{RESULTS}/images/{POOL}", f"{RESULTS}/annotations/{POOL}"
-SCORES = f"{RESULTS}/quality/{POOL}/sasnet-shta+sasnet-shtb/block-000.csv"
+SCORES = f"{RESULTS}/quality/{POOL}/sasnet-shta+sasnet-shtb/block-00000-00011.csv"
 RUN = f"{RESULTS}/runs/long/lr-1e-3/repeat-0"
 
 
@@ -104,20 +106,20 @@ def start():
 
 def test_a_run_that_is_killed_completes_with_the_same_command_and_the_same_files(finished, changed, start):
     for folder in ("images", "annotations", "quality", "logs/annotate_images"):
-        shutil.rmtree(changed / f"{RESULTS}/{folder}/colour-prompts")
+        shutil.rmtree(changed / f"{RESULTS}/{folder}/locations")
 
     # Snakemake is killed while it generates; the job ends with it.
     driver = start(changed, SCORES)
-    driver.until(lambda: (changed / f"{IMAGES}/seed-00000.jpg").exists())
+    driver.until(lambda: (changed / f"{IMAGES}/block-00000-00011/seed-00000.jpg").exists())
     driver.stop(signal.SIGKILL, alone=True)
-    assert not (changed / f"{IMAGES}/block-000.csv").exists()
+    assert not (changed / f"{IMAGES}/block-00000-00011.csv").exists()
 
     # All is killed while it annotates.
     driver = start(changed, SCORES)
-    driver.until(lambda: list((changed / RESULTS).glob("logs/annotate_images/colour-prompts/**/000.log")))
+    driver.until(lambda: list((changed / RESULTS).glob("logs/annotate_images/locations/**/00000-00011.log")))
     driver.stop(signal.SIGKILL)
     assert jobs(driver.output) == {"generate_images": 1, "annotate_images": 2, "score_images": 1, "total": 4}
-    assert not list((changed / RESULTS).glob("annotations/colour-prompts/**/*.h5"))
+    assert not list((changed / RESULTS).glob("annotations/locations/**/*.h5"))
 
     result = changed.run(SCORES)
     assert result.returncode == 0, result.stdout
@@ -176,25 +178,65 @@ def test_a_training_that_is_stopped_goes_on_from_its_last_saved_epoch(undisturbe
     assert made(changed) == made(undisturbed[0])
 
 
+# --- Pools that grow ---
+
+
+def of_images(workflow: Workflow) -> dict[str, tuple[bytes, int]]:
+    """Return the contents and times of all images, manifests, annotations and scores."""
+    paths = [path for part in ("images", "annotations", "quality") for path in (workflow / RESULTS / part).rglob("*")]
+    return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in paths if path.is_file()}
+
+
+def test_a_pool_grows_through_a_kill_and_shrinks_and_keeps_all_images_that_it_has(finished, changed, start):
+    target, before = f"{RESULTS}/fake/shtb-q50.csv", of_images(changed)
+    changed.config["experiments"]["shtb-q50"]["k"] = 40  # 80 images, of which 12 are there
+    new = changed / f"{IMAGES}/block-00012-00079"
+    driver = start(changed, target)
+    driver.until(lambda: (new / "seed-00012.jpg").exists())
+    driver.stop(signal.SIGKILL)
+    assert not new.with_suffix(".csv").exists()
+    assert before.items() <= of_images(changed).items()
+
+    result = changed.run(target)
+    assert result.returncode == 0, result.stdout
+    assert jobs(result.stdout) == {
+        **{"generate_images": 1, "annotate_images": 2, "score_images": 1, "mix_dataset": 1, "total": 5}
+    }
+    grown = of_images(changed)
+    assert before.items() <= grown.items()
+    assert sorted(path.name for path in new.glob("*.jpg")) == [f"seed-{seed:05d}.jpg" for seed in range(12, 80)]
+    fake = pd.read_csv(changed / target)
+    assert len(fake) == 40 and (fake["stem"] > "seed-00011").any() and (fake["stem"] <= "seed-00011").any()
+    for maps, rows in fake.groupby("maps"):
+        counts = read_counts(changed / RESULTS / "fake" / maps)["count"]
+        assert counts[rows["stem"]].tolist() == pytest.approx(rows["count"].tolist())
+
+    changed.config["experiments"]["shtb-q50"]["k"] = 6
+    result = changed.run(target)
+    assert jobs(result.stdout) == {"mix_dataset": 1, "total": 1}
+    assert (changed / target).read_bytes() == (finished / target).read_bytes()
+    assert of_images(changed) == grown
+
+
 # --- Lost and damaged files ---
 
 
 def test_an_image_that_was_changed_is_named_with_the_command_that_makes_it_anew(finished, changed):
-    image = changed / f"{IMAGES}/seed-00003.jpg"
+    image = changed / f"{IMAGES}/block-00000-00011/seed-00003.jpg"
     content = image.read_bytes()
     image.write_bytes(content[:-1] + b"x")
-    result = changed.run(f"{ANNOTATIONS}/adabins-nyu/block-000.h5")  # which nothing else needs
+    result = changed.run(f"{ANNOTATIONS}/adabins-nyu/block-00000-00011.h5")  # which nothing else needs
     assert result.returncode != 0
     says = re.search(
         r"ERROR annotate_images failed\. (\S+): not the image that was generated: its SHA-256 is ([0-9a-f]{64}), its "
-        r"manifest says ([0-9a-f]{64})\. Delete it and generate it again with `snakemake (.*)`",
+        r"manifest says ([0-9a-f]{64})\. Delete the folder (\S+) and generate its images again with `snakemake (.*)`",
         result.stdout,
     )
     assert Path(says[1]) == image
     assert [says[2], says[3]] == [hashlib.sha256(found).hexdigest() for found in (image.read_bytes(), content)]
 
-    image.unlink()
-    command = [sys.executable, "-m", "snakemake", *shlex.split(says[4])]
+    shutil.rmtree(changed / says[4])
+    command = [sys.executable, "-m", "snakemake", *shlex.split(says[5])]
     command += ["--snakefile", str(changed.repository / "Snakefile")]  # a user is in its folder
     again = subprocess.run(command, cwd=changed.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert again.returncode == 0, again.stdout
@@ -211,9 +253,9 @@ def test_a_full_disk_leaves_nothing_partial_and_the_same_command_completes(finis
     if subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode:
         pytest.skip("needs the right to mount a file system, or user namespaces")
     shutil.rmtree(changed / ANNOTATIONS)
-    target = f"{ANNOTATIONS}/sasnet-shta/block-000.h5"
-    small = changed / RESULTS / "annotations/colour-prompts"
-    script = f"mount -t tmpfs -o size=40k tmpfs {shlex.quote(str(small))} && ({shlex.join(changed.command(target))}"
+    target = f"{ANNOTATIONS}/sasnet-shta/block-00000-00011.h5"
+    small = changed / RESULTS / "annotations/locations"
+    script = f"mount -t tmpfs -o size=8k tmpfs {shlex.quote(str(small))} && ({shlex.join(changed.command(target))}"
     script += f"); echo returned $?; find {shlex.quote(str(small))} -type f"
     result = subprocess.run(
         ["unshare", "-rm", "bash", "-c", script], cwd=changed.folder, capture_output=True, text=True, check=True
@@ -223,7 +265,7 @@ def test_a_full_disk_leaves_nothing_partial_and_the_same_command_completes(finis
     assert "Traceback" not in output.split("Logfile")[0]
     assert result.stdout.endswith("returned 1\n")  # and then no files
 
-    result = changed.run(target, f"{ANNOTATIONS}/sasnet-shtb/block-000.h5")
+    result = changed.run(target, f"{ANNOTATIONS}/sasnet-shtb/block-00000-00011.h5")
     assert result.returncode == 0, result.stdout
     assert jobs(result.stdout) == {"annotate_images": 2, "total": 2}
     assert made(changed) == made(finished)

@@ -124,7 +124,8 @@ def test_gpu_jobs_have_a_share_of_the_cores(there, words, expected, tmp_path):
         pytest.skip(f"{there} cores are needed to tell")
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(tiny()))
     (tmp_path / "Snakefile").write_text(
-        f'DEFAULT_CONFIG = ""\ninclude: "{ROOT}/rules/common.smk"\nprint("threads", GPU_THREADS)\nrule all:\n    input: []\n'
+        f'REPOSITORY, GIVEN_CONFIGS = "{ROOT}", workflow.overwrite_configfiles\n'
+        f'include: "{ROOT}/rules/common.smk"\nprint("threads", GPU_THREADS)\nrule all:\n    input: []\n'
     )
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "all", "--configfile", "config.yaml", *words],

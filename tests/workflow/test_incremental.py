@@ -26,9 +26,12 @@ OUTPUTS = {
     "restore_faces": rf"{RESULTS}/images/(.+)/(.+)/block-(.+)\.csv",
     "annotate_images": rf"{RESULTS}/annotations/(.+)/(.+)/(.+)/block-(.+)\.h5",
     "score_images": rf"{RESULTS}/quality/(.+)/(.+)/(.+)/block-(.+)\.csv",
+    "average_annotations": rf"{RESULTS}/annotations/(.+)/(.+)/(.+)/block-(.+)\.h5",
+    "filter_prompts": rf"{RESULTS}/filters/(.+)\.csv",
     "mix_dataset": rf"{RESULTS}/fake/(.+)\.csv",
     "train_network": rf"{RESULTS}/runs/(.+)/lr-(.+)/repeat-(.+)/history\.csv",
     "select_learning_rate": rf"{RESULTS}/runs/(.+)/selection\.json",
+    "evaluate_annotator": rf"{RESULTS}/annotators/(.+)/(.+)\.csv",
     "evaluate_network": rf"{RESULTS}/runs/(.+)/predictions\.csv",
     "write_table": rf"{RESULTS}/tables/table(.)\.md",
     "write_cost_table": rf"{RESULTS}/tables/table(.)\.md",
@@ -36,6 +39,8 @@ OUTPUTS = {
     "show_table": r"tables/(.+)\.md",
     "draw_predictions": rf"{RESULTS}/figures/(.+)\.png",
     "draw_colours": rf"{RESULTS}/figures/(.+)\.png",
+    "draw_changes": rf"{RESULTS}/figures/(.+)\.png",
+    "draw_sizes": rf"{RESULTS}/figures/(.+)\.png",
     "show_figure": r"figures/(.+)\.png",
 }
 """By rule the output in which the wildcards of a job are read."""
@@ -54,7 +59,7 @@ def planned(workflow: Workflow, *targets: str) -> set[str]:
 # --- Jobs ---
 
 ROOMS = "rooms stable-diffusion"
-BY_HAND = "colour-prompts stable-diffusion"
+BY_HAND = "locations stable-diffusion"
 CAPTIONS = "shtb-captions stable-diffusion"
 RESTORED = f"{CAPTIONS}-float16-gfpgan"
 
@@ -72,6 +77,12 @@ def mixed(experiment: str) -> set[str]:
 
 
 def table(*numbers: int) -> set[str]:
+    """Return the jobs that write tables, and draw their changes."""
+    figures = {name for name, of in {"changes": {1, 2}, "ablations": {4, 5, 6, 7}}.items() if of & {*numbers}}
+    return written(*numbers) | {f"{rule} {name}" for name in figures for rule in ("draw_changes", "show_figure")}
+
+
+def written(*numbers: int) -> set[str]:
     return {f"{'write_cost_table' if n == 3 else 'write_table'} {n}" for n in numbers} | shown("table", *numbers)
 
 
@@ -101,6 +112,22 @@ def training(dataset: str, **changes) -> Callable[[Workflow], None]:
     return lambda workflow: workflow.config["training"].setdefault(dataset, {}).update(changes)
 
 
+def restored_k(workflow: Workflow) -> None:
+    experiment("shtb-restored", k=4)(workflow)
+    workflow.config["tables"]["table6"]["rows"][1]["k"] = 4
+
+
+def two_k(workflow: Workflow) -> None:
+    for name, k in (("shtb-by-shta", 4), ("shtb-by-both", 5)):
+        experiment(name, k=k)(workflow)
+
+
+def other_k(workflow: Workflow) -> None:
+    on_shtb = {"dataset": "shtb", "network": "rescsrnet"}
+    workflow.config["experiments"] |= {"smaller": on_shtb | {"k": 1}, "larger": on_shtb | {"k": 5}}
+    workflow.config["tables"]["table5"]["rows"] += ["smaller", "larger"]
+
+
 def another_order(workflow: Workflow) -> None:
     for section in ("datasets", "pools", "annotators", "networks", "promptmix"):
         workflow.config[section] = dict(reversed(workflow.config[section].items()))
@@ -116,8 +143,18 @@ def equal_experiments(workflow: Workflow) -> None:
     tables["table6"]["rows"].append("another-twin")
 
 
+def reviewed(pool: str, **review) -> Callable[[Workflow], None]:
+    """Return that someone leaves out or edits something of a pool."""
+    return lambda workflow: workflow.config.update(reviewed={pool: review})
+
+
+def without_a_prompt(workflow: Workflow) -> None:
+    reviewed("locations", drop=["large crowd in a stadium"])(workflow)
+    experiment("shtb-q50", r_img=100)(workflow)  # half of what is left would be too few
+
+
 def one_annotator_more(workflow: Workflow) -> None:
-    workflow.config["annotators"]["dmcount-qnrf"] = shipped()["annotators"]["dmcount-qnrf"]
+    workflow.config["annotators"]["dmcount-qnrf"] = shipped()["annotators"]["dmcount-qnrf"] | {"trained_on": "shtb"}
     workflow.config["experiments"]["shtb-q50"]["scored_by"].append("dmcount-qnrf")
 
 
@@ -183,24 +220,91 @@ def without_records(workflow: Workflow) -> None:
     shutil.rmtree(workflow / ".snakemake")
 
 
+FILTERED = {"filter_prompts shtb-prompt-filter"} | mixed("shtb-prompt-filter")
+EDITED = "locations-edited stable-diffusion"
+
 CHANGES = {
     "nothing; repository and models cloned anew": (lambda workflow: None, set()),
     "results copied without .snakemake": (without_records, set()),
     "order of keys and annotators": (another_order, set()),
     "equal experiments; one in no table": (equal_experiments, table(6, 7)),
-    "k raised within a block": (experiment("shtb-by-shta", k=16), mixed("shtb-by-shta") | table(5)),
+    "k raised within a block": (  # 24 images are asked for, and 18 are there
+        experiment("shtb-by-shta", k=4),
+        {f"generate_images {CAPTIONS} 00018-00023", f"annotate_images {CAPTIONS} sasnet-shta 00018-00023"}
+        | mixed("shtb-by-shta")
+        | table(5),
+    ),
     "k raised beyond a block": (
         experiment("shtb-by-shta", k=17),
-        {f"generate_images {CAPTIONS} 001", f"annotate_images {CAPTIONS} sasnet-shta 001"}
+        {
+            f"{job} {block}"
+            for job in (f"generate_images {CAPTIONS}", f"annotate_images {CAPTIONS} sasnet-shta")
+            for block in ("00018-00099", "00100-00101")
+        }
         | mixed("shtb-by-shta")
+        | table(5),
+    ),
+    "k raised in two experiments, which share the block": (
+        two_k,
+        {f"generate_images {CAPTIONS} 00018-00029", f"average_annotations {CAPTIONS} both 00018-00029"}
+        | {f"annotate_images {CAPTIONS} sasnet-{part} 00018-00029" for part in ("shta", "shtb")}
+        | mixed("shtb-by-shta")
+        | mixed("shtb-by-both")
+        | table(5),
+    ),
+    "k raised, one of two targets": (
+        two_k,
+        {f"generate_images {CAPTIONS} 00018-00029", f"annotate_images {CAPTIONS} sasnet-shta 00018-00029"}
+        | {"mix_dataset shtb-by-shta"},
+        f"{RESULTS}/fake/shtb-by-shta.csv",
+    ),
+    "k raised of images with faces restored": (
+        restored_k,
+        {f"generate_images {CAPTIONS}-float16 00018-00023", f"restore_faces {RESTORED} 00018-00023"}
+        | {f"annotate_images {RESTORED} sasnet-shtb 00018-00023"}
+        | mixed("shtb-restored")
+        | table(6),
+    ),
+    "k raised of images that are filtered": (
+        experiment("shtb-q50", k=7),
+        {f"generate_images {BY_HAND} 00012-00013"}
+        | {f"annotate_images {BY_HAND} sasnet-{part} 00012-00013" for part in ("shta", "shtb")}
+        | {f"score_images {BY_HAND} sasnet-shta+sasnet-shtb 00012-00013"}
+        | mixed("shtb-q50")
+        | table(7),
+    ),
+    "k lowered": (experiment("shtb-by-shta", k=2), mixed("shtb-by-shta") | table(5)),
+    "an experiment with a smaller k, and one with a larger": (
+        other_k,
+        {f"generate_images {CAPTIONS} 00018-00029", f"annotate_images {CAPTIONS} sasnet-shtb 00018-00029"}
+        | mixed("smaller")
+        | mixed("larger")
         | table(5),
     ),
     "r_mix": (experiment("shtb-by-shta", r_mix=5), trained("shtb-by-shta") | table(5)),
     "r_img": (experiment("shtb-q50", r_img=40), mixed("shtb-q50") | table(7)),
+    "an image left out by hand": (  # of prompt 3 mod 2
+        reviewed("locations", exclude=[3]),
+        mixed("shtb-prompt-filter-prompt-1") | FILTERED | mixed("shtb-q50") | table(7),
+    ),
+    "a prompt left out by hand": (
+        without_a_prompt,
+        FILTERED | mixed("shtb-q50") | table(7),
+    ),
+    "a prompt edited by hand": (
+        reviewed("locations", edit=[{"prompt": 0, "to": "large crowd in a train station"}]),
+        {"write_prompts locations-edited", f"generate_images {EDITED} 00000-00005"}
+        | {f"annotate_images {EDITED} sasnet-{part} 00000-00005" for part in ("shta", "shtb")}
+        | {f"score_images {EDITED} sasnet-shta+sasnet-shtb 00000-00005"}
+        | (mixed("shtb-prompt-filter-prompt-2") - {"evaluate_network shtb-prompt-filter-prompt-2"})
+        | FILTERED
+        | mixed("shtb-q50")
+        | table(7),
+    ),
     "one annotator more in scored_by": (
         one_annotator_more,
-        {f"annotate_images {BY_HAND} dmcount-qnrf 000"}
-        | {f"score_images {BY_HAND} dmcount-qnrf+sasnet-shta+sasnet-shtb 000"}
+        {f"annotate_images {BY_HAND} dmcount-qnrf 00000-00011"}
+        | {f"score_images {BY_HAND} dmcount-qnrf+sasnet-shta+sasnet-shtb 00000-00011"}
         | mixed("shtb-q50")
         | table(7),
     ),
@@ -217,36 +321,49 @@ CHANGES = {
         lambda workflow: workflow.config["pools"]["rooms"]["prompts"].append(
             workflow.config["pools"]["rooms"]["prompts"].pop().replace("bathroom", "kitchen")
         ),
-        {"write_prompts rooms", f"generate_images {ROOMS} 000", f"annotate_images {ROOMS} adabins-nyu 000"}
+        {
+            "write_prompts rooms",
+            f"generate_images {ROOMS} 00000-00009",
+            f"annotate_images {ROOMS} adabins-nyu 00000-00009",
+        }
         | mixed("nyu-guidedepth-promptmix")
         | table(2)
         | figure(4),
     ),
     "the title of a dataset": (
         lambda workflow: workflow.config["datasets"]["shtb"].update(title="Part B"),
-        table(1, 3) | figure(3),
+        table(1, 3, 4, 5, 6, 7) | figure(3) | {"draw_sizes by-size", "show_figure by-size"},
     ),
     "a number of the paper's": (a_number_of_the_paper, table(2)),
     "files of a dataset touched": (touched_dataset, set()),
     "an annotator's checkpoint replaced": (
         replaced("sasnet-shta.safetensors", "sasnet-shtb.safetensors"),
-        {f"annotate_images {pool} sasnet-shta 000" for pool in (CAPTIONS, BY_HAND)}
-        | {f"score_images {BY_HAND} sasnet-shta+sasnet-shtb 000"}
+        {f"annotate_images {CAPTIONS} sasnet-shta 00000-00017", f"annotate_images {BY_HAND} sasnet-shta 00000-00011"}
+        | {f"evaluate_annotator {name} shtb" for name in ("sasnet-shta", "both")}
+        | {
+            f"score_images {BY_HAND} sasnet-shta+sasnet-shtb 00000-00011",
+            f"average_annotations {CAPTIONS} both 00000-00017",
+        }
         | mixed("shtb-by-shta")
+        | mixed("shtb-by-both")
         | mixed("shtb-q50")
         | table(5, 7),
     ),
     "a face detector replaced": (
         replaced("retinaface.safetensors", "parsenet.safetensors"),
-        {f"restore_faces {RESTORED} 000", f"annotate_images {RESTORED} sasnet-shtb 000"}
+        {f"restore_faces {RESTORED} 00000-00017", f"annotate_images {RESTORED} sasnet-shtb 00000-00017"}
         | mixed("shtb-restored")
         | table(6),
     ),
     "files in a generator's and a captioner's folder edited": (
         edited("stable-diffusion/scheduler/scheduler_config.json", "clip/preprocessor_config.json"),
-        {"caption_images shtb clipcap", f"generate_images {BY_HAND} 000", f"annotate_images {BY_HAND} sasnet-shta 000"},
+        {
+            "caption_images shtb clipcap",
+            f"generate_images {BY_HAND} 00000-00011",
+            f"annotate_images {BY_HAND} sasnet-shta 00000-00011",
+        },
         f"{RESULTS}/captions/shtb/clipcap.csv",
-        f"{RESULTS}/annotations/colour-prompts/stable-diffusion/sasnet-shta/block-000.h5",
+        f"{RESULTS}/annotations/locations/stable-diffusion/sasnet-shta/block-00000-00011.h5",
     ),
     "a checkpoint deleted": (lambda workflow: (workflow / f"{MODELS}/sasnet-shta.safetensors").unlink(), set()),
     "comments, docstrings, layout of all code": (in_other_words, set()),
@@ -256,7 +373,7 @@ CHANGES = {
     "code of one network": (code("promptmix/networks/guidedepth.py"), DEPTH),
     "code of the score": (
         code("promptmix/synthesis/quality.py"),
-        {f"score_images {BY_HAND} sasnet-shta+sasnet-shtb 000"} | mixed("shtb-q50") | table(7),
+        {f"score_images {BY_HAND} sasnet-shta+sasnet-shtb 00000-00011"} | mixed("shtb-q50") | table(7),
     ),
     "code of the tables": (
         code("promptmix/report/tables.py"),
@@ -305,8 +422,12 @@ def test_a_change(plans, change):
 def test_a_dry_run_announces_these_jobs(changed):
     one_annotator_more(changed)
     announced = jobs(changed.run("--dry-run", "--quiet", "rules").stdout)
+    for_the_report = sum(announced.pop(rule) for rule in ("draw_curves", "show_generated"))
     expected = [job.partition(" ")[0] for job in CHANGES["one annotator more in scored_by"][1]]
-    assert announced == {rule: expected.count(rule) for rule in expected} | {"all": 1, "total": len(expected) + 1}
+    assert announced == {rule: expected.count(rule) for rule in expected} | {
+        "all": 1,
+        "total": len(expected) + for_the_report + 1,
+    }
 
 
 def test_results_that_were_copied_without_their_times_are_recorded_anew(changed):
@@ -321,5 +442,5 @@ def test_results_that_were_copied_without_their_times_are_recorded_anew(changed)
     assert result.returncode == 0, result.stdout
     assert planned(changed, "tables/table2.md") == set()
     changed.config["promptmix"]["nyu"]["r_mix"] = 3
-    expected = trained("nyu-guidedepth-promptmix") | trained("nyu-guidedepth-control") | table(2)
+    expected = trained("nyu-guidedepth-promptmix") | trained("nyu-guidedepth-control") | written(2)
     assert planned(changed, "tables/table2.md") == expected

@@ -16,22 +16,30 @@ PAPER = ROOT / "config" / "paper.yaml"
 PLANNED = {
     "prepare_dataset": 5,
     "caption_images": 4,  # the training images of four datasets for counting
-    "generate_images": 361,  # blocks of 100: 24 + 36 + 11 + 3 of captions, 75 of rooms, 210 of prompts by hand, 2 of Figure 2
+    # blocks of 100: 24 + 36 + 11 + 3 of captions, 75 of rooms, 100 + 10 of large crowd, 100 of locations, 1 of samples, 3 of
+    # Figure 2
+    "generate_images": 363,
     "restore_faces": 20,
-    "fine_tune_annotator": 1,
-    "annotate_images": 499,
+    "fine_tune_annotator": 4,
+    "select_annotator": 1,
+    "annotate_images": 579,
+    "evaluate_annotator": 6,
     "score_images": 100,
-    "mix_dataset": 35,
-    "train_network": 172,  # 43 experiments, 4 learning rates
-    "select_learning_rate": 43,
-    "evaluate_network": 33,  # not those of single prompts
+    "mix_dataset": 32,
+    "train_network": 160,  # 40 experiments, 4 learning rates
+    "select_learning_rate": 40,
+    "evaluate_network": 32,  # not those of single prompts
     "fetch_model": 3,
     "unpack_archive": 1,
     "import_checkpoint": 11,
     "write_table": 6,
+    "draw_curves": 9,
+    "show_generated": 9,
     "show_table": 8,
-    "show_figure": 4,
-    "total": 1355,
+    "draw_changes": 2,
+    "draw_sizes": 1,
+    "show_figure": 7,
+    "total": 1434,
 }
 """Jobs for all tables and figures, with nothing there."""
 
