@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import shutil
 from typing import NamedTuple
 
 import h5py
@@ -170,6 +171,18 @@ def test_points_outside_the_image_are_dropped(request, format, caplog):
     assert sample.points.tolist() == [[0, 0], [63, 47], [0, 0], [31.5, 19]]
     assert (sample.count, sample.outside) == (4, 4)
     assert "4 of " in caplog.text and "outside their image" in caplog.text and "dropped" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("format", "train", "extra"), [("shanghaitech", "train_data", "val"), ("ucf_qnrf", "Train", "Val")]
+)
+def test_images_to_validate_on_beside_the_authors_parts_are_told_of(request, format, train, extra, caplog):
+    folder = request.getfixturevalue(format)
+    read_dataset(format, folder)
+    assert "left out" not in caplog.text
+    shutil.copytree(folder / train, folder / extra)
+    read_dataset(format, folder)
+    assert f"{folder}: 1 folders are left out, such as '{extra}'" in caplog.text and "split: {val: ...}" in caplog.text
 
 
 def test_rendered_crowds_are_read_as_they_were_rendered(tmp_path):

@@ -21,6 +21,9 @@ IMAGES = (".jpg", ".jpeg", ".png")
 PARTS = {"train": ["train"], "val": ["val", "valid", "validation"], "test": ["test"]}
 """What the folders of a split are called, in lower case; they may have capitals."""
 
+VALIDATED = "the images to validate on are some of the training images, as many as `split: {val: ...}` says"
+"""For formats whose authors divide a dataset in two."""
+
 
 def find_parts(path: str | Path, expected: Mapping[str, int] | None, where: str) -> dict[str, Path]:
     """Return a dataset's folders by split: {"": folder}, or those of "train", of "val" if it is there, and of "test".
@@ -51,15 +54,23 @@ def find_parts(path: str | Path, expected: Mapping[str, int] | None, where: str)
         form = ", ".join(f"{name}: ..." for name in needed or [UNSPLIT])
         rest = " and no `split`" if "val" in parts else ""
         raise InputError(f"{folder}: {found}, so give `images` as {{{form}}}{rest}, not {dict(expected)}")
-    part = "" if names else "images"  # beside images/, folders of all kinds are usual
-    others = [name for name in inside if name not in names and not name.startswith(".")]
-    if others := [name for name in others if any(list_files(folder / name / part))]:
-        logger.warning(
-            "%s: %d folders are left out, such as '%s'. Parts of a dataset are called train/, test/, and val/, valid/ or "
-            "validation/",
-            *(folder, len(others), others[0]),
-        )
+    called = "Parts of a dataset are called train/, test/, and val/, valid/ or validation/"
+    # Beside images/, folders of all kinds are usual.
+    report_left_out(folder, names, called, within="" if names else "images")
     return parts
+
+
+def report_left_out(folder: Path, parts: Sequence[str], called: str, within: str = "") -> None:
+    """Warn of folders with files beside a dataset's parts, which may have been meant as parts.
+
+    Args:
+        parts: the names of the parts.
+        called: how parts are called, for the message.
+        within: the folder in such a folder that has to have files.
+    """
+    others = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    if others := [name for name in others if name not in parts and any(list_files(folder / name / within))]:
+        logger.warning("%s: %d folders are left out, such as '%s'. %s", folder, len(others), others[0], called)
 
 
 def files_in(folder: Path, suffixes: Sequence[str], where: str) -> dict[str, Path]:

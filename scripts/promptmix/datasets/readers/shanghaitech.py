@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from promptmix.datasets.pictures import measure
-from promptmix.datasets.readers.folders import IMAGES
+from promptmix.datasets.readers.folders import IMAGES, VALIDATED, report_left_out
 from promptmix.datasets.readers.matlab import as_points, read_field, read_variable
 from promptmix.datasets.sample import Sample, check_counts, find_folder, find_member, match_pairs
 from promptmix.errors import InputError
@@ -22,6 +22,8 @@ WHERE = (
     "https://github.com/desenzhou/ShanghaiTechDataset (no registration) or "
     "https://www.kaggle.com/datasets/tthien/shanghaitech"
 )
+
+PARTS = ("train_data", "test_data")
 
 
 def read(path: str | Path, expected: Mapping[str, int] | None = None) -> list[Sample]:
@@ -39,12 +41,13 @@ def read(path: str | Path, expected: Mapping[str, int] | None = None) -> list[Sa
     name = path.name
     part = find_folder(path, WHERE, [name.removesuffix("_final") if name.endswith("_final") else f"{name}_final"])
     samples = []
-    for split in ("train", "test"):
-        folder = find_member(part, [f"{split}_data"], WHERE)
+    for split, folder_name in zip(("train", "test"), PARTS, strict=True):
+        folder = find_member(part, [folder_name], WHERE)
         images = find_member(folder, ["images"], WHERE)
         annotations = find_member(folder, ["ground_truth", "ground-truth"], WHERE)
         pairs = match_pairs(images, IMAGES, annotations, "GT_{}.mat", WHERE)
         samples += [_sample(part, split, file, annotation) for file, annotation in pairs]
+    report_left_out(part, PARTS, f"A part has train_data/ and test_data/; {VALIDATED}")
     check_counts(samples, expected, part, WHERE)
     return samples
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from promptmix.datasets.pictures import measure
-from promptmix.datasets.readers.folders import IMAGES
+from promptmix.datasets.readers.folders import IMAGES, VALIDATED, report_left_out
 from promptmix.datasets.readers.matlab import as_points, read_variable
 from promptmix.datasets.sample import Sample, check_counts, find_folder, find_member, match_pairs
 
@@ -16,6 +16,8 @@ WHERE = (
     "Expected: UCF-QNRF_ECCV18/ with Train/ and Test/, each with img_<4 digits>.jpg and img_<4 digits>_ann.mat. "
     "Get https://www.crcv.ucf.edu/data/ucf-qnrf/UCF-QNRF_ECCV18.zip (no registration)"
 )
+
+PARTS = ("Train", "Test")
 
 
 def read(path: str | Path, expected: Mapping[str, int] | None = None) -> list[Sample]:
@@ -31,10 +33,11 @@ def read(path: str | Path, expected: Mapping[str, int] | None = None) -> list[Sa
     """
     folder = find_folder(path, WHERE)
     samples = []
-    for split in ("train", "test"):
-        part = find_member(folder, [split.capitalize()], WHERE)
+    for split, name in zip(("train", "test"), PARTS, strict=True):
+        part = find_member(folder, [name], WHERE)
         pairs = match_pairs(part, IMAGES, part, "{}_ann.mat", WHERE)
         samples += [_sample(folder, split, file, annotation) for file, annotation in pairs]
+    report_left_out(folder, PARTS, f"UCF-QNRF has Train/ and Test/; {VALIDATED}")
     check_counts(samples, expected, folder, WHERE)
     return samples
 
