@@ -22,9 +22,18 @@ def annotator_to_train(
 def starting_weights(
     wildcards,
 ):
-    """Return the annotator that this one starts from, if there is one."""
-    start = config["miniature"]["annotators"][wildcards.name].get("start")
-    return expand(rules.train_annotator.output, name=start) if start else []
+    """Return the weights that an annotator starts from, if there are some: those of another one, or a file."""
+    annotators = config["miniature"]["annotators"]
+    start = annotators[wildcards.name].get("start", "")
+    return expand(rules.train_annotator.output, name=start) if start in annotators else supplied(start) if start else []
+
+
+def softening_model(
+    wildcards,
+):
+    """Return the generator through whose autoencoder some of an annotator's images are passed, if there is one."""
+    softened = config["miniature"]["annotators"][wildcards.name].get("softened")
+    return {"softening": supplied(softened["model"])} if softened else {}
 
 
 rule render_corpus:
@@ -158,7 +167,8 @@ rule train_diffusion:
 rule train_annotator:
     """Train a narrowed heavyweight network on images rendered like those of a dataset."""
     input:
-        starting_weights,
+        unpack(softening_model),
+        start=starting_weights,
     output:
         "<results>/models/{name}.safetensors",
     log:

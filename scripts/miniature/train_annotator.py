@@ -3,9 +3,12 @@
 from promptmix.running import job
 
 with job.start(snakemake) as device:
+    from functools import partial
     from pathlib import Path
 
     from promptmix.miniature.models import annotators
+    from promptmix.miniature.softening import pass_through
+    from promptmix.synthesis.generation import GeneratorSettings, load_pipeline
     from promptmix.training.settings import TrainingSettings
 
     params, out = snakemake.params, Path(snakemake.output[0])
@@ -22,9 +25,13 @@ with job.start(snakemake) as device:
         sigma=params.sigma,
         kernel=params.kernel,
     )
-    folder = out.with_suffix("")
+    folder, soften, share = out.with_suffix(""), None, 0.0
+    if softened := chosen.get("softened"):
+        generation = GeneratorSettings(steps=1, guidance=1.0)
+        pipeline, share = load_pipeline(softened["model"], generation, device), softened["share"]
+        soften = partial(pass_through, pipeline)
     index = annotators.render_images(
-        folder, chosen["render"], chosen["resize"], chosen["images"], params.seed, snakemake.threads
+        folder, chosen["render"], chosen["resize"], chosen["images"], params.seed, snakemake.threads, soften, share
     )
-    start = Path(snakemake.input[0]) if snakemake.input else None
+    start = Path(snakemake.input.start[0]) if snakemake.input.start else None
     annotators.train_annotator(index, settings, folder, out, device, start)

@@ -103,7 +103,7 @@ def test_an_edit_makes_no_other_rules_run_again(module):
         ("promptmix.training.loop", {"fine_tune_annotator", "train_network", "train_annotator"}),
         ("promptmix.report.tables", {"write_table", "write_cost_table"}),
         ("promptmix.report.roundtrip", {"write_roundtrip"}),
-        ("promptmix.synthesis.generation", {"generate_images", "measure_bias"}),
+        ("promptmix.synthesis.generation", {"generate_images", "measure_bias", "train_annotator"}),
         (
             "promptmix.records.histories",
             {

@@ -12,8 +12,10 @@ from promptmix.datasets.index import Index, prepare
 from promptmix.datasets.registry import read_split
 from promptmix.datasets.split import Split
 from promptmix.miniature import bias, limits
+from promptmix.miniature.models import annotators
 from promptmix.miniature.rendering.crowds import crowd_size
 from promptmix.miniature.rendering.datasets import render_dataset
+from promptmix.miniature.softening import pass_through
 from promptmix.networks.registry import STRIDES
 from promptmix.synthesis.generation import GeneratorSettings, load_pipeline
 from promptmix.synthesis.mixing import read_fake, write_fake
@@ -109,10 +111,21 @@ def test_an_annotator_s_maps_are_in_the_order_of_the_images():
 def test_the_shipped_autoencoder_gives_an_image_back_softened(shtb, height, width):
     pipeline = load_pipeline(str(MODELS / "stable-diffusion"), SETTINGS, "cpu")
     image = shtb.image(0)[:height, :width]
-    found = bias.pass_through(pipeline, image)
+    found = pass_through(pipeline, image)
     assert found.shape == image.shape and found.dtype == np.uint8
     off = np.abs(found.astype(int) - image).mean()
     assert 0 < off < 15
+
+
+def test_a_share_of_the_images_that_an_annotator_learns_from_is_softened(tmp_path):
+    given = CONFIG["render"]["shtb"], None, 12, 1, 1
+    sharp = annotators.render_images(tmp_path / "sharp", *given)
+    soft = annotators.render_images(tmp_path / "soft", *given, lambda image: image // 2, 0.5)
+    changed = [not np.array_equal(sharp.image(i), soft.image(i)) for i in range(12)]
+    assert 2 <= sum(changed) <= 10
+    for i in range(12):
+        np.testing.assert_array_equal(soft.image(i), sharp.image(i) // 2 if changed[i] else sharp.image(i))
+        np.testing.assert_array_equal(soft.heads(i), sharp.heads(i))
 
 
 def test_what_an_annotator_finds_in_images_of_each_kind(shtb, tmp_path):

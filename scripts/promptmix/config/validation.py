@@ -482,7 +482,7 @@ def _tables(config: Mapping[str, Any]) -> Iterator[str]:
 
 def _miniature(config: Mapping[str, Any]) -> Iterator[str]:
     annotators = config.get("miniature", {}).get("annotators", {})
-    starts = {name: entry["start"] for name, entry in annotators.items() if "start" in entry}
+    starts = {name: entry["start"] for name, entry in annotators.items() if "/" not in entry.get("start", "/")}
     if annotators and "default" not in config["training"]:
         yield "training.default is missing: the miniature's annotators have its sigma and kernel"
     for name, entry in annotators.items():

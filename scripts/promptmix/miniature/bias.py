@@ -19,6 +19,7 @@ from promptmix.datasets.pictures import training_size
 from promptmix.files import write_csv
 from promptmix.miniature.rendering.crowds import SIZES, describe
 from promptmix.miniature.rendering.datasets import scene
+from promptmix.miniature.softening import pass_through
 from promptmix.networks.registry import STRIDES
 from promptmix.report.layout import write_markdown
 from promptmix.synthesis.annotation import annotate
@@ -46,18 +47,6 @@ def find(annotator: nn.Module, images: Sequence[np.ndarray], device: torch.devic
     named = ((str(i), image) for i, image in enumerate(images))
     maps = {found.stem: found.map for found in annotate(annotator, named, device, STRIDES[annotator.task])}
     return [maps[str(i)] for i in range(len(images))]
-
-
-@torch.inference_mode()
-def pass_through(pipeline: DiffusionPipeline, image: np.ndarray) -> np.ndarray:
-    """Return an image, (H, W, 3) uint8 RGB, encoded and decoded by a pipeline's autoencoder, without noise."""
-    height, width = image.shape[:2]
-    multiple = pipeline.vae_scale_factor
-    whole = np.pad(image, ((0, -height % multiple), (0, -width % multiple), (0, 0)), mode="edge")
-    pixels = torch.from_numpy(whole).permute(2, 0, 1)[None].to(pipeline.device, pipeline.vae.dtype) / 127.5 - 1
-    decoded = pipeline.vae.decode(pipeline.vae.encode(pixels).latent_dist.mode()).sample[0].float()
-    found = ((decoded + 1) * 127.5).clamp(0, 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-    return found[:height, :width]
 
 
 def compare_real(

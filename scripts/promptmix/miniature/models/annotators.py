@@ -5,7 +5,7 @@ like those of a dataset and are not in it, and on many more of them than the lig
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -57,12 +57,27 @@ def render(settings: Mapping, resize: Mapping | None, seed: int, number: int) ->
 
 
 def render_images(
-    folder: Path, settings: Mapping, resize: Mapping | None, images: int, seed: int, processes: int
+    folder: Path,
+    settings: Mapping,
+    resize: Mapping | None,
+    images: int,
+    seed: int,
+    processes: int,
+    soften: Callable[[np.ndarray], np.ndarray] | None = None,
+    share: float = 0.0,
 ) -> Index:
-    """Render images like those of a dataset into `folder`, the last tenth of them as the validation split."""
+    """Render images like those of a dataset into `folder`, the last tenth of them as the validation split.
+
+    Args:
+        soften: what makes an image as soft as a generated one, (H, W, 3) uint8 to the same.
+        share: of the images, drawn by chance, that are softened; the heads stay.
+    """
     with ProcessPoolExecutor(processes) as pool:
         made = pool.map(partial(render, settings, resize, seed), range(images), chunksize=32)
         done = list(progress(made, images, "images rendered"))
+    if soften:
+        drawn = np.random.default_rng([STREAM, seed]).random(images) < share
+        done = [(row, soften(image) if soft else image, *rest) for (row, image, *rest), soft in zip(done, drawn)]
     split = np.where(np.arange(images) < images * 9 // 10, "train", "val")
     save(folder, [made[:3] for made in done], split, [made[3] for made in done])
     return Index.open(folder / "index.csv")
