@@ -1232,7 +1232,7 @@ def test_the_captioners_settings_are_those_of_clipcap():
     from promptmix.networks.clipcap import GPT_SETTINGS, ClipCap
     from promptmix.synthesis.captions import Captioner
 
-    captioner = SCHEMA["properties"]["captioners"]["additionalProperties"]["properties"]
+    captioner = SCHEMA["properties"]["captioners"]["additionalProperties"]["else"]["properties"]
     assert set(captioner) == set(settings_of(Captioner)) - {"device"}
     settings = captioner["settings"]["properties"]
     assert set(settings) == set(settings_of(ClipCap))
