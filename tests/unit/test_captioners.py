@@ -157,7 +157,9 @@ def test_a_missing_model_is_named(tmp_path):
 
 @pytest.mark.parametrize("save", [tiny.save_writer, tiny.save_text_encoder])
 def test_a_model_of_texts_is_no_captioner(save, tmp_path):
-    assert re.search(r"captions no images.*of the type (qwen2|bert), which is not an image captioner", refused(save(tmp_path)))
+    assert re.search(
+        r"captions no images.*of the type (qwen2|bert), which is not an image captioner", refused(save(tmp_path))
+    )
 
 
 def test_a_model_of_images_that_writes_no_text_is_no_captioner():
@@ -194,7 +196,9 @@ def test_a_missing_image_processor_is_refused(name, copied):
     model = copied(name)
     for file in ("preprocessor_config.json", "processor_config.json"):
         (model / file).unlink(missing_ok=True)
-    assert re.search(r"preprocessor_config\.json.*missing.*what prepares images", refused(model, instruction=MODELS[name][1]))
+    assert re.search(
+        r"preprocessor_config\.json.*missing.*what prepares images", refused(model, instruction=MODELS[name][1])
+    )
 
 
 def test_a_tokeniser_of_another_model_is_refused(copied):
@@ -217,7 +221,8 @@ def test_a_model_of_images_alone_cannot_be_asked_anything(folder):
 
 def test_without_a_chat_template_the_instruction_says_where_the_image_is(tmp_path, images):
     model = tiny.save_llava(tmp_path / "llava", chat=False)
-    assert "nothing stands for the image in what it is asked" in refused(model, instruction="a photo of")
+    message = refused(model, instruction="a photo of")
+    assert "some models need a token for the image" in message and "number of <image> tokens" in message
     asked = Captioner(str(model), "user : <image> describe assistant :", max_tokens=8)
     assert len(set(asked.caption(images))) > 1
 
@@ -247,7 +252,7 @@ def test_code_that_comes_with_a_model_runs_only_where_the_config_says_so(copied,
     (model / "mine.py").write_text(CODE)
     message = refused(model)
     assert "type mine, which needs code that comes with it" in message and "`trust_remote_code: true`" in message
-    check_captioner(str(model), trust_remote_code=True)
+    check_captioner(str(model), max_tokens=8, trust_remote_code=True)
     assert caption(model, "blip", images, trust_remote_code=True) == caption(copied("blip-prefix"), "blip", images)
 
 

@@ -157,9 +157,8 @@ class _Asking:
             raise InputError(
                 "a chat model: say what it is asked, such as `instruction: Describe the image in one sentence.`"
             )
-        with explain(
-            "an image, prepared as its processor says" + (", with the instruction," if self.instruction else ",")
-        ):
+        how = ", with `instruction`, in which some models need a token for the image," if self.instruction else ","
+        with explain(f"an image, prepared as its processor says{how}"):
             if self.chat:
                 settings = template_settings(self.processor.chat_template)
                 asked = [self._message(Image.new("RGB", TRIED))]
@@ -168,12 +167,6 @@ class _Asking:
         if not set(found) - set(OF_TEXTS):
             raise InputError("its processor passes nothing of an image on to it")
         read = found["input_ids"] if "input_ids" in found else torch.zeros(1, 1)
-        place = getattr(network.config, "image_token_id", None)
-        if "input_ids" in found and isinstance(place, int) and not (read == place).any():
-            raise InputError(
-                f"nothing stands for the image in what it is asked: it has no chat template, and `instruction` has no "
-                f"{self.tokenizer.convert_ids_to_tokens(place)}. Write that where the image belongs"
-            )
         check_length(network, 1 if network.config.is_encoder_decoder else read.shape[1], max_tokens)
 
     def _message(self, picture: Image.Image) -> list[dict]:
