@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
     BertConfig,
     BlipConfig,
@@ -100,13 +100,20 @@ SPREAD = 0.6
 
 
 def tokenizer(chat: str | None = None, bert: bool = False) -> PreTrainedTokenizerFast:
-    """Return a tokeniser of whole words, with BERT's marks around each text if wanted."""
-    names = [*SPECIAL, *OF_QWEN, "<think>", "</think>", *dict.fromkeys(WORDS)]
-    inner = Tokenizer(models.WordLevel({name: i for i, name in enumerate(names)}, unk_token="<unk>"))
-    inner.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit()])
+    """Return a tokeniser of few words: whole ones with BERT's marks around each text, or parts of words as GPT-2's and Qwen's."""
+    special = [*SPECIAL, *OF_QWEN]
     if bert:
+        names = [*special, *dict.fromkeys(WORDS)]
+        inner = Tokenizer(models.WordLevel({name: i for i, name in enumerate(names)}, unk_token="<unk>"))
+        inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
         inner.post_processor = processors.TemplateProcessing("<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)])
-    inner.add_tokens(["<think>", "</think>"])  # which are not special, as in Qwen3
+    else:
+        inner = Tokenizer(models.BPE())
+        inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        inner.decoder = decoders.ByteLevel()
+        trainer = trainers.BpeTrainer(vocab_size=150, special_tokens=special, show_progress=False)
+        inner.train_from_iterator([" ".join(WORDS)], trainer)
+        inner.add_tokens(["<think>", "</think>"])  # which are not special, as in Qwen3
     found = PreTrainedTokenizerFast(
         tokenizer_object=inner,
         bos_token="<s>",

@@ -96,7 +96,7 @@ def test_a_chat_model_s_caption_is_what_it_answers(folder, images):
     words, network = captioner.asking.tokenizer, captioner.network
     pixels = captioner.asking.processor.image_processor([images[0]], return_tensors="pt")
     places = "<|image_pad|>" * int(pixels["image_grid_thw"].prod() // 4)
-    asked = f"<|im_start|> user <|vision_start|>{places}<|vision_end|> {ASK} <|im_end|> <|im_start|> assistant"
+    asked = f"<|im_start|> user <|vision_start|>{places}<|vision_end|> {ASK} <|im_end|> <|im_start|> assistant "
     tokens = words(asked, return_tensors="pt")
     mm = (tokens["input_ids"] == network.config.image_token_id).int()
     with torch.inference_mode():
@@ -207,6 +207,7 @@ def test_a_tokeniser_of_another_model_is_refused(copied):
     vocabulary = words["model"]["vocab"]
     for word in list(vocabulary)[40:]:
         del vocabulary[word]
+    words["model"]["merges"] = []
     (model / "tokenizer.json").write_text(json.dumps(words))
     assert re.search(r"tokeniser has 4\d tokens, and VisionEncoderDecoderModel has \d\d", refused(model))
 

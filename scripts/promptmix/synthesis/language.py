@@ -76,6 +76,8 @@ def check_words(tokenizer: PreTrainedTokenizerBase, network: PreTrainedModel) ->
     Raises:
         InputError: they do not belong together.
     """
+    if not tokenizer.encode("a crowd of people", add_special_tokens=False):
+        raise InputError("tokenizer: it finds no words in a text; its files are of another tokeniser than the model's")
     tokens = getattr(network.config.get_text_config(decoder=True), "vocab_size", None)
     if tokens:
         check_vocabulary(tokenizer, tokens, "tokenizer", type(network).__name__, PADDED)
