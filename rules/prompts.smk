@@ -7,7 +7,6 @@ Turn captions into prompts, or take prompts written by hand (paper, section III,
             prompts/{pool}-edited.csv            of what `reviewed` edits
 """
 
-
 WRITTEN = {name: entry for name, entry in plan.pools.items() if "written_by" in entry}
 
 
