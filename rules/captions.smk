@@ -7,21 +7,46 @@ Caption the real training images (paper, section III, first stage).
             captions/{pool}/{generator}/{captioner}/block-{block}.csv   captions of generated images
 """
 
-CAPTIONER = ("clip", "tokenizer", "weights")
+from promptmix.synthesis.registry import modules_of_captioner
+
+CAPTIONER = ("clip", "tokenizer", "weights", "model")
+
+
+def paths_of_captioner(
+    wildcards,
+):
+    """Return the paths of a captioner's model, or of its CLIP, tokeniser and weights, by name."""
+    entry = config["captioners"][wildcards.captioner]
+    return {name: entry[name] for name in CAPTIONER if name in entry}
 
 
 def files_of_captioner(
     wildcards,
 ):
-    """Return a captioner's CLIP, tokeniser and weights, by name."""
-    return {name: supplied(config["captioners"][wildcards.captioner][name]) for name in CAPTIONER}
+    """Return a captioner's model, or its CLIP, tokeniser and weights, by name."""
+    return {name: supplied(path) for name, path in paths_of_captioner(wildcards).items()}
 
 
 def contents_of_captioner(
     wildcards,
 ):
-    """Return a name for the contents of a captioner's CLIP, tokeniser and weights."""
-    return contents_of(*(config["captioners"][wildcards.captioner][name] for name in CAPTIONER))
+    """Return a name for the contents of a captioner's files."""
+    return contents_of(*paths_of_captioner(wildcards).values())
+
+
+def modules_of(
+    wildcards,
+):
+    """Return the modules of a captioner, which its scripts load by name."""
+    return modules_of_captioner(config["captioners"][wildcards.captioner])
+
+
+def memory_of_captioner(
+    wildcards,
+    attempt,
+):
+    """Return the MB of a job that captions; a model of transformers can be large."""
+    return attempt * (16000 if "model" in config["captioners"][wildcards.captioner] else 6000)
 
 
 rule caption_images:
@@ -42,12 +67,12 @@ rule caption_images:
     threads: GPU_THREADS
     resources:
         gpu=1,
-        mem_mb=growing(6000),
-        runtime=60,
+        mem_mb=memory_of_captioner,
+        runtime=240,
     params:
         captioner=setting("captioners", "{captioner}"),
         contents=contents_of_captioner,
-        code=fingerprint("caption_images", "promptmix.networks.clipcap"),
+        code=lambda wildcards: fingerprint("caption_images", *modules_of(wildcards)),
     message:
         "Captioning the training images of {wildcards.dataset}"
     script:
@@ -70,12 +95,12 @@ rule caption_generated:
     threads: GPU_THREADS
     resources:
         gpu=1,
-        mem_mb=growing(6000),
-        runtime=60,
+        mem_mb=memory_of_captioner,
+        runtime=240,
     params:
         captioner=setting("captioners", "{captioner}"),
         contents=contents_of_captioner,
-        code=fingerprint("caption_generated", "promptmix.networks.clipcap"),
+        code=lambda wildcards: fingerprint("caption_generated", *modules_of(wildcards)),
     message:
         "Captioning generated images {wildcards.block} of {wildcards.pool}"
     script:

@@ -1,4 +1,4 @@
-"""Write the prompts of a pool, from captions or as they were given."""
+"""Write the prompts of a pool, from captions or texts, or as they were given."""
 
 from promptmix.running import job
 
@@ -7,6 +7,7 @@ with job.start(snakemake):
     from promptmix.datasets.index import Index
     from promptmix.records.captions import CAPTIONS
     from promptmix.records.prompts import PROMPTS
+    from promptmix.records.texts import TEXTS
     from promptmix.synthesis import prompts
 
     pool, words, source = snakemake.params.pool, snakemake.params.words, snakemake.input
@@ -15,7 +16,13 @@ with job.start(snakemake):
     elif "prompts" in pool:
         texts = expand(pool["prompts"], pool["locations"])
         found = prompts.by_hand(texts, pool["width"], pool["height"], pool["quality"])
+    elif "dataset" not in pool:
+        found = prompts.by_hand(TEXTS.read(source.texts[0])["text"], pool["width"], pool["height"], pool["quality"])
     else:
-        captions, images = CAPTIONS.read(source.captions[0]), Index.open(source.index).frame
+        if "written_by" in pool:
+            captions = TEXTS.read(source.texts[0]).rename(columns={"text": "caption"})
+        else:
+            captions = CAPTIONS.read(source.captions[0])
+        images = Index.open(source.index).frame
         found = prompts.from_captions(captions, images, words["prefix"], words["suffix"], pool.get("quality"))
     PROMPTS.write(snakemake.output[0], found)

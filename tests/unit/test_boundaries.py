@@ -18,12 +18,14 @@ from promptmix.datasets.registry import TASKS as FORMATS
 from promptmix.datasets.registry import reader_of
 from promptmix.networks.registry import NETWORKS, module_of
 from promptmix.running.fingerprint import WITHOUT_EFFECT, covered
+from promptmix.synthesis.registry import modules_of_captioner
 from promptmix.tasks.registry import module_of as task_module
 from promptmix.training.objective import module_of as objective_module
 
 ROOT = Path(__file__).parents[2]
 LIST = Path(__file__).with_name("boundaries.yaml")
 FACES = ("retinaface", "parsenet", "gfpgan")
+CAPTIONERS = {"clipcap": modules_of_captioner({}), "transformers": modules_of_captioner({"model": ""})}
 REGRESSING = {"csrnet": "counting", "sasnet": "counting", "guidedepth": "depth", "adabins": "depth"}
 """A lightweight and a heavyweight network of each task stand for all."""
 
@@ -38,8 +40,8 @@ def of_networks(*modules_of_task) -> dict[str, tuple[str, ...]]:
 
 VARIANTS = {
     "prepare_dataset": {format: (reader_of(format),) for format in FORMATS},
-    "caption_images": {"clipcap": (module_of("clipcap"),)},
-    "caption_generated": {"clipcap": (module_of("clipcap"),)},
+    "caption_images": CAPTIONERS,
+    "caption_generated": CAPTIONERS,
     "restore_faces": {"gfpgan": tuple(map(module_of, FACES))},
     "annotate_images": of_networks(),
     "evaluate_annotator": of_networks(task_module),

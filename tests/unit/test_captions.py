@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 from promptmix.errors import InputError
 from promptmix.miniature.rendering.crowds import LOCATIONS, SIZES, describe, render_crowd
 from promptmix.preflight.models import find_problems
-from promptmix.synthesis.captions import Captioner, check_captions, check_weights, clean
+from promptmix.synthesis.captioning import check_captions, clean
+from promptmix.synthesis.captions import Captioner, check_weights
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())["captioners"]["clipcap"]

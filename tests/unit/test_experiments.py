@@ -80,6 +80,19 @@ def test_texts_of_prompts_are_known_where_they_are_written_by_hand(plan):
     assert plan.texts_of("shtb-captions") == []
 
 
+def test_a_language_model_writes_as_many_prompts_as_are_asked_for(config):
+    writer = {"model": "models/qwen", "count": 3}
+    config["pools"]["shtb-captions"]["written_by"] = writer
+    config["pools"]["scenes"] = {
+        **{"written_by": writer | {"topic": "rain"}, "width": 96, "height": 64, "quality": 75},
+    }
+    config["reviewed"]["scenes"] = {"edit": [{"prompt": 2, "to": "a street in the rain"}]}
+    plan = resolved(config)[0]
+    assert (plan.prompts_of("scenes"), plan.prompts_of("shtb-captions")) == (3, 3 * 360)
+    assert plan.texts_of("scenes") == []
+    assert plan.writer_of("scenes-edited")["topic"] == "rain" and plan.writer_of("by-hand") == {}
+
+
 def test_more_images_than_a_pool_can_have_are_refused_where_they_are_asked_for():
     assert described(pools=["by-hand"], k=50_000).fake.images == {"by-hand": 100_000}
     with pytest.raises(InputError, match=r"experiments\.it\.k: 100002 images.*100000. Lower k, or divide the pool"):

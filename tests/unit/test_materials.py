@@ -49,6 +49,23 @@ def test_what_makes_images_prompts_and_annotations_counts():
     assert {"models/detector.pth", "models/parser.pth", "models/gfpgan.pth"} <= keys(plan, restored)
 
 
+def test_captioners_and_language_models_of_transformers_count():
+    varied = {"dataset": "shtb", "captioner": "blip", "written_by": {"model": "models/qwen", "count": 2}}
+    topic = {"model": "models/other-qwen", "count": 9, "topic": "rain"}
+    plan = plan_of(
+        captioners__blip={"model": "models/blip"},
+        pools__varied=varied,
+        pools__scenes={"written_by": topic, "width": 96, "height": 64, "quality": 75},
+        promptmix__shtb__pools=["varied", "scenes"],
+    )
+    name = "shtb-rescsrnet-promptmix"
+    written = {"models/blip", "models/qwen", "models/other-qwen"}
+    assert keys(plan, name) == written | {"models/diffusion", "models/sasnet.pth"}
+    how = "\n".join(card_of(plan, name)["how"])
+    assert "`models/other-qwen` with the seed 0 at a temperature of 0.8, on the topic “rain”" in how
+    assert "variations of captions of training images of Shanghai Tech Part B by `blip`" in how
+
+
 def test_all_members_of_an_average_count():
     plan = plan_of(promptmix__shtb__annotator="both")
     assert {"models/sasnet.pth", "models/dmcount.pth"} <= keys(plan, "shtb-rescsrnet-promptmix")

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from support import language as tiny
 from support.scripts import run_script
 
 from promptmix.config.validation import check, read, resolve
@@ -481,6 +482,25 @@ def test_a_captioner_whose_clip_is_wrong(config, folder, file, change, message):
     item = survey(config, "roundtrip")["CLIP, tokeniser"]
     assert item.state == "WRONG"
     assert_matches(item.advice, message)
+
+
+def test_models_that_write_captions_and_prompts_are_looked_at_as_they_are_asked(config, folder):
+    tiny.save_qwen2_vl(folder / "vlm")
+    tiny.save_writer(folder / "writer")
+    config["captioners"]["clipcap"] = {"model": "vlm", "instruction": "describe the image", "max_tokens": 20}
+    config["pools"]["samples"] = {
+        **{"written_by": {"model": "writer", "count": 2, "topic": "people"}, "width": 48, "height": 32, "quality": 75},
+    }
+    items = survey(config, "roundtrip")
+    assert [items[name].state for name in ("captioner clipcap", "writer of prompts")] == ["found", "found"]
+    assert "CLIP, tokeniser" not in items
+    config["captioners"]["clipcap"]["instruction"] = ""
+    (folder / "writer/model.safetensors").unlink()
+    items = survey(config, "roundtrip")
+    assert "say what it is asked" in items["captioner clipcap"].advice
+    assert "writer/: weights are missing" in items["writer of prompts"].advice
+    config["captioners"]["clipcap"]["model"] = "nowhere"
+    assert survey(config, "roundtrip")["captioner clipcap"].state == "MISSING"
 
 
 # --- A user's own code ---

@@ -551,6 +551,20 @@ def test_columns_are_those_that_a_table_names(columns, entry, found, cells):
     assert labels({"base": SHTB, **entry, "columns": columns}) == (found, cells)
 
 
+def test_the_prompts_that_a_language_model_writes_are_told_from_captions():
+    config, writer = small(), {"model": "models/qwen", "count": 7}
+    config["pools"]["shtb-captions"]["written_by"] = writer
+    config["pools"]["scenes"] = {
+        **{"written_by": writer | {"topic": "rain"}, "width": 96, "height": 64, "quality": 75},
+    }
+    rows = [SHTB | {"pools": [pool], "k": 1, "r_mix": 1} for pool in ("scenes", "shtb-captions")]
+    config["tables"] = {"it": {"rows": rows, "methods": ["promptmix"], "columns": ["prompt_count", "prompt_format"]}}
+    config["preflight"] = ["it"]
+    found = [tuple(row.labels.values()) for row in resolved(config)[1]["it"].rows]
+    assert found == [("7", "on “rain”"), ("2520", "variations of captions")]
+
+
+
 @pytest.mark.parametrize(
     ("entry", "columns", "cells"),
     [

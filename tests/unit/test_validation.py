@@ -271,8 +271,28 @@ def test_a_rendered_dataset_is_where_it_is_rendered(config):
     }
 
 
+def test_a_captioner_of_transformers_and_a_pool_that_is_written_have_defaults(config):
+    config["captioners"]["blip"] = {"model": "models/blip"}
+    config["pools"]["scenes"] = {"written_by": {"model": "models/qwen", "count": 9, "topic": "rain"}, **SIZE}
+    config["pools"]["varied"] = {
+        "dataset": "shtb",
+        "captioner": "blip",
+        "written_by": {"model": "models/qwen", "count": 2},
+    }
+    check(config)
+    assert config["captioners"]["blip"] == {
+        **{"model": "models/blip", "instruction": "", "decoding": "greedy", "max_tokens": 67, "precision": "float32"},
+        "trust_remote_code": False,
+    }
+    usual = {"seed": 0, "max_tokens": 60, "temperature": 0.8, "precision": "float32", "trust_remote_code": False}
+    assert config["pools"]["scenes"]["written_by"] == {"model": "models/qwen", "count": 9, "topic": "rain"} | usual
+    assert config["pools"]["varied"]["written_by"] == {"model": "models/qwen", "count": 2} | usual
+
+
 # --- Errors: where, what, what was expected ---
 
+SIZE = {"width": 96, "height": 64, "quality": 75}
+WRITER = {"model": "models/qwen", "count": 9}
 POOLS = "by-hand, dark, light, panda-captions, places, rooms, shtb-captions"
 ANNOTATORS = "adabins, both, dmcount, narrow, sasnet, sasnet-again, sasnet-panda"
 FILTERED, SHTB, PANDA = "experiments.filtered", "promptmix.shtb", "annotators.sasnet-panda"
@@ -305,6 +325,58 @@ def refused(config, path, value, place, parts):
         ("pools.by-hand.width", GONE, "pools.by-hand.width", ["is missing: of the images to generate"]),
         ("pools.shtb-captions.captioner", GONE, "pools.shtb-captions.captioner", ["is missing: what captions them"]),
         ("pools.empty", {}, "pools.empty.captioner", ["is missing: what captions them"]),
+        ("captioners.blip", {"model": "m", "clip": "c"}, "captioners.blip.clip", ["Known keys: decoding, instruction"]),
+        ("captioners.clipcap.instruction", "a", "captioners.clipcap.instruction", ["Known keys: clip, decoding"]),
+        ("captioners.blip", {"model": "m", "precision": "int8"}, "captioners.blip.precision", ["bfloat16, float16"]),
+        (
+            "pools.scenes",
+            {"written_by": WRITER, **SIZE},
+            "pools.scenes.written_by.topic",
+            ["is missing: what the prompts"],
+        ),
+        (
+            "pools.scenes",
+            {"written_by": WRITER | {"topic": "rain"}},
+            "pools.scenes.width",
+            ["is missing: of the images to generate"],
+        ),
+        (
+            "pools.scenes",
+            {"written_by": WRITER | {"topic": " "}, **SIZE},
+            "pools.scenes.written_by.topic",
+            ["is empty; expected words"],
+        ),
+        (
+            "pools.scenes",
+            {"written_by": WRITER | {"topic": "rain", "instruction": "Describe rain"}, **SIZE},
+            "pools.scenes.written_by.instruction",
+            ["where the topic belongs; write [topic] in it"],
+        ),
+        (
+            "pools.shtb-captions.written_by",
+            WRITER | {"instruction": "Vary [topic]"},
+            "pools.shtb-captions.written_by.instruction",
+            ["where the caption belongs; write [caption] in it"],
+        ),
+        (
+            "pools.shtb-captions.written_by",
+            WRITER | {"topic": "rain"},
+            "pools.shtb-captions.written_by.topic",
+            ["whose captions are varied; take away"],
+        ),
+        (
+            "pools.shtb-captions.written_by",
+            WRITER | {"count": 0},
+            "pools.shtb-captions.written_by.count",
+            ["0 is not a whole number of 1 or more"],
+        ),
+        (
+            "pools.shtb-captions.written_by",
+            WRITER | {"temperature": 0},
+            "pools.shtb-captions.written_by.temperature",
+            ["0 is not a number above 0"],
+        ),
+        ("pools.by-hand.written_by", WRITER, "pools.by-hand.written_by", ["Known keys: height, locations, prompts"]),
         ("restorers.gfpgan.parser", GONE, "restorers.gfpgan.parser", ["is missing: what tells the parts of a face"]),
         ("evaluation.average", GONE, "evaluation.average", ["is missing: over images"]),
         ("experiments.longer.network", GONE, "experiments.longer.network", ["is missing: the network to train"]),
@@ -1232,7 +1304,7 @@ def test_the_captioners_settings_are_those_of_clipcap():
     from promptmix.networks.clipcap import GPT_SETTINGS, ClipCap
     from promptmix.synthesis.captions import Captioner
 
-    captioner = SCHEMA["properties"]["captioners"]["additionalProperties"]["properties"]
+    captioner = SCHEMA["properties"]["captioners"]["additionalProperties"]["else"]["properties"]
     assert set(captioner) == set(settings_of(Captioner)) - {"device"}
     settings = captioner["settings"]["properties"]
     assert set(settings) == set(settings_of(ClipCap))

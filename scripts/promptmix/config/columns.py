@@ -103,13 +103,15 @@ def _cells(plan: Plan, experiment: Experiment) -> dict[str, str]:
         cells |= {"method": f"{network}+rendered images"}
     restorer = plan.generators[fake.generator].get("restorer")
     texts = [plan.texts_of(fake.prompt[0])[fake.prompt[1]]] if fake.prompt else []
-    written = texts or [text for pool in fake.pools for text in _texts_shown(plan.pools[pool])]
+    written = [f"“{text}”" for text in texts] or [
+        text for pool in fake.pools for text in _texts_shown(plan.pools[pool])
+    ]
     dropped = sum(len(review["drop"]) for review in fake.reviewed.values())
     cells |= {
         "rendered": RENDERED[fake.rendered],
         "pools": ", ".join(fake.pools),
         "prompt_count": str(1 if fake.prompt else sum(fake.pools.values()) - dropped),
-        "prompt_format": ", ".join(f"“{text}”" for text in written) or "captions",
+        "prompt_format": ", ".join(written) or "captions",
         "prompt": texts[0] if texts else NONE,
         "k": str(fake.k),
         "r_mix": str(fake.r_mix),
@@ -128,8 +130,10 @@ def _cells(plan: Plan, experiment: Experiment) -> dict[str, str]:
 
 
 def _texts_shown(pool: Mapping[str, Any]) -> list[str]:
-    """Return the texts of a pool as the config writes them, with "[location]"; none of captions."""
-    return pool.get("prompts") or [edit["to"] for edit in pool.get("edits", [])]
+    """Return the texts of a pool as the config writes them, with "[location]", or what a model writes; none of captions."""
+    if writer := pool.get("written_by"):
+        return [f"on “{writer['topic']}”" if "topic" in writer else "variations of captions"]
+    return [f"“{text}”" for text in pool.get("prompts") or [edit["to"] for edit in pool.get("edits", [])]]
 
 
 def _pre_training(plan: Plan, annotator: str) -> str:

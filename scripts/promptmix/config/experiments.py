@@ -284,9 +284,13 @@ def split_of(config: Mapping[str, Any], dataset: str) -> dict[str, int]:
 
 
 def prompts_of(config: Mapping[str, Any], entry: Mapping[str, Any]) -> int:
-    """Return the number of prompts in a pool, M: the texts, one per training image of its dataset, or the edited ones."""
+    """Return the number of prompts in a pool, M: the texts, one per training image of its dataset, or the edited ones.
+
+    A language model writes so many on a topic, or for each training image.
+    """
     if "edits" in entry:
         return len(entry["edits"])
     if "prompts" in entry:
         return len(expand(entry["prompts"], entry.get("locations", [])))
-    return split_of(config, entry["dataset"])["train"]
+    written = entry["written_by"]["count"] if "written_by" in entry else 1
+    return written * (split_of(config, entry["dataset"])["train"] if "dataset" in entry else 1)

@@ -189,12 +189,15 @@ def _steps(plan: Plan, fake: Fake) -> Iterator[str]:
             yield f"Prompts `{pool}`: {number}, each in the place of one of `{entry['of']}` that a person changed."
         elif "prompts" in entry:
             yield f"Prompts `{pool}`: {number}, written by hand."
+        elif "dataset" not in entry:
+            yield f"Prompts `{pool}`: {number}, {_writing(entry)}, on the topic “{entry['written_by']['topic']}”."
         else:
             words = [f"the prefix “{around['prefix']}”"] if around["prefix"] else []
             words += ["suffixes for grey and coloured images"] if any(around["suffix"].values()) else []
             added = f", with {' and '.join(words)}" if words else ""
+            varied = f"{_writing(entry)}: variations of " if "written_by" in entry else ""
             yield (
-                f"Prompts `{pool}`: {number}, captions of training images of {plan.title_of(entry['dataset'])} by "
+                f"Prompts `{pool}`: {number}, {varied}captions of training images of {plan.title_of(entry['dataset'])} by "
                 f"`{entry['captioner']}`{added}. No such image is here."
             )
     made = plan.generators[plan.diffusion_of(fake.generator)]
@@ -221,6 +224,11 @@ def _steps(plan: Plan, fake: Fake) -> Iterator[str]:
         yield "Filter of prompts: only those whose images do not raise the validation error of a network trained on them."
     if fake.prompt:
         yield "Only the images of one prompt."
+
+
+def _writing(pool: Mapping[str, Any]) -> str:
+    writer = pool["written_by"]
+    return f"written by the language model `{writer['model']}` with the seed {writer['seed']} at a temperature of {writer['temperature']:g}"
 
 
 def _fake_of(plan: Plan, experiment: str) -> Fake:
@@ -251,9 +259,14 @@ def _of_prompts(plan: Plan, pools: Iterable[str]) -> Iterator[tuple[str, str]]:
         entry = plan.pools[plan.pools[pool].get("of", pool)]
         if "captioner" in entry:
             captioner = plan.config["captioners"][entry["captioner"]]
-            yield captioner["clip"], "sees what captions describe"
-            yield captioner["tokenizer"], "splits captions into words"
-            yield captioner["weights"], "writes captions, which become prompts"
+            if "model" in captioner:
+                yield captioner["model"], "writes captions, which become prompts"
+            else:
+                yield captioner["clip"], "sees what captions describe"
+                yield captioner["tokenizer"], "splits captions into words"
+                yield captioner["weights"], "writes captions, which become prompts"
+        if "written_by" in entry:
+            yield entry["written_by"]["model"], "writes prompts"
 
 
 def _of_maps(plan: Plan, fake: Fake) -> Iterator[tuple[str, str]]:

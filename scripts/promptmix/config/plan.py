@@ -168,9 +168,14 @@ class Plan:
         return prompts_of(self.config, self.pools[pool])
 
     def texts_of(self, pool: str) -> list[str]:
-        """Return the prompts of a pool that is written by hand; nothing of one whose prompts are captions."""
+        """Return the prompts of a pool that is written by hand; nothing of one whose prompts are not in the config."""
         entry = self.pools[pool]
         return expand(entry["prompts"], entry.get("locations", [])) if "prompts" in entry else []
+
+    def writer_of(self, pool: str) -> dict[str, Any]:
+        """Return the language model that writes a pool's prompts, with its settings; empty if none does."""
+        entry = self.pools[pool]
+        return self.pools[entry.get("of", pool)].get("written_by", {})
 
     def diffusion_of(self, generator: str) -> str:
         """Return the generator whose images one is made from: another, where it restores the faces in them, or itself."""

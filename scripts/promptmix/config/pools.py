@@ -1,11 +1,20 @@
-"""Prompts that are written by hand, as a config gives them."""
+"""Prompts that are written by hand or by a language model, as a config gives them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from promptmix.errors import InputError
 
 LOCATION = "[location]"
 """What each of a pool's locations takes the place of."""
+
+PLACES = {"caption": "[caption]", "topic": "[topic]"}
+"""What stands in the instruction of a language model for the caption that it varies, or the topic that it writes on."""
+
+
+def about(pool: Mapping[str, Any]) -> str:
+    """Return what the prompts of a pool that a language model writes are about: a key of `PLACES`."""
+    return "caption" if "dataset" in pool else "topic"
 
 
 def expand(texts: Sequence[str], locations: Sequence[str] = ()) -> list[str]:

@@ -21,7 +21,7 @@ from promptmix.config.experiments import prompts_of, split_of
 from promptmix.config.loading import load, read_yaml, source_of
 from promptmix.config.messages import explain, listed, path_of, shown, target_of
 from promptmix.config.plan import NO_SETTINGS, Plan
-from promptmix.config.pools import expand
+from promptmix.config.pools import PLACES, about, expand
 from promptmix.config.targets import Target, resolve_targets
 from promptmix.datasets.registry import OPTIONS, TASKS, TOP
 from promptmix.datasets.splits import GROUPED_BY
@@ -372,6 +372,19 @@ def _pools(config: Mapping[str, Any]) -> Iterator[str]:
                 expand(entry["prompts"], entry["locations"])
             except InputError as error:
                 yield f"pools.{name}: {error}"
+        if "written_by" in entry:
+            yield from _writer(entry, f"pools.{name}.written_by")
+
+
+def _writer(pool: Mapping[str, Any], where: str) -> Iterator[str]:
+    """Yield what is wrong with how a language model writes prompts."""
+    written, of = pool["written_by"], about(pool)
+    if "topic" in written and of == "caption":
+        yield f"{where}.topic: the pool has a dataset, whose captions are varied; take away the one or the other"
+    if "topic" in written and not written["topic"].strip():
+        yield f"{where}.topic is empty; expected words, such as 'people in train stations'"
+    if "instruction" in written and PLACES[of] not in written["instruction"]:
+        yield f"{where}.instruction: it does not say where the {of} belongs; write {PLACES[of]} in it"
 
 
 def _generators(config: Mapping[str, Any]) -> Iterator[str]:

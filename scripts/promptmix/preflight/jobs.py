@@ -39,8 +39,8 @@ class Work:
     """What a job computes on images.
 
     Attributes:
-        kind: "generate", "predict", "train", "caption" or "restore".
-        model: what computes: a network's reference, or the name of a generator or captioner.
+        kind: "generate", "predict", "train", "caption", "write" or "restore".
+        model: what computes: a network's reference, or the name of a generator, of a captioner, or of a pool that is written.
         settings: of the network, as JSON.
         precision: "float32" or "float16".
         size: of an image; one of another size counts as the share that its pixels are of this one's.
@@ -219,18 +219,19 @@ class Jobs:
         return self._job("prepare_dataset", {"dataset": dataset}, after)
 
     def _prompts(self, pool: str) -> Job:
-        entry = self._plan.pools[pool]
+        entry, after = self._plan.pools[pool], list[Job]()
         if "edits" in entry:
             after = [self._prompts(entry["of"])]
-        elif "prompts" in entry:
-            after = []
-        else:
+        elif "dataset" in entry:
             dataset, captioner = entry["dataset"], entry["captioner"]
             number = split_of(self._config, dataset)["train"]
             work = self._captioning(captioner, self.sizes.of_dataset(dataset), number)
             prepared = self._prepared(dataset)
             key = {"dataset": dataset, "captioner": captioner}
             after = [prepared, self._job("caption_images", key, [prepared], [work])]
+        if "written_by" in entry:
+            work = Work("write", pool, "{}", _precision(entry["written_by"]), ASSUMED, self._plan.prompts_of(pool))
+            after = [*after, self._job("write_texts", {"pool": pool}, after, [work])]
         return self._job("write_prompts", {"pool": pool}, after)
 
     def _blocks(self, pool: str, generator: str, number: int) -> list[str]:
@@ -254,7 +255,8 @@ class Jobs:
         return self._job("generate_images", key, [self._prompts(pool)], [work], images=number)
 
     def _captioning(self, captioner: str, sizes: Sequence[Size], images: int) -> Work:
-        return Work("caption", captioner, "{}", "float32", sizes[0], images)  # CLIP takes images of one size
+        precision = _precision(self._config["captioners"][captioner])
+        return Work("caption", captioner, "{}", precision, sizes[0], images)  # captioners take images of one size
 
     # --- Annotators and annotations ---
 
@@ -410,6 +412,11 @@ class Jobs:
             needed = after() if callable(after) else after
             self._jobs[key] = Job(rule, key[1], tuple(dict.fromkeys(needed)), tuple(work), counted, images)
         return self._jobs[key]
+
+
+def _precision(entry: Mapping[str, Any]) -> str:
+    """Return a model's precision as devices tell them apart: bfloat16 is as fast as float16."""
+    return "float32" if entry.get("precision", "float32") == "float32" else "float16"
 
 
 def _shape(sizes: Sequence[Size], images: float) -> tuple[Size, float]:

@@ -14,7 +14,13 @@ from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import CLIPVisionConfig, CLIPVisionModel
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    CLIPVisionConfig,
+    CLIPVisionModel,
+)
 
 from promptmix.errors import InputError
 from promptmix.extensions import is_reference
@@ -37,21 +43,32 @@ BACKWARD = 3
 BEAMS = {"greedy": 1, "beam": 5}
 """Captions that are continued at once, by the captioner's `decoding`."""
 
+READ = 600
+"""Tokens of an image and an instruction that a captioner of transformers reads. An assumption: LLaVA's."""
+
+INSTRUCTION = 80
+"""Tokens of an instruction that a language model reads. An assumption."""
+
 
 class Operations:
     """The operations of jobs.
 
     Args:
         generators: what generates images, by name, as `promptmix.config.plan.Plan.generators`.
-        captioners: the config's, with their defaults.
+        captioners, pools: the config's, with their defaults.
     """
 
-    def __init__(self, generators: Mapping[str, Mapping[str, Any]], captioners: Mapping[str, Mapping[str, Any]]):
-        self._generators, self._captioners = generators, captioners
+    def __init__(
+        self,
+        generators: Mapping[str, Mapping[str, Any]],
+        captioners: Mapping[str, Mapping[str, Any]],
+        pools: Mapping[str, Mapping[str, Any]],
+    ):
+        self._generators, self._captioners, self._pools = generators, captioners, pools
         self._folders: dict[str, Path | None] = {}
 
     def of(self, work: Work) -> float | None:
-        """Return the operations of some work; None if it is of a network of the user's that cannot be counted."""
+        """Return the operations of some work; None if it is of a network that cannot be counted."""
         one = self.of_image(work)
         if one is None:
             return None
@@ -63,6 +80,9 @@ class Operations:
             return self._of_generator(work.model, work.size)
         if work.kind == "caption":
             return self._of_captioner(work.model)
+        if work.kind == "write":
+            writer = self._pools[work.model]["written_by"]
+            return _of_writing(AutoModelForCausalLM, writer["model"], INSTRUCTION + writer["max_tokens"])
         return _of_network(work.model, work.settings, work.size)
 
     def folder_of(self, generator: str) -> Path | None:
@@ -94,8 +114,11 @@ class Operations:
         step, decoding = _of_diffusion(self.folder_of(name), size)
         return self._generators[name]["steps"] * self.passes_of(name) * step + decoding
 
-    def _of_captioner(self, name: str) -> float:
+    def _of_captioner(self, name: str) -> float | None:
         entry = self._captioners[name]
+        if "model" in entry:
+            tokens = READ + entry["max_tokens"] * BEAMS[entry["decoding"]]
+            return _of_writing(AutoModelForImageTextToText, entry["model"], tokens)
         folder = hub.locate(entry["clip"])
         config = CLIPVisionConfig.from_pretrained(folder) if folder else CLIPVisionConfig()  # of ViT-B/32
         with torch.device("meta"):
@@ -142,6 +165,19 @@ def _of_network(name: str, text: str, size: Size) -> float | None:
         if not is_reference(name):
             raise
         log.warning("%s: its operations cannot be counted, so the hours of its jobs are not known: %s", name, error)
+        return None
+
+
+@functools.cache
+def _of_writing(kind: type, model: str, tokens: int) -> float | None:
+    """Return the operations of reading and writing so many tokens; None if the model is not there or not of transformers' own."""
+    if (folder := hub.locate(model)) is None:
+        return None
+    try:
+        with torch.device("meta"):
+            return 2.0 * _count(kind.from_config(AutoConfig.from_pretrained(folder, trust_remote_code=False))) * tokens
+    except (OSError, ValueError) as error:  # which the preflight says
+        log.warning("%s: its operations cannot be counted, so the hours of its jobs are not known: %s", model, error)
         return None
 
 

@@ -17,6 +17,7 @@ from promptmix import extensions
 from promptmix.config import sources
 from promptmix.config.experiments import Needs
 from promptmix.config.plan import Plan
+from promptmix.config.pools import about
 from promptmix.config.targets import Target
 from promptmix.datasets.decoding import find_problems
 from promptmix.datasets.facts import check_facts
@@ -38,7 +39,9 @@ from promptmix.preflight.origins import (
 from promptmix.preflight.report import FOUND, MADE, MISSING, WRONG, Item
 from promptmix.preflight.sizes import ImageSizes
 from promptmix.running import hub
+from promptmix.synthesis.captioners import check_captioner
 from promptmix.synthesis.captions import check_weights
+from promptmix.synthesis.writers import check_writer
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +83,7 @@ def survey(
     items = [
         *looking.check_datasets(),
         *looking.check_models(),
+        *looking.check_writers(),
         *looking.check_checkpoints(),
         *looking.check_plugins(),
     ]
@@ -162,23 +166,58 @@ class _Survey:
             if "model" in (generator := self._plan.generators[name]):  # one with a restorer has none of its own
                 yield generator["model"], "pipeline", users
         for name, users in self._users_of(self._config["captioners"], lambda needs: needs.captioners):
-            for part in ("clip", "tokenizer"):
-                yield self._config["captioners"][name][part], part, users
+            if "model" not in (captioner := self._config["captioners"][name]):
+                for part in ("clip", "tokenizer"):
+                    yield captioner[part], part, users
 
     def _check_model(self, path: str, parts: list[str], users: Users) -> Item:
         what = ", ".join(models.NAMES[part] for part in parts)
-        if hub.locate(path) is None:
-            if is_made(self._config, path):
-                return Item(what, path, MADE, users)
-            error = (
-                f"{path}: there is no such folder, and the Hub's cache has no model of this name. Put a folder in the "
-                f"format of {'diffusers' if 'pipeline' in parts else 'transformers'} there, or correct the config."
-            )
-            return self.origins.describe_absent(what, path, users, "models", error)
+        if absent := self._describe_absent_model(
+            what, path, "diffusers" if "pipeline" in parts else "transformers", users
+        ):
+            return absent
         log.info("%s: checking %s", what, path)
         if problems := models.find_problems(path, parts):
             return Item(what, path, WRONG, users, self.origins.advise("\n".join(problems), "models", path))
         return Item(what, path, FOUND, users)
+
+    def _describe_absent_model(self, what: str, path: str, format: str, users: Users) -> Item | None:
+        """Return the state of a model that is not there, or None."""
+        if hub.locate(path) is not None:
+            return None
+        if is_made(self._config, path):
+            return Item(what, path, MADE, users)
+        error = (
+            f"{path}: there is no such folder, and the Hub's cache has no model of this name. Put a folder in the format of "
+            f"{format} there, or correct the config."
+        )
+        return self.origins.describe_absent(what, path, users, "models", error)
+
+    def check_writers(self) -> Iterator[Item]:
+        """Yield the models that write captions and prompts, as they are asked to."""
+        for path, (uses, users) in self._group(self._list_writers()).items():
+            what = ", ".join(dict.fromkeys(name for name, _ in uses))
+            if absent := self._describe_absent_model(what, path, "transformers", users):
+                yield absent
+                continue
+            log.info("%s: checking %s", what, path)
+            problems = dict.fromkeys(problem for _, check in uses if (problem := describe_problem(check, path)))
+            state = WRONG if problems else FOUND
+            yield Item(
+                what, path, state, users, self.origins.advise("\n".join(problems), "models", path) if problems else ""
+            )
+
+    def _list_writers(self) -> Iterator[tuple[str, tuple[str, Check], Users]]:
+        """Yield the path of a model that writes texts, what it is, a function that checks it, and who needs it."""
+        for name, users in self._users_of(self._config["captioners"], lambda needs: needs.captioners):
+            if "model" in (captioner := self._config["captioners"][name]):
+                settings = {key: value for key, value in captioner.items() if key != "model"}
+                yield captioner["model"], (f"captioner {name}", partial(check_captioner, **settings)), users
+        for pool, users in self._users_of(self._plan.pools, _list_pools):
+            if writer := self._plan.writer_of(pool):
+                settings = {key: value for key, value in writer.items() if key != "model"}
+                of = about(self._plan.pools[self._plan.pools[pool].get("of", pool)])
+                yield writer["model"], ("writer of prompts", partial(check_writer, about=of, **settings)), users
 
     # --- Checkpoints ---
 
@@ -196,7 +235,8 @@ class _Survey:
                 check: Check = partial(checkpoints.read_fitting, annotator.reference, **annotator.settings)
                 yield path, (f"annotator {name}", check), users
         for name, users in self._users_of(self._config["captioners"], lambda needs: needs.captioners):
-            captioner = self._config["captioners"][name]
+            if "model" in (captioner := self._config["captioners"][name]):
+                continue
             check = partial(check_weights, **{key: captioner[key] for key in ("clip", "tokenizer", "settings")})
             yield captioner["weights"], (f"captioner {name}", check), users
         for name, users in self._users_of(self._plan.generators, _list_generators):
@@ -270,6 +310,10 @@ class _Survey:
 
 def _list_generators(needs: Needs) -> set[str]:
     return {generator for _, generator in needs.images}
+
+
+def _list_pools(needs: Needs) -> set[str]:
+    return {pool for pool, _ in needs.images}
 
 
 def _describe_part(

@@ -5,9 +5,7 @@ text. Source: github.com/rmokady/CLIP_prefix_caption (MIT). Settings for the pub
 `openai/clip-vit-base-patch32`, tokeniser `openai-community/gpt2`, a prefix of 10, features not normalised.
 """
 
-import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +22,7 @@ from transformers import (
 from promptmix.errors import InputError
 from promptmix.networks.build import build
 from promptmix.networks.checkpoints import load_network, read_fitting
-from promptmix.out_of_memory import compute_in_parts
-from promptmix.running.progress import progress
+from promptmix.synthesis.captioning import ImageCaptioner, clean
 from promptmix.synthesis.pretrained import (
     check_vocabulary,
     explain,
@@ -36,8 +33,6 @@ from promptmix.synthesis.pretrained import (
     silence,
 )
 
-log = logging.getLogger(__name__)
-
 STOP = "."
 """The text that ends a caption; it stays in the caption, as in the authors' code."""
 
@@ -45,7 +40,7 @@ OF_TEXTS = r"text_|logit_scale"
 """The parts of CLIP that are not for images."""
 
 
-class Captioner:
+class Captioner(ImageCaptioner):
     """CLIP, ClipCap and GPT-2, ready to caption.
 
     Args:
@@ -62,6 +57,8 @@ class Captioner:
         InputError: a folder or file is missing or does not hold what is expected, they do not fit together, or an
             unknown `decoding`.
     """
+
+    advice = "Use smaller models (`clip` and `weights` of the captioner)"
 
     def __init__(
         self,
@@ -85,24 +82,6 @@ class Captioner:
         self.stop = self.tokenizer.encode(STOP, add_special_tokens=False)[-1]
         self.decoding, self.max_tokens, self.normalise = decoding, max_tokens, normalise
 
-    def caption(self, images: Iterable[np.ndarray], batch_size: int = 32, total: int | None = None) -> Iterator[str]:
-        """Yield a caption for each (H, W, 3) uint8 RGB image, in order; it can be empty.
-
-        Args:
-            total: number of images, of which the log says how many are done; None to say nothing.
-
-        Raises:
-            InputError: memory does not suffice for a single image.
-        """
-        images = iter(images)
-        batches = iter(lambda: list(islice(images, batch_size)), [])
-        advice = "Use smaller models (`clip` and `weights` of the captioner)"
-        parts = compute_in_parts(batches, self._captions_of, advice)
-        if total is not None:  # images of a batch are done at the same time
-            parts = progress(parts, total, "images captioned", lambda part: len(part[0]))
-        for _, captions in parts:
-            yield from captions
-
     @torch.inference_mode()
     def _captions_of(self, images: list[np.ndarray]) -> list[str]:
         pixels = self.processor(images, return_tensors="pt").pixel_values.to(self.device)
@@ -115,32 +94,6 @@ class Captioner:
         else:
             found = self.network.greedy(prefix, self.stop, self.max_tokens)
         return [clean(self.tokenizer.decode(tokens, skip_special_tokens=True)) for tokens in found]
-
-
-def clean(text: str) -> str:
-    """Return a decoded caption with single spaces and none before punctuation."""
-    return " ".join(text.split()).replace(" .", ".").replace(" ,", ",")
-
-
-def check_captions(captions: Sequence[str]) -> None:
-    """Warn of captions that say nothing: empty ones, or the same for all images.
-
-    Raises:
-        InputError: all are empty.
-    """
-    empty = sum(not caption for caption in captions)
-    if captions and empty == len(captions):
-        raise InputError(
-            f"all {empty} captions are empty, so prompts would say nothing of the images. Do `clip`, `tokenizer` and "
-            f"`weights` of the captioner belong together?"
-        )
-    if empty:
-        log.warning("%d of %d captions are empty", empty, len(captions))
-    if len(captions) > 1 and len(set(captions)) == 1:
-        log.warning(
-            "all %d captions are the same: '%s'. Do `clip`, `tokenizer` and `weights` of the captioner belong together?",
-            *(len(captions), captions[0]),
-        )
 
 
 def check_clip(model: str) -> None:

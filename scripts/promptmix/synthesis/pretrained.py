@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers import ModelMixin
 from diffusers.utils import logging as diffusers_logging
 from safetensors import SafetensorError, safe_open
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from promptmix.errors import InputError, list_some
@@ -58,16 +59,22 @@ def locate(model: str, what: str) -> Path:
 
 
 def load_part(
-    kind: type, folder: Path, dtype: torch.dtype | None = None, device: str = "cpu", unused: str = r"\Z"
+    kind: type,
+    folder: Path,
+    dtype: torch.dtype | None = None,
+    device: str = "cpu",
+    unused: str = r"\Z",
+    trust_remote_code: bool = False,
 ) -> torch.nn.Module:
     """Return a network of a model, in evaluation mode, with all of its weights from the files.
 
     Args:
-        kind: its class in diffusers or transformers.
+        kind: its class in diffusers or transformers, or transformers' class that finds it (`AutoModelFor...`).
         folder: where its config.json and weights are.
         dtype: of the weights; by default as they are stored.
         device: "meta" for a check, on which nothing has values.
         unused: pattern of the beginnings of keys that a file may have and the network does not.
+        trust_remote_code: run Python that comes with the model, for transformers' classes.
 
     Raises:
         InputError: a file is missing, damaged or of another network.
@@ -76,8 +83,9 @@ def load_part(
     options: dict[str, Any] = {"dtype": dtype} if dtype else {}
     if device == "meta":
         options["device_map"] = {"": "meta"}
-    if issubclass(kind, PreTrainedModel):
+    if not issubclass(kind, ModelMixin):  # of transformers
         options["ignore_mismatched_sizes"] = True  # to name them; diffusers' error does
+        options["trust_remote_code"] = trust_remote_code
     with explain(f"{folder.name}/"), silence():
         network, found = kind.from_pretrained(
             folder, variant=variant, local_files_only=True, output_loading_info=True, **options
@@ -86,7 +94,7 @@ def load_part(
         extra = found["unexpected_keys"]
         instead = f"; instead there are {list_some(sorted(extra))}, which are not its" if extra else ""
         raise InputError(
-            f"{folder.name}/: the weights lack {len(missing)} tensors of a {kind.__name__}: "
+            f"{folder.name}/: the weights lack {len(missing)} tensors of a {type(network).__name__}: "
             f"{list_some(sorted(missing))}{instead}. They are of another model, or were saved in part"
         )
     if wrong := found["mismatched_keys"]:
@@ -103,31 +111,48 @@ def load_part(
     return network.eval()
 
 
-def load_tokenizer(kind: type, folder: Path) -> PreTrainedTokenizerBase:
+def load_tokenizer(kind: type, folder: Path, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
     """Return a tokeniser.
+
+    Args:
+        trust_remote_code: run Python that comes with it.
 
     Raises:
         InputError: a file is missing or damaged.
     """
-    if not (folder / "tokenizer.json").exists():  # or the two files that it was made of; else it would know no word
+    check_tokenizer_files(folder, trust_remote_code)
+    with explain(f"{folder.name}/"), silence():
+        return kind.from_pretrained(folder, local_files_only=True, trust_remote_code=trust_remote_code)
+
+
+def check_tokenizer_files(folder: Path, trust_remote_code: bool = False) -> None:
+    """Raise an InputError if a folder lacks the files of a tokeniser, without which it would know no word.
+
+    Args:
+        trust_remote_code: whether a tokeniser whose Python comes with it may have files of its own.
+    """
+    if trust_remote_code and "auto_map" in read_json(folder / "tokenizer_config.json"):
+        return
+    if not (folder / "tokenizer.json").exists():  # or the two files that it was made of
         missing = [name for name in ("vocab.json", "merges.txt") if not (folder / name).exists()]
         if missing:
             raise InputError(f"{folder.name}: no tokenizer.json, and no {' and no '.join(missing)}")
-    with explain(f"{folder.name}/"), silence():
-        return kind.from_pretrained(folder, local_files_only=True)
 
 
-def check_vocabulary(tokenizer: PreTrainedTokenizerBase, tokens: int, where: str, network: str) -> None:
+def check_vocabulary(
+    tokenizer: PreTrainedTokenizerBase, tokens: int, where: str, network: str, padded: float = PADDED
+) -> None:
     """Compare a tokeniser's vocabulary with the tokens that a network knows.
 
     Args:
         tokens: how many the network has embeddings of.
         where, network: the tokeniser and the network, for the message.
+        padded: the largest share of these that only fill up the network's.
 
     Raises:
         InputError: they are not the same, but for embeddings that fill up the network's.
     """
-    if not (1 - PADDED) * tokens <= len(tokenizer) <= tokens:
+    if not (1 - padded) * tokens <= len(tokenizer) <= tokens:
         raise InputError(
             f"{where}: the tokeniser has {len(tokenizer)} tokens, and {network} has {tokens}: they do not belong together, "
             f"or files of the tokeniser are missing. Take the tokeniser with which the weights were trained"
