@@ -5,6 +5,7 @@ operation is one addition or multiplication of floating-point numbers: a multipl
 """
 
 import functools
+import importlib
 import json
 import logging
 import math
@@ -20,6 +21,7 @@ from promptmix.errors import InputError
 from promptmix.extensions import is_reference
 from promptmix.networks import cost
 from promptmix.networks.build import build
+from promptmix.networks.families import MODULES
 from promptmix.networks.registry import TASKS
 from promptmix.preflight import memory
 from promptmix.preflight.jobs import Work
@@ -51,7 +53,7 @@ class Operations:
         self._folders: dict[str, Path | None] = {}
 
     def of(self, work: Work) -> float | None:
-        """Return the operations of some work; None if it is of a network of the user's that cannot be counted."""
+        """Return the operations of some work; None if it is of something of the user's that cannot be counted."""
         one = self.of_image(work)
         if one is None:
             return None
@@ -63,6 +65,8 @@ class Operations:
             return self._of_generator(work.model, work.size)
         if work.kind == "caption":
             return self._of_captioner(work.model)
+        if work.kind == "annotate":
+            return _of_ready(work.model, work.settings, work.size)
         return _of_network(work.model, work.settings, work.size)
 
     def folder_of(self, generator: str) -> Path | None:
@@ -142,6 +146,22 @@ def _of_network(name: str, text: str, size: Size) -> float | None:
         if not is_reference(name):
             raise
         log.warning("%s: its operations cannot be counted, so the hours of its jobs are not known: %s", name, error)
+        return None
+
+
+@functools.cache
+def _of_ready(model: str, text: str, size: Size) -> float | None:
+    """Return the operations of a model of transformers that annotates, None if it is not there or cannot be counted."""
+    log.info("counting the operations of %s for %dx%d", model, *size)
+    settings = json.loads(text)
+    try:
+        annotator = importlib.import_module(MODULES[settings.pop("task")]).load(model, "meta", **settings)
+        inputs = annotator.prepare(torch.zeros(1, 3, *reversed(size)))
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            annotator.network(**{key: value.to("meta") for key, value in inputs.items()})
+        return counter.get_total_flops()
+    except Exception as error:  # the model's code can fail anywhere on tensors without values
+        log.warning("%s: its operations cannot be counted, so the hours of its jobs are not known: %s", model, error)
         return None
 
 

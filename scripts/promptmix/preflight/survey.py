@@ -154,7 +154,15 @@ class _Survey:
     def check_models(self) -> Iterator[Item]:
         """Yield the folders of models."""
         for path, (parts, users) in self._group(self._list_models()).items():
-            yield self._check_model(path, sorted(set(parts)), users)
+            names = sorted(set(parts))
+            library = "diffusers" if "pipeline" in names else "transformers"
+            what = ", ".join(models.NAMES[part] for part in names)
+            yield self._check_model(path, what, partial(models.describe_problems, parts=names), users, library)
+        for name, users in self._users_of(self._plan.annotators, lambda needs: needs.annotators):
+            if (annotator := self._plan.annotators[name]).is_ready:
+                check = partial(models.check_annotator, task=annotator.task, settings=annotator.settings)
+                describe = partial(describe_problem, check)
+                yield self._check_model(annotator.weights, f"annotator {name}", describe, users, "transformers")
 
     def _list_models(self) -> Iterator[tuple[str, str, Users]]:
         """Yield the path of a model, which part of it is needed, and by whom."""
@@ -165,19 +173,18 @@ class _Survey:
             for part in ("clip", "tokenizer"):
                 yield self._config["captioners"][name][part], part, users
 
-    def _check_model(self, path: str, parts: list[str], users: Users) -> Item:
-        what = ", ".join(models.NAMES[part] for part in parts)
+    def _check_model(self, path: str, what: str, describe: Callable[[str], str], users: Users, library: str) -> Item:
         if hub.locate(path) is None:
             if is_made(self._config, path):
                 return Item(what, path, MADE, users)
             error = (
                 f"{path}: there is no such folder, and the Hub's cache has no model of this name. Put a folder in the "
-                f"format of {'diffusers' if 'pipeline' in parts else 'transformers'} there, or correct the config."
+                f"format of {library} there, or correct the config."
             )
             return self.origins.describe_absent(what, path, users, "models", error)
         log.info("%s: checking %s", what, path)
-        if problems := models.find_problems(path, parts):
-            return Item(what, path, WRONG, users, self.origins.advise("\n".join(problems), "models", path))
+        if problem := describe(path):
+            return Item(what, path, WRONG, users, self.origins.advise(problem, "models", path))
         return Item(what, path, FOUND, users)
 
     # --- Checkpoints ---
