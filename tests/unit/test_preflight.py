@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from support.estimators import save_depth_anything
 from support.scripts import run_script
 
 from promptmix.config.validation import check, read, resolve
@@ -481,6 +482,22 @@ def test_a_captioner_whose_clip_is_wrong(config, folder, file, change, message):
     item = survey(config, "roundtrip")["CLIP, tokeniser"]
     assert item.state == "WRONG"
     assert_matches(item.advice, message)
+
+
+def test_a_model_that_annotates(config, folder):
+    save_depth_anything(folder / "resources/hub/depth")
+    config["annotators"]["adabins-nyu"] = {"model": "resources/hub/depth", "task": "depth"}
+    what, known = "annotator adabins-nyu", {"depth": {"hub": "owner/depth", "revision": "0" * 40, "files": ["*"]}}
+    assert survey(config, "table2", models=known)[what] == Item(what, "resources/hub/depth", "found", ("table2",))
+    truncate(Path("resources/hub/depth/model.safetensors"))
+    item = survey(config, "table2", models=known)[what]
+    assert item.state == "WRONG"
+    assert_matches(item.advice, "resources/hub/depth cannot annotate for depth.*model.safetensors is cut off")
+    shutil.rmtree("resources/hub/depth")
+    assert survey(config, "table2", models=known)[what].state == "will be fetched"
+    item = survey(config, "table2")[what]
+    assert item.state == "MISSING"
+    assert "resources/hub/depth: there is no such folder" in item.advice
 
 
 # --- A user's own code ---
