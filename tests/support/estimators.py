@@ -31,7 +31,16 @@ from transformers import (
 LABELS = {0: "bicycle", 1: "person"}
 
 
-def _save(folder: Path, model: torch.nn.Module, processor) -> Path:
+def _save(folder: Path, model: torch.nn.Module, processor, spread: float = 0) -> Path:
+    """Save a model with its image processor.
+
+    Args:
+        spread: of random weights, for models that as they are see the same in all images.
+    """
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if spread and parameter.ndim > 1:
+                parameter.normal_(std=spread)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
@@ -63,7 +72,7 @@ def save_depth_anything(folder: Path, depth_estimation_type: str = "metric", max
     )
     size = {"height": 42, "width": 42}
     processor = DPTImageProcessor(size=size, keep_aspect_ratio=True, ensure_multiple_of=14)
-    return _save(folder, DepthAnythingForDepthEstimation(config), processor)
+    return _save(folder, DepthAnythingForDepthEstimation(config), processor, 0.15)
 
 
 def save_zoedepth(folder: Path) -> Path:
@@ -90,7 +99,7 @@ def save_zoedepth(folder: Path) -> Path:
         bin_configurations=[{"name": "nyu", "n_bins": 8, "min_depth": 0.001, "max_depth": 10.0}],
     )
     processor = ZoeDepthImageProcessor(size={"height": 32, "width": 32}, ensure_multiple_of=32)
-    return _save(folder, ZoeDepthForDepthEstimation(config), processor)
+    return _save(folder, ZoeDepthForDepthEstimation(config), processor, 0.2)
 
 
 def save_dpt(folder: Path) -> Path:
@@ -107,7 +116,8 @@ def save_dpt(folder: Path) -> Path:
         neck_hidden_sizes=[8, 8, 8, 8],
         fusion_hidden_size=8,
     )
-    return _save(folder, DPTForDepthEstimation(config), DPTImageProcessor(size={"height": 32, "width": 32}))
+    processor = DPTImageProcessor(size={"height": 32, "width": 32})
+    return _save(folder, DPTForDepthEstimation(config), processor, 0.2)
 
 
 def save_detr(folder: Path, queries: int = 5) -> Path:

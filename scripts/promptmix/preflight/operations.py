@@ -151,18 +151,23 @@ def _of_network(name: str, text: str, size: Size) -> float | None:
 
 @functools.cache
 def _of_ready(model: str, text: str, size: Size) -> float | None:
-    """Return the operations of a model of transformers that annotates, None if it is not there or cannot be counted."""
+    """Return the operations of a model of transformers that annotates, None if it is not there or cannot be counted.
+
+    Models that look at the values of tensors, such as of masks, cannot be counted on "meta"; they compute one black image.
+    """
     log.info("counting the operations of %s for %dx%d", model, *size)
-    settings = json.loads(text)
-    try:
-        annotator = importlib.import_module(MODULES[settings.pop("task")]).load(model, "meta", **settings)
-        inputs = annotator.prepare(torch.zeros(1, 3, *reversed(size)))
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            annotator.network(**{key: value.to("meta") for key, value in inputs.items()})
-        return counter.get_total_flops()
-    except Exception as error:  # the model's code can fail anywhere on tensors without values
-        log.warning("%s: its operations cannot be counted, so the hours of its jobs are not known: %s", model, error)
-        return None
+    problem: Exception | None = None
+    for device in ("meta", "cpu"):
+        settings = json.loads(text)
+        try:
+            annotator = importlib.import_module(MODULES[settings.pop("task")]).load(model, device, **settings)
+            with FlopCounterMode(display=False) as counter:
+                annotator.compute(torch.zeros(1, 3, *reversed(size)))
+            return counter.get_total_flops()
+        except Exception as error:  # code of many models, which can fail anywhere
+            problem = error
+    log.warning("%s: its operations cannot be counted, so the hours of its jobs are not known: %s", model, problem)
+    return None
 
 
 def _count(network: torch.nn.Module) -> int:
