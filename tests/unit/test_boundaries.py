@@ -39,7 +39,7 @@ def of_networks(*modules_of_task) -> dict[str, tuple[str, ...]]:
 
 def of_annotators(*modules_of_task) -> dict[str, tuple[str, ...]]:
     """Return the same of what annotates: networks, and models of transformers, by what they give."""
-    ready = {f"a {KINDS[task]}": (MODULES[task], *(module(task) for module in modules_of_task)) for task in MODULES}
+    ready = {KINDS[task]: (MODULES[task], *(module(task) for module in modules_of_task)) for task in MODULES}
     return of_networks(*modules_of_task) | ready
 
 

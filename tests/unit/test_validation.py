@@ -1135,7 +1135,7 @@ def test_what_a_model_s_settings_are_if_not_given(ready):
             "annotators.far.model",
             ["a DetrForObjectDetection, which is no depth estimator", "depth_anything"],
         ),
-        ("promptmix.shtb.annotator", "far", "tables.table1.rows[0]", ["'far' is for depth", "shtb is for counting"]),
+        ("promptmix.shtb.annotator", "far", "experiments.longer", ["'far' is for depth", "shtb is for counting"]),
         (
             f"{PANDA}.fine_tune.annotator",
             "people",

@@ -52,7 +52,7 @@ def own(tmp_path_factory) -> Workflow:
     for section in ("render", "restorers", "captioners", "prompts"):
         del config[section]
     workflow = Workflow(folder, config)
-    result = workflow.run(DETECTED, FAKE, "--resources", "gpu=2")
+    result = workflow.run(DETECTED, FAKE)
     assert result.returncode == 0, result.stdout
     return workflow
 

@@ -4,7 +4,6 @@ import torch
 from torch import Tensor, nn
 
 from promptmix.networks.registry import map_shape
-from promptmix.synthesis.averaging import mean_map
 from promptmix.tasks import batching
 
 
@@ -46,8 +45,9 @@ class Mirrored(nn.Module):
         pixels = batching.pixels_of(image)
         found = batching.depth(self.annotator, pixels, image.device)
         other = batching.depth(self.annotator, pixels[:, :, ::-1], image.device).flip(2)
-        mean = mean_map(torch.stack([found, other]).double().cpu().numpy(), "depth")
-        return torch.from_numpy(mean).to(image.device, torch.float32)[:, None]
+        both = torch.stack([found, other])
+        known = both > 0
+        return ((both * known).sum(0) / known.sum(0).clamp(min=1))[:, None]
 
 
 def _shares(width: int, stride: int) -> Tensor:
