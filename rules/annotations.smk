@@ -2,7 +2,8 @@
 Annotate generated images with heavyweight networks (paper, section III, third stage).
 
     takes   images/{pool}/{generator}/block-{block}.csv        manifest of generated images
-            a heavyweight network: shipped, published, or fine-tuned here; or a function of the user's own
+            a heavyweight network: shipped, published, or fine-tuned here; a function of the user's own; or a model of
+            transformers
     gives   annotators/{annotator}/lr-{lr}.safetensors         a network, fine-tuned with one learning rate
             annotators/{annotator}.safetensors                 that with the lowest validation error
             annotators/{annotator}/{dataset}.csv               its predictions of a dataset's test split
@@ -20,7 +21,7 @@ def annotator_of(
 def weights_of_annotator(
     name,
 ):
-    """Return the weights of an annotator: a given file, what select_annotator chooses, or the files that a function reads."""
+    """Return the weights of an annotator: a given file or model, what select_annotator chooses, or what a function reads."""
     annotator = plan.annotators[name]
     if annotator.fine_tune:
         return expand(rules.select_annotator.output, annotator=name)
@@ -41,6 +42,7 @@ def settings_of_annotator(
     annotator = plan.annotators[name]
     facts = {"reference": annotator.reference, "task": annotator.task, "weights": annotator.weights}
     facts |= {"files": list(annotator.files)} if annotator.files else {}
+    facts |= {"flip": True} if annotator.flip else {}
     return in_order(facts | {"settings": dict(annotator.settings)})
 
 

@@ -16,6 +16,7 @@ import yaml
 
 from promptmix.datasets.registry import TASKS as FORMATS
 from promptmix.datasets.registry import reader_of
+from promptmix.networks.families import KINDS, MODULES
 from promptmix.networks.registry import NETWORKS, module_of
 from promptmix.running.fingerprint import WITHOUT_EFFECT, covered
 from promptmix.synthesis.registry import modules_of_captioner
@@ -38,13 +39,19 @@ def of_networks(*modules_of_task) -> dict[str, tuple[str, ...]]:
     }
 
 
+def of_annotators(*modules_of_task) -> dict[str, tuple[str, ...]]:
+    """Return the same of what annotates: networks, and models of transformers, by what they give."""
+    ready = {KINDS[task]: (MODULES[task], *(module(task) for module in modules_of_task)) for task in MODULES}
+    return of_networks(*modules_of_task) | ready
+
+
 VARIANTS = {
     "prepare_dataset": {format: (reader_of(format),) for format in FORMATS},
     "caption_images": CAPTIONERS,
     "caption_generated": CAPTIONERS,
     "restore_faces": {"gfpgan": tuple(map(module_of, FACES))},
-    "annotate_images": of_networks(),
-    "evaluate_annotator": of_networks(task_module),
+    "annotate_images": of_annotators(),
+    "evaluate_annotator": of_annotators(task_module),
     "fine_tune_annotator": of_networks(task_module, objective_module),
     "train_network": of_networks(task_module, objective_module),
     "evaluate_network": of_networks(task_module),
@@ -52,8 +59,8 @@ VARIANTS = {
     "draw_predictions": of_networks(),
     "export_network": of_networks(),
     "import_checkpoint": {name: (module_of(name),) for name in NETWORKS},
-    "miniature/render_fake": {format: (reader_of(format),) for format in ("shanghaitech", "nyu")} | of_networks(),
-    "miniature/measure_bias": of_networks(),
+    "miniature/render_fake": {format: (reader_of(format),) for format in ("shanghaitech", "nyu")} | of_annotators(),
+    "miniature/measure_bias": of_annotators(),
     "miniature/train_annotator": of_networks(task_module, objective_module),
     "miniature/train_faces": {name: (module_of(name),) for name in FACES},
 }

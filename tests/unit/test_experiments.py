@@ -245,6 +245,21 @@ def test_annotators_are_networks_or_functions(own):
     assert own.annotators["adabins"].task == "depth"
 
 
+def test_annotators_are_models_of_transformers_too():
+    config = small()
+    config["annotators"]["people"] = {"model": "models/detr", "task": "counting", "label": "person", "flip": True}
+    config["annotators"]["far"] = {"model": "owner/name", "task": "depth", "unit": "metres"}
+    config["annotators"]["sasnet"]["flip"] = True
+    annotators = resolved(config)[0].annotators
+    people, far = annotators["people"], annotators["far"]
+    assert people.is_ready and not (people.is_network or people.is_function) and people.flip
+    assert (people.weights, people.code) == ("models/detr", "promptmix.synthesis.detectors")
+    assert people.settings == {"label": "person", "score": 0.5, "sigma": 4, "kernel": 15}
+    assert (far.weights, far.settings, far.flip) == ("owner/name", {"unit": "metres"}, False)
+    assert (far.task, far.code) == ("depth", "promptmix.synthesis.estimators")
+    assert annotators["sasnet"].flip and not annotators["sasnet-panda"].flip and not annotators["narrow"].flip
+
+
 def test_an_annotator_was_trained_on_what_it_says_or_is_fine_tuned_on(plan):
     trained_on = {name: annotator.trained_on for name, annotator in plan.annotators.items()}
     assert (trained_on["dmcount"], trained_on["sasnet-panda"], trained_on["sasnet"]) == ("panda", "panda", "")

@@ -71,6 +71,17 @@ def test_all_members_of_an_average_count():
     assert {"models/sasnet.pth", "models/dmcount.pth"} <= keys(plan, "shtb-rescsrnet-promptmix")
 
 
+def test_models_of_transformers_count():
+    plan = plan_of(
+        annotators__people={"model": "models/detr", "task": "counting", "label": "person"},
+        promptmix__shtb__annotator="people",
+    )
+    (found,) = [each for each in materials_of(plan, "shtb-rescsrnet-promptmix") if each.key == "models/detr"]
+    assert (found.role, found.terms) == ("annotates the images", {})
+    with pytest.raises(InputError, match=r"models/detr \(annotates the images\): its licence is not known"):
+        check_publishable([found], {})
+
+
 def test_the_miniature_is_published_under_this_repository_s_licence():
     plan = resolved(shipped())[0]
     for name, experiment in plan.experiments.items():

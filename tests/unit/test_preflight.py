@@ -14,6 +14,7 @@ import pytest
 import torch
 import yaml
 from support import language as tiny
+from support.estimators import save_depth_anything
 from support.scripts import run_script
 
 from promptmix.config.validation import check, read, resolve
@@ -501,6 +502,22 @@ def test_models_that_write_captions_and_prompts_are_looked_at_as_they_are_asked(
     assert "writer/: weights are missing" in items["writer of prompts"].advice
     config["captioners"]["clipcap"]["model"] = "nowhere"
     assert survey(config, "roundtrip")["captioner clipcap"].state == "MISSING"
+
+
+def test_a_model_that_annotates(config, folder):
+    save_depth_anything(folder / "resources/hub/depth")
+    config["annotators"]["adabins-nyu"] = {"model": "resources/hub/depth", "task": "depth"}
+    what, known = "annotator adabins-nyu", {"depth": {"hub": "owner/depth", "revision": "0" * 40, "files": ["*"]}}
+    assert survey(config, "table2", models=known)[what] == Item(what, "resources/hub/depth", "found", ("table2",))
+    truncate(Path("resources/hub/depth/model.safetensors"))
+    item = survey(config, "table2", models=known)[what]
+    assert item.state == "WRONG"
+    assert_matches(item.advice, "resources/hub/depth cannot annotate for depth.*model.safetensors is cut off")
+    shutil.rmtree("resources/hub/depth")
+    assert survey(config, "table2", models=known)[what].state == "will be fetched"
+    item = survey(config, "table2")[what]
+    assert item.state == "MISSING"
+    assert "resources/hub/depth: there is no such folder" in item.advice
 
 
 # --- A user's own code ---

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import datetime
+import json
 import re
 import subprocess
 import sys
@@ -1078,7 +1079,7 @@ def test_a_user_s_own_code_is_looked_at_and_not_run(own, path, value):
             "annotators.mine.weights",
             "models/mine.pth",
             "annotators.mine.weights",
-            ["Known keys: files, function, task"],
+            ["Known keys: files, flip, function, task"],
         ),
         (
             f"{PANDA}.fine_tune.annotator",
@@ -1141,6 +1142,88 @@ def test_a_wrong_stride_of_a_user_s_network_is_said_once_and_its_code_not_run(ow
 def test_no_broken_entry_of_a_user_s_own_breaks_the_check(own, path):
     for value in BROKEN:
         test_no_broken_section_or_entry_breaks_the_check(copy.deepcopy(own), path, value)
+
+
+# --- Models of transformers ---
+
+
+@pytest.fixture
+def ready(config, tmp_path, monkeypatch):
+    """A config with a detector and a depth estimator, of which only the detector's config.json is there."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "detr").mkdir()
+    facts = {"model_type": "detr", "architectures": ["DetrForObjectDetection"], "id2label": {"0": "person", "1": "dog"}}
+    (tmp_path / "detr/config.json").write_text(json.dumps(facts))
+    config["annotators"]["people"] = {"model": "detr", "task": "counting", "label": "person"}
+    config["annotators"]["far"] = {"model": "depth", "task": "depth"}
+    config["annotators"]["mean"] = {"mean_of": ["sasnet", "people"]}
+    config["experiments"]["detected"] = {"dataset": "shtb", "network": "rescsrnet", "annotator": "people"}
+    config["experiments"]["filtered"]["scored_by"] = ["sasnet", "people"]
+    return config
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("annotators.people.score", 0.9),
+        ("annotators.people.sigma", 1.5),
+        ("annotators.people.kernel", 7),
+        ("annotators.people.trained_on", "shtb"),
+        ("annotators.people.flip", True),
+        ("annotators.far.unit", "metres"),
+        ("annotators.far.flip", True),
+        ("annotators.sasnet.flip", True),
+        ("annotators.sasnet-panda.flip", True),
+        ("annotators.people.model", "owner/name"),  # not in the Hub's cache: the preflight says so
+    ],
+)
+def test_a_model_of_transformers_may_annotate(ready, path, value):
+    put(ready, path, value)
+    check(ready)
+
+
+def test_what_a_model_s_settings_are_if_not_given(ready):
+    check(ready)
+    assert ready["annotators"]["people"].items() >= {"score": 0.5, "sigma": 4, "kernel": 15, "flip": False}.items()
+    assert ready["annotators"]["far"] == {"model": "depth", "task": "depth", "flip": False}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "place", "parts"),
+    [
+        ("annotators.people.task", GONE, "annotators.people.task", ["is missing: what it gives"]),
+        ("annotators.people.label", GONE, "annotators.people.label", ["is missing: which of its labels is counted"]),
+        ("annotators.people.label", "persn", "annotators.people.model", ["dog, person", "Did you mean 'person'?"]),
+        ("annotators.people.unit", "metres", "annotators.people.unit", ["is not a key", "label", "score"]),
+        ("annotators.far.label", "person", "annotators.far.label", ["is not a key. Known keys: flip, model, task"]),
+        ("annotators.far.unit", "feet", "annotators.far.unit", ["'feet' is not a unit of depth. Known: metres"]),
+        ("annotators.people.score", 2, "annotators.people.score", ["2 is not a number from 0 to 1"]),
+        ("annotators.people.kernel", 4, "annotators.people.kernel", ["4 is not an odd whole number"]),
+        ("annotators.people.flip", "yes", "annotators.people.flip", ["is not true or false"]),
+        ("annotators.both.flip", True, "annotators.both.flip", ["is not a key. Known keys: mean_of"]),
+        (
+            "annotators.far.model",
+            "detr",
+            "annotators.far.model",
+            ["a DetrForObjectDetection, which is no depth estimator", "depth_anything"],
+        ),
+        ("promptmix.shtb.annotator", "far", "experiments.longer", ["'far' is for depth", "shtb is for counting"]),
+        (
+            f"{PANDA}.fine_tune.annotator",
+            "people",
+            f"{PANDA}.fine_tune.annotator",
+            ["'people' is a model of transformers, which cannot be trained"],
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_model_of_transformers(ready, path, value, place, parts):
+    refused(ready, path, value, place, parts)
+
+
+@pytest.mark.parametrize("path", ["annotators.people", "annotators.people.model", "annotators.far"])
+def test_no_broken_model_of_transformers_breaks_the_check(ready, path):
+    for value in BROKEN:
+        test_no_broken_section_or_entry_breaks_the_check(copy.deepcopy(ready), path, value)
 
 
 # --- The schema ---

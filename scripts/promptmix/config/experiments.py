@@ -11,6 +11,7 @@ from promptmix.config.pools import expand
 from promptmix.datasets.splits import check_agreement, numbers, shares_of
 from promptmix.errors import InputError
 from promptmix.networks import registry as networks
+from promptmix.networks.families import MODULES, TRANSFORMERS
 
 METHODS = {"baseline": "baseline", "control": "control", "promptmix": "PromptMix"}
 """How an experiment is trained, and what tables call it."""
@@ -53,18 +54,20 @@ class Network:
 
 @dataclass(frozen=True)
 class Annotator:
-    """What annotates images: a heavyweight network, a function of the user's, or several of these, averaged.
+    """What annotates images: a heavyweight network, a function of the user's, a model of transformers, or several, averaged.
 
     Attributes:
         name: its key in the config.
         task: "counting" or "depth".
-        reference: the network's name, or the reference to the function; "" of an average.
-        settings: those that differ from the published network's.
-        weights: the file of a network's weights; "" if the workflow makes it, or for a function.
+        reference: the network's name, the reference to the function, or `TRANSFORMERS`; "" of an average.
+        settings: those that differ from the published network's; of a model of transformers what it counts, and so on.
+        weights: the file of a network's weights, "" if the workflow makes it, or for a function; or the folder of a model of
+            transformers, or its name on the Hub.
         fine_tune: how the weights are made, as the config says it; empty if they are not made here.
         trained_on: the dataset that a network was trained on; "" if the config does not say.
         mean_of: the annotators whose annotations are averaged, in the order of their names.
         files: what a function reads besides its code.
+        flip: whether its maps are the mean over the image and the mirrored image.
     """
 
     name: str
@@ -76,11 +79,17 @@ class Annotator:
     trained_on: str = ""
     mean_of: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    flip: bool = False
 
     @property
     def is_network(self) -> bool:
-        """Whether it is a network, with weights."""
-        return not (self.is_function or self.mean_of)
+        """Whether it is a network of ours, with weights."""
+        return not (self.is_function or self.is_ready or self.mean_of)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it is a model of transformers."""
+        return self.reference == TRANSFORMERS
 
     @property
     def is_function(self) -> bool:
@@ -90,7 +99,7 @@ class Annotator:
     @property
     def code(self) -> str:
         """Its code, as `promptmix.running.fingerprint` knows it."""
-        return networks.module_of(self.reference)
+        return MODULES[self.task] if self.is_ready else networks.module_of(self.reference)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from promptmix.config.pools import expand
 from promptmix.datasets import registry as datasets
 from promptmix.errors import InputError, did_you_mean
 from promptmix.networks import registry as networks
+from promptmix.networks.families import TRANSFORMERS
 
 REQUIRED = {
     "pools": "where the prompts come from",
@@ -48,6 +49,9 @@ PREFIXES = {
 
 NOT_RENDERED = {"prompt": None, "restorer": None, "prompt_filter": False, "r_img": 100}
 """What an experiment may not say of D_fake if its images are rendered, and what is as good as not said."""
+
+OF_READY = ("label", "score", "sigma", "kernel", "unit")
+"""Keys of `annotators.<name>` that are settings of a model of transformers."""
 
 NO_SETTINGS = ("class", "task", "backbone")
 """Keys of `networks.<name>` that are not settings of the network."""
@@ -443,7 +447,12 @@ def _annotator(name: str, entries: Mapping[str, Mapping[str, Any]]) -> Annotator
         members = tuple(sorted(entry["mean_of"]))
         return Annotator(name, _annotator(members[0], entries).task, "", mean_of=members)
     if "function" in entry:
-        return Annotator(name, entry["task"], entry["function"], files=tuple(entry.get("files", [])))
+        files = tuple(entry.get("files", []))
+        return Annotator(name, entry["task"], entry["function"], files=files, flip=entry.get("flip", False))
+    if "model" in entry:
+        settings = {key: entry[key] for key in OF_READY if key in entry}
+        trained_on, flip = entry.get("trained_on", ""), entry.get("flip", False)
+        return Annotator(name, entry["task"], TRANSFORMERS, settings, entry["model"], trained_on=trained_on, flip=flip)
     return Annotator(
         name,
         networks.task_of(entry["network"]),
@@ -452,6 +461,7 @@ def _annotator(name: str, entries: Mapping[str, Mapping[str, Any]]) -> Annotator
         entry.get("weights", ""),
         entry.get("fine_tune", {}),
         entry.get("trained_on") or entry.get("fine_tune", {}).get("dataset", ""),
+        flip=entry.get("flip", False),
     )
 
 

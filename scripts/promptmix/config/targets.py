@@ -364,7 +364,7 @@ def _without_method(numbers: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _network_of(plan: Plan, given: Mapping[str, Any], where: str) -> str:
-    """Return the network of a row's annotator where the row names none; "" of a function or an average."""
+    """Return the network of a row's annotator where the row names none; "" of any that is none."""
     names = set(given["annotators"].values())
     if given["datasets"] or len(names) != 1:
         raise InputError(

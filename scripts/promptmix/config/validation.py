@@ -27,6 +27,8 @@ from promptmix.datasets.registry import OPTIONS, TASKS, TOP
 from promptmix.datasets.splits import GROUPED_BY
 from promptmix.errors import InputError, did_you_mean
 from promptmix.networks import registry as networks
+from promptmix.networks.families import find_class
+from promptmix.running import hub
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SCHEMA = REPOSITORY / "config" / "schemas" / "config.schema.yaml"
@@ -57,6 +59,9 @@ WITHOUT_SPLIT = ("panda", "nyu")
 
 WITH_EITHER = ("points", "coco", "depth_maps")
 """Formats of datasets that may have a split or not."""
+
+WHAT = {"function": "a function", "model": "a model of transformers"}
+"""By the key that an annotator without a network has, what it is."""
 
 NOT_RENDERED_FROM = {"shanghaitech": ("rooms",), "nyu": ("part", "locations", "people", "quality")}
 """Keys of `render` that do not apply to a format; `part` and `rooms` do not apply to the formats not named here."""
@@ -417,6 +422,9 @@ def _annotators(config: Mapping[str, Any]) -> Iterator[str]:
         if "function" in entry:
             yield from _own_function(entry["function"], f"annotators.{name}.function")
             continue
+        if "model" in entry:
+            yield from _ready_model(entry, f"annotators.{name}")
+            continue
         if "network" in entry:  # else of what it starts from, which has none, as is said there
             yield from _unknown_settings(entry["network"], entry["settings"], f"annotators.{name}.settings")
         if name not in starts:
@@ -427,7 +435,7 @@ def _annotators(config: Mapping[str, Any]) -> Iterator[str]:
         if circle := _circle(name, starts):
             yield f"{where}.annotator: {circle}"
         elif "network" not in annotators[start] and start not in starts:
-            what = "a function" if "function" in annotators[start] else "an average"
+            what = next((WHAT[key] for key in WHAT if key in annotators[start]), "an average")
             yield f"{where}.annotator: '{start}' is {what}, which cannot be trained; name one with a network"
         elif "network" in annotators[start] and _kind(entry) != _kind(annotators[start]):
             yield f"{where}.annotator: network and settings are not those of '{start}'; leave them out, or make them equal"
@@ -441,7 +449,7 @@ def _average(annotators: Mapping[str, Any], name: str) -> Iterator[str]:
         if "mean_of" in entry:
             yield f"{where}[{i}]: '{member}' is an average itself; name what it is of"
         else:
-            tasks.setdefault(entry["task"] if "function" in entry else networks.TASKS[entry["network"]], member)
+            tasks.setdefault(entry["task"] if "task" in entry else networks.TASKS[entry["network"]], member)
     if len(tasks) > 1:
         pairs = " and ".join(f"'{member}' is for {task}" for task, member in tasks.items())
         yield f"{where}: {pairs}; only annotations for one task can be averaged"
@@ -535,6 +543,19 @@ def _circle(name: str, starts: dict[str, str]) -> str:
         way.append(following)
         following = starts.get(following)
     return f"it would start from itself: {' from '.join([*way, name])}" if following == name else ""
+
+
+def _ready_model(entry: Mapping[str, Any], where: str) -> Iterator[str]:
+    """Yield what is wrong with an annotator of transformers, as far as its config.json says it, if it is there already."""
+    if (folder := hub.locate(entry["model"])) is None:
+        return
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        find_class(config, entry["task"], entry.get("label", ""), entry.get("unit", ""))
+    except InputError as error:
+        yield f"{where}.model: {entry['model']}: {error}"
+    except (OSError, ValueError, AttributeError):  # no such file, or no keys in it, which the preflight says
+        return
 
 
 def _own_function(reference: str, where: str) -> Iterator[str]:

@@ -332,8 +332,8 @@ def _note(plan, jobs, operations, rates, every, counted, of_target, spent, at_on
         notes.append(f"{', '.join(operations.assumed)} is not there yet, and counted as Stable Diffusion v1.")
     if uncounted := sorted({job.rule for job in every if counted[job] is None}):
         notes.append(
-            f"Code of your own, or a model that is not there, is in jobs of {', '.join(uncounted)}: what it computes is not counted, so they "
-            "are too short here, unless there are records."
+            f"Code of your own, or a model that is not there or cannot be counted, is in jobs of {', '.join(uncounted)}: what it "
+            "computes is not counted, so they are too short here, unless there are records."
         )
     if any(job.rule == "restore_faces" for job in every):
         notes.append("Of restoring faces only the search for faces is counted, as nobody knows how many there will be.")

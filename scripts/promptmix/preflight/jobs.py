@@ -39,9 +39,10 @@ class Work:
     """What a job computes on images.
 
     Attributes:
-        kind: "generate", "predict", "train", "caption", "write" or "restore".
-        model: what computes: a network's reference, or the name of a generator, of a captioner, or of a pool that is written.
-        settings: of the network, as JSON.
+        kind: "generate", "predict", "annotate", "train", "caption", "write" or "restore". A model of transformers annotates.
+        model: what computes: a network's reference, a model of transformers, or the name of a generator, of a captioner, or
+            of a pool that is written.
+        settings: of the network, as JSON; of a model of transformers with its `task`.
         precision: "float32" or "float16".
         size: of an image; one of another size counts as the share that its pixels are of this one's.
         passes: images that are generated, predicted or captioned, or whose loss is minimised, each time anew.
@@ -276,9 +277,13 @@ class Jobs:
     def _predicting(self, name: str, sizes: Sequence[Size], images: int) -> list[Work]:
         """Return the work of an annotator that is not an average; nothing of a function, of which it is not known."""
         annotator = self._plan.annotators[name]
+        size, passes = _shape(sizes, images)
+        passes *= 1 + annotator.flip
+        if annotator.is_ready:
+            settings = {**annotator.settings, "task": annotator.task}
+            return [Work("annotate", annotator.weights, _text(settings), "float32", size, passes)]
         if not annotator.is_network:
             return []
-        size, passes = _shape(sizes, images)
         return [Work("predict", annotator.reference, _text(annotator.settings), "float32", size, passes)]
 
     def _annotated(self, pool: str, generator: str, name: str, block: str) -> Job:
@@ -289,7 +294,7 @@ class Jobs:
             return self._job("average_annotations", key, after)
         work = self._predicting(name, self.sizes.of_pool(pool), len(blocks.seeds_of(block)))
         after = [self._images(pool, generator, block), *self._annotator(name)]
-        return self._job("annotate_images", key, after, work, counted=annotator.is_network)
+        return self._job("annotate_images", key, after, work, counted=not annotator.is_function)
 
     def _tested(self, name: str, dataset: str) -> Job:
         members = self._plan.members_of(name)

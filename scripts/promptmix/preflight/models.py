@@ -1,8 +1,11 @@
 """Is a model in diffusers' or transformers' format what is needed of it, and is it whole? The jobs make the same checks."""
 
-from collections.abc import Callable, Iterable
+import importlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from promptmix.errors import InputError
+from promptmix.networks.families import MODULES
 from promptmix.synthesis.captions import check_clip, check_tokenizer
 from promptmix.synthesis.pipelines import check_pipeline
 
@@ -30,3 +33,15 @@ def find_problems(model: str, parts: Iterable[str]) -> list[str]:
         except InputError as error:
             problems.append(str(error))
     return problems
+
+
+def check_annotator(model: str, task: str, settings: Mapping[str, Any]) -> None:
+    """Find out whether a model of transformers can annotate for a task, from its files and without computing.
+
+    Args:
+        settings: as its module of `MODULES` takes them.
+
+    Raises:
+        InputError: it cannot, or is incomplete.
+    """
+    importlib.import_module(MODULES[task]).load(model, "meta", **settings)

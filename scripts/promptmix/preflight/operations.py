@@ -5,6 +5,7 @@ operation is one addition or multiplication of floating-point numbers: a multipl
 """
 
 import functools
+import importlib
 import json
 import logging
 import math
@@ -26,6 +27,7 @@ from promptmix.errors import InputError
 from promptmix.extensions import is_reference
 from promptmix.networks import cost
 from promptmix.networks.build import build
+from promptmix.networks.families import MODULES
 from promptmix.networks.registry import TASKS
 from promptmix.preflight import memory
 from promptmix.preflight.jobs import Work
@@ -83,6 +85,8 @@ class Operations:
         if work.kind == "write":
             writer = self._pools[work.model]["written_by"]
             return _of_writing(AutoModelForCausalLM, writer["model"], INSTRUCTION + writer["max_tokens"])
+        if work.kind == "annotate":
+            return _of_ready(work.model, work.settings, work.size)
         return _of_network(work.model, work.settings, work.size)
 
     def folder_of(self, generator: str) -> Path | None:
@@ -179,6 +183,27 @@ def _of_writing(kind: type, model: str, tokens: int) -> float | None:
     except (OSError, ValueError) as error:  # which the preflight says
         log.warning("%s: its operations cannot be counted, so the hours of its jobs are not known: %s", model, error)
         return None
+
+
+@functools.cache
+def _of_ready(model: str, text: str, size: Size) -> float | None:
+    """Return the operations of a model of transformers that annotates, None if it is not there or cannot be counted.
+
+    Models that look at the values of tensors, such as of masks, cannot be counted on "meta"; they compute one black image.
+    """
+    log.info("counting the operations of %s for %dx%d", model, *size)
+    problem: Exception | None = None
+    for device in ("meta", "cpu"):
+        settings = json.loads(text)
+        try:
+            annotator = importlib.import_module(MODULES[settings.pop("task")]).load(model, device, **settings)
+            with FlopCounterMode(display=False) as counter:
+                annotator.compute(torch.zeros(1, 3, *reversed(size)))
+            return counter.get_total_flops()
+        except Exception as error:  # code of many models, which can fail anywhere
+            problem = error
+    log.warning("%s: its operations cannot be counted, so the hours of its jobs are not known: %s", model, problem)
+    return None
 
 
 def _count(network: torch.nn.Module) -> int:

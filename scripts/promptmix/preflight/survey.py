@@ -158,7 +158,15 @@ class _Survey:
     def check_models(self) -> Iterator[Item]:
         """Yield the folders of models."""
         for path, (parts, users) in self._group(self._list_models()).items():
-            yield self._check_model(path, sorted(set(parts)), users)
+            names = sorted(set(parts))
+            library = "diffusers" if "pipeline" in names else "transformers"
+            what = ", ".join(models.NAMES[part] for part in names)
+            yield self._check_model(path, what, partial(models.find_problems, parts=names), users, library)
+        for name, users in self._users_of(self._plan.annotators, lambda needs: needs.annotators):
+            if (annotator := self._plan.annotators[name]).is_ready:
+                check = partial(models.check_annotator, task=annotator.task, settings=annotator.settings)
+                find = partial(_find_problems, [check])
+                yield self._check_model(annotator.weights, f"annotator {name}", find, users, "transformers")
 
     def _list_models(self) -> Iterator[tuple[str, str, Users]]:
         """Yield the path of a model, which part of it is needed, and by whom."""
@@ -170,42 +178,26 @@ class _Survey:
                 for part in ("clip", "tokenizer"):
                     yield captioner[part], part, users
 
-    def _check_model(self, path: str, parts: list[str], users: Users) -> Item:
-        what = ", ".join(models.NAMES[part] for part in parts)
-        if absent := self._describe_absent_model(
-            what, path, "diffusers" if "pipeline" in parts else "transformers", users
-        ):
-            return absent
+    def _check_model(self, path: str, what: str, find: Callable[[str], list[str]], users: Users, library: str) -> Item:
+        if hub.locate(path) is None:
+            if is_made(self._config, path):
+                return Item(what, path, MADE, users)
+            error = (
+                f"{path}: there is no such folder, and the Hub's cache has no model of this name. Put a folder in the "
+                f"format of {library} there, or correct the config."
+            )
+            return self.origins.describe_absent(what, path, users, "models", error)
         log.info("%s: checking %s", what, path)
-        if problems := models.find_problems(path, parts):
+        if problems := find(path):
             return Item(what, path, WRONG, users, self.origins.advise("\n".join(problems), "models", path))
         return Item(what, path, FOUND, users)
-
-    def _describe_absent_model(self, what: str, path: str, format: str, users: Users) -> Item | None:
-        """Return the state of a model that is not there, or None."""
-        if hub.locate(path) is not None:
-            return None
-        if is_made(self._config, path):
-            return Item(what, path, MADE, users)
-        error = (
-            f"{path}: there is no such folder, and the Hub's cache has no model of this name. Put a folder in the format of "
-            f"{format} there, or correct the config."
-        )
-        return self.origins.describe_absent(what, path, users, "models", error)
 
     def check_writers(self) -> Iterator[Item]:
         """Yield the models that write captions and prompts, as they are asked to."""
         for path, (uses, users) in self._group(self._list_writers()).items():
             what = ", ".join(dict.fromkeys(name for name, _ in uses))
-            if absent := self._describe_absent_model(what, path, "transformers", users):
-                yield absent
-                continue
-            log.info("%s: checking %s", what, path)
-            problems = dict.fromkeys(problem for _, check in uses if (problem := describe_problem(check, path)))
-            state = WRONG if problems else FOUND
-            yield Item(
-                what, path, state, users, self.origins.advise("\n".join(problems), "models", path) if problems else ""
-            )
+            find = partial(_find_problems, [check for _, check in uses])
+            yield self._check_model(path, what, find, users, "transformers")
 
     def _list_writers(self) -> Iterator[tuple[str, tuple[str, Check], Users]]:
         """Yield the path of a model that writes texts, what it is, a function that checks it, and who needs it."""
@@ -306,6 +298,11 @@ class _Survey:
             uses.setdefault(path, []).append(use)
             users.setdefault(path, set()).update(of_use)
         return {path: (uses[path], tuple(name for name in self._needs if name in users[path])) for path in uses}
+
+
+def _find_problems(checks: Iterable[Check], path: str) -> list[str]:
+    """Return what some checks say against a model, each thing once."""
+    return list(dict.fromkeys(filter(None, (describe_problem(check, path) for check in checks))))
 
 
 def _list_generators(needs: Needs) -> set[str]:

@@ -1,5 +1,6 @@
-"""Annotate images with a heavyweight network or the user's own function (paper, section III, third stage)."""
+"""Annotate images with a heavyweight network, the user's own function or a model of transformers (paper, section III)."""
 
+import importlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ from torch.nn import functional as F
 from promptmix import extensions, out_of_memory
 from promptmix.errors import InputError, list_some
 from promptmix.networks.checkpoints import load_network
+from promptmix.networks.families import MODULES, TRANSFORMERS
 from promptmix.networks.registry import STRIDES, map_shape
 from promptmix.running.progress import progress
 from promptmix.synthesis.maps import Annotation, reduce_map
+from promptmix.synthesis.mirroring import Mirrored
 from promptmix.tasks.batching import BATCH_PIXELS, density, depth
 
 CELLS = (1, 2, 4, 8)
@@ -75,20 +78,37 @@ def load_annotator(
     weights: str | Path,
     device: torch.device | str,
     files: Sequence[str] = (),
+    flip: bool = False,
 ) -> nn.Module:
     """Return an annotator of the config, on the device.
 
     Args:
-        reference: the name of a network, or a reference to a function of the user's (`promptmix.extensions`).
+        reference: the name of a network, a reference to a function of the user's (`promptmix.extensions`), or `TRANSFORMERS`.
         task: "counting" or "depth".
-        settings: of the network, those that differ from the published ones.
-        weights: the file of the network's weights.
+        settings: of the network, those that differ from the published ones; of a model of transformers those of `load` in
+            its module of `MODULES`.
+        weights: the file of the network's weights, or the folder (or name on the Hub) of a model of transformers.
         files: what the function reads.
+        flip: whether maps are the mean over the image and the mirrored image.
 
     Raises:
         InputError: the weights are missing or do not fit the network, a file of the function's is missing, or it cannot
             be imported.
     """
+    annotator = _load(reference, task, settings, weights, device, files)
+    return Mirrored(annotator) if flip else annotator
+
+
+def _load(
+    reference: str,
+    task: str,
+    settings: Mapping[str, Any],
+    weights: str | Path,
+    device: torch.device | str,
+    files: Sequence[str],
+) -> nn.Module:
+    if reference == TRANSFORMERS:
+        return importlib.import_module(MODULES[task]).load(weights, device, **settings)
     if extensions.is_reference(reference):
         if missing := [file for file in files if not Path(file).exists()]:
             raise InputError(

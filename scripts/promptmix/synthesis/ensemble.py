@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -40,9 +39,9 @@ class Average(nn.Module):
     def density(self, image: Tensor) -> Tensor:
         """Return people per cell of 8 pixels a side, (N, 1, ceil(H/8), ceil(W/8)), of RGB in [0, 255], (N, 3, H, W)."""
         rows, columns = self.output_size(*image.shape[2:])
-        found = []
+        pixels, found = batching.pixels_of(image), []
         for annotator in self.annotators:
-            maps = batching.density(annotator, _pixels(image), image.device)
+            maps = batching.density(annotator, pixels, image.device)
             side = self.stride // int(annotator.stride)
             maps = F.pad(maps, (0, columns * side - maps.shape[2], 0, rows * side - maps.shape[1]))
             found.append(F.avg_pool2d(maps, side, divisor_override=1))
@@ -50,7 +49,8 @@ class Average(nn.Module):
 
     def depth(self, image: Tensor) -> Tensor:
         """Return metres, (N, 1, H, W), 0 where no annotator knows them, of RGB in [0, 255], (N, 3, H, W)."""
-        return self._mean([batching.depth(each, _pixels(image), image.device) for each in self.annotators], image)
+        pixels = batching.pixels_of(image)
+        return self._mean([batching.depth(each, pixels, image.device) for each in self.annotators], image)
 
     def _mean(self, maps: Sequence[Tensor], image: Tensor) -> Tensor:
         mean = mean_map(torch.stack(list(maps)).double().cpu().numpy(), self.task)
@@ -65,8 +65,3 @@ def load_members(members: Sequence[Mapping[str, Any]], device: torch.device | st
     """
     annotators = [load_annotator(**member, device=device) for member in members]
     return annotators[0] if len(annotators) == 1 else Average(annotators)
-
-
-def _pixels(image: Tensor) -> list[np.ndarray]:
-    """Return (N, 3, H, W) in [0, 255] as N times (H, W, 3) uint8."""
-    return list(image.round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy())

@@ -56,6 +56,11 @@ def network_input(network: nn.Module, images: Sequence[np.ndarray], device: torc
     return batch
 
 
+def pixels_of(image: Tensor) -> np.ndarray:
+    """Return RGB in [0, 255], (N, 3, H, W), as bytes, (N, H, W, 3), on the CPU."""
+    return image.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+
+
 def density(network: nn.Module, images: Sequence[np.ndarray], device: torch.device | str) -> Tensor:
     """Return the network's density maps of images of one size.
 
