@@ -164,6 +164,12 @@ class _Survey:
         for name, users in self._users_of(self._config["captioners"], lambda needs: needs.captioners):
             for part in ("clip", "tokenizer"):
                 yield self._config["captioners"][name][part], part, users
+        for name, users in self._users_of(self._plan.experiments, lambda needs: needs.experiments):
+            if fake := self._plan.experiments[name].fake:
+                for filter, settings in fake.filters.items():
+                    for part in ("clip", "texts") if filter == "clip_score" else ("clip",):
+                        if "model" in settings:
+                            yield settings["model"], part, users
 
     def _check_model(self, path: str, parts: list[str], users: Users) -> Item:
         what = ", ".join(models.NAMES[part] for part in parts)

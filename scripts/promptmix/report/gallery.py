@@ -88,6 +88,8 @@ def write_gallery(
             "height": row.height,
             "seen": [_number(found.get(row.stem)) for found in seen[row.maps].values()],
             "q": _number(row.q, 4),
+            "clip": _number(row.clip_score, 4),
+            "like": row.like,
             "by": row.left_out_by,
         }
         for row in images.itertuples()
