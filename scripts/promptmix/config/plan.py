@@ -337,7 +337,9 @@ class Plan:
                 for name, on in (("clip_score", fake.filters.get("clip_score", {}).get("keep")), ("r_img", share < 100))
                 if on
             ]
-            kept += f", of which {' and '.join(by)} keeps {fake.kept}" if fake.kept < fake.left else ""
+            kept += (
+                f", of which {' and '.join(by)} keep{'s' * (len(by) == 1)} {fake.kept}" if fake.kept < fake.left else ""
+            )
             raise InputError(
                 f"{self._place('r_mix', spec, where)}: {fake.r_mix} images per epoch, but {made} are made: "
                 f"{self._place('k', spec, where).removeprefix(f'{where}: ')} ({fake.k}) x {prompts} "
