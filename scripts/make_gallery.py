@@ -10,7 +10,7 @@ with job.start(snakemake):
     from promptmix.records.filters import FILTER
     from promptmix.records.likeness import LEAKS
     from promptmix.report.gallery import write_gallery
-    from promptmix.synthesis.mixing import Block, sift
+    from promptmix.synthesis.sifting import Block, sift
 
     def block_of(file, depth):
         """Return the pool and the block of a file, of which the pool is the folder that many levels up."""

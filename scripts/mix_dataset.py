@@ -10,7 +10,8 @@ with job.start(snakemake):
     from promptmix.records.filters import FILTER
     from promptmix.records.likeness import LEAKS
     from promptmix.synthesis.comparing import compare, write_comparison
-    from promptmix.synthesis.mixing import Block, check_sifted, chosen, sift, write_fake
+    from promptmix.synthesis.mixing import write_fake
+    from promptmix.synthesis.sifting import Block, check_sifted, chosen, sift
 
     def by_block(files, depth):
         """Return files by pool and block, of which the pool is the folder that many levels up."""

@@ -19,7 +19,8 @@ from promptmix.records.scores import QUALITY
 from promptmix.synthesis.comparing import compare, write_comparison
 from promptmix.synthesis.manifest import read_manifest, write_manifest
 from promptmix.synthesis.maps import Annotation, read_map, write_maps
-from promptmix.synthesis.mixing import Block, check_sifted, chosen, draw_epoch, mix, read_fake, sift, write_fake
+from promptmix.synthesis.mixing import draw_epoch, read_fake, write_fake
+from promptmix.synthesis.sifting import Block, check_sifted, chosen, mix, sift
 
 
 @pytest.fixture

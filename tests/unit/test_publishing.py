@@ -16,7 +16,8 @@ from promptmix.records.scores import QUALITY
 from promptmix.report.publishing import publish
 from promptmix.synthesis.manifest import read_manifest, write_manifest
 from promptmix.synthesis.maps import Annotation, write_maps
-from promptmix.synthesis.mixing import Block, mix, write_fake
+from promptmix.synthesis.mixing import write_fake
+from promptmix.synthesis.sifting import Block, mix
 
 COUNTS = [12.4, 0.0, 7.5, 30.2, 3.0, 0.3]
 OWN = {"role": "generates the images", "title": "the miniature's stable-diffusion", "own": True, "name": "MIT"}

@@ -78,3 +78,22 @@ def test_too_few_images_say_which_filter_left_out_how_many(filtered):
     assert result.returncode == 1
     assert "0 of 12 generated images are left, and each epoch draws 4" in result.stdout
     assert "the filter of CLIP scores 12. Loosen a filter (clip_score: at_least 1" in result.stdout
+
+
+def test_the_plan_counts_what_compares_images(workflow):
+    workflow.config = with_filters()
+    workflow.config["tables"] = {"t": {"rows": ["it"]}}
+    assert workflow.run("plan").returncode == 0
+    counts = jobs(workflow.run("-n").stdout)
+    rows = pd.read_csv(workflow / "results/tiny/plan.csv")
+    planned = rows[rows["kind"] == "rule"].set_index("name")["jobs"].to_dict()
+    compared = {
+        "hash_images",
+        "describe_images",
+        "score_prompts",
+        "hash_test_images",
+        "describe_test_images",
+        "guard_leaks",
+    }
+    assert planned == {rule: number for rule, number in counts.items() if rule not in ("all", "total")}
+    assert compared <= set(planned)
