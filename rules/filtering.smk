@@ -257,6 +257,7 @@ rule guard_leaks:
         "../envs/promptmix.yaml"
     params:
         guard=lambda wildcards: in_order(experiment_of(wildcards).fake.filters["leak_guard"]),
+        images=lambda wildcards: in_order(experiment_of(wildcards).fake.images),
         code=fingerprint("guard_leaks"),
     message:
         "Comparing the generated images of {wildcards.experiment} with test images"

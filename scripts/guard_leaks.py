@@ -20,6 +20,8 @@ with job.start(snakemake):
     source, guard = snakemake.input, snakemake.params.guard
     manifests, hashes = by_block(source.manifests, 1), by_block(source.hashes, 2)
     frames = {key: read_manifest(file) for key, file in manifests.items()}
+    # Blocks may hold more images than the experiment takes, which are the first by seed.
+    frames = {key: frame[frame["seed"] < snakemake.params.images[key[0]]] for key, frame in frames.items()}
     images = pd.concat([frames[key].merge(HASHES.read(hashes[key]), "left", "stem") for key in frames])
     tests = TEST_HASHES.read(source.test_hashes[0])
     features = None

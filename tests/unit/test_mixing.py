@@ -209,7 +209,7 @@ def test_a_review_of_a_prompt_that_there_is_not_is_an_error(scored, prompt, mess
 
 
 def test_scores_are_needed_to_keep_a_share(blocks):
-    with pytest.raises(ValueError, match=r"r_img is 50.*no scores.*block-003$"):
+    with pytest.raises(ValueError, match=r"the filter of images needs scores, and there are none of .*block-003$"):
         mix([blocks[0], blocks[1]._replace(scores=None)], k=2, r_img=50)
     QUALITY.write(blocks[1].scores, [{"stem": "seed-003", "q": 0.1}])
     with pytest.raises(InputError, match=r"q/p/block-003: no score of seed-004, seed-005, .*snakemake"):

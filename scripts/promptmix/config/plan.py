@@ -31,7 +31,10 @@ from promptmix.networks import registry as networks
 FILTERS = ("near_duplicates", "clip_score", "leak_guard")
 """The filters of images beyond the paper's, in the order in which they are applied, before r_img."""
 
-FILTER_DEFAULTS = {"near_duplicates": {"distance": 6}, "leak_guard": {"action": "report", "distance": 6}}
+FILTER_DEFAULTS: dict[str, dict[str, Any]] = {
+    "near_duplicates": {"distance": 6},
+    "leak_guard": {"action": "report", "distance": 6},
+}
 """What holds for them where the config does not say."""
 
 REQUIRED = {

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -159,7 +160,7 @@ def read_features(path: str | Path, names: Sequence[str]) -> np.ndarray:
             features = file["features"]
     except FileNotFoundError:
         raise InputError(f"{path}: no such file. Make it with `{command(path)}`") from None
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise InputError(f"{path}: not the features of images ({error}). {again}") from None
     if missing := [name for name in names if name not in rows]:
         raise InputError(f"{path}: no features of {missing[0]}. {again}")
