@@ -12,9 +12,8 @@ CLIP = "resources/models/clip"
 
 
 def with_filters() -> dict:
-    """Return the tiny config with one experiment on one dataset, whose images are filtered, and nothing to show of it."""
+    """Return the tiny config with one experiment, whose images are filtered, and nothing to show of it."""
     config = tiny()
-    config["datasets"], config["render"] = ({"shtb": config[part]["shtb"]} for part in ("datasets", "render"))
     config["pools"] = {"locations": config["pools"]["locations"]}
     config["tables"], config["figures"] = {}, {}
     filters = {
