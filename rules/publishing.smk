@@ -2,7 +2,7 @@
 Give the generated images of an experiment to others.
 
     takes   fake/{experiment}.csv, images/.../block-{block}.csv, annotations/.../block-{block}.h5
-            quality/.../block-{block}.csv, for experiments that filter images
+            quality/.../block-{block}.csv, q and CLIP scores, for experiments that filter images by them
     gives   published/{experiment}/     images, annotations, points, metadata.csv, dataset card, croissant.json, SHA256SUMS
 """
 
@@ -22,13 +22,16 @@ def published_experiment(
     return experiment
 
 
+PUBLISHED = ("manifests", "annotations", "scores", "clip_scores")
+
+
 def images_to_publish(
     wildcards,
 ):
     """Return D_fake, and the blocks that its images, and their scores if it filters them, are in."""
     found = blocks_to_mix(wildcards) if published_experiment(wildcards) else {}
     fake = {"fake": expand(rules.mix_dataset.output.fake, **wildcards)}
-    return fake | {name: found[name] for name in ("manifests", "annotations", "scores") if name in found}
+    return fake | {name: found[name] for name in PUBLISHED if name in found}
 
 
 def facts_to_publish(

@@ -8,7 +8,8 @@ with job.start(snakemake):
     from promptmix.report.publishing import publish
 
     source, params = snakemake.input, snakemake.params
-    scores = {}
-    for file in source.get("scores", []):
-        scores.setdefault(Path(file).parents[2].name, []).append(file)
-    publish(snakemake.output[0], source.fake[0], source.manifests, scores, params.task, params.facts)
+    scores, clip_scores = {}, {}
+    for name, found in (("scores", scores), ("clip_scores", clip_scores)):
+        for file in source.get(name, []):
+            found.setdefault(Path(file).parents[2].name, []).append(file)
+    publish(snakemake.output[0], source.fake[0], source.manifests, scores, params.task, params.facts, clip_scores)

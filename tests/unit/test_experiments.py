@@ -305,6 +305,9 @@ SCORED = {"pools": ["by-hand"], "k": 400, "r_img": 50, "r_mix": 50, "scored_by":
         ({}, {"real_images": False}),  # which is said to the prompt filter
         ({}, {"training": {"density_scale": 100.0}}),  # 100 on that dataset
         (SCORED, SCORED | {"r_img": 50.0}),
+        ({}, {"filters": {}}),
+        ({"filters": {"leak_guard": "report"}}, {"filters": {"leak_guard": {"action": "report", "distance": 6}}}),
+        ({"filters": {"near_duplicates": {}}}, {"filters": {"near_duplicates": {"distance": 6}}}),
     ],
 )
 def test_equal_experiments_are_one_under_the_name_that_is_given_first(one, other):
@@ -328,6 +331,8 @@ def test_equal_experiments_are_one_under_the_name_that_is_given_first(one, other
         (SCORED, SCORED | {"scored_by": ["dmcount", "sasnet-panda"]}),
         ({"prompt_filter": True, "pools": ["rooms"], "k": 500}, {"pools": ["rooms"], "k": 500}),
         ({"annotator": "both"}, {"annotator": "dmcount"}),
+        ({"filters": {"leak_guard": "report"}}, {"filters": {"leak_guard": "error"}}),
+        ({"filters": {"near_duplicates": {}}}, {}),
         (PLACES, PLACES | {"prompt": "a street"}),
         (PLACES | {"prompt": "a crowd at sea"}, PLACES | {"prompt": "a street"}),
     ],
@@ -377,6 +382,10 @@ def test_an_experiment_is_promptmix_if_it_does_not_say():
             "-rooms-k500-prompt-filter-without-real-images",
         ),
         ({"prompt_filter": False}, ""),
+        ({"filters": {}}, ""),
+        ({"filters": {"near_duplicates": {"distance": 4}}}, "-filters-near-duplicates-distance-4"),
+        ({"filters": {"clip_score": {"model": "a/clip", "keep": 80}}}, "-filters-clip-score-model-clip-keep-80"),
+        ({"filters": {"leak_guard": "error", "near_duplicates": {}}}, "-filters-leak-guard-error-near-duplicates-none"),
         (PANDA | {"rendered": "truth"}, "-rendered-truth"),
     ],
 )
@@ -681,6 +690,91 @@ def test_what_is_kept_is_counted_without_rounding():
     with pytest.raises(InputError, match="r_img keeps 143"):
         described(**facts | {"r_mix": 144})
     assert described(**facts | {"k": 1, "r_mix": 1}).fake.kept == 1  # of 2 images 0.286, rounded up
+
+
+# --- Filters beyond the paper's ---
+
+CLIP_SCORE = {"model": "models/clip", "at_least": 0.2}
+
+
+def test_filters_have_all_of_their_settings_in_the_order_in_which_they_are_applied():
+    guard = {"model": "other/clip-large"}
+    plan = planned({"it": SHTB | {"filters": {"leak_guard": guard, "clip_score": CLIP_SCORE, "near_duplicates": {}}}})
+    assert list(plan.written["it"].fake.filters.items()) == [
+        ("near_duplicates", {"distance": 6}),
+        ("clip_score", CLIP_SCORE),
+        ("leak_guard", {"action": "report", "distance": 6, "similarity": 0.95} | guard),
+    ]
+    assert plan.clips == {"clip": "models/clip", "clip-large": "other/clip-large"}
+    assert plan.clip_of("other/clip-large/") == "clip-large" and described().fake.filters == {}
+
+
+def test_what_shares_keep_is_counted_and_what_thresholds_keep_is_not_known():
+    keep = {"clip_score": {"model": "models/clip", "keep": 80}}
+    assert described(**SCORED | {"filters": keep}).fake.kept == 320  # half of 80 % of 800
+    with pytest.raises(InputError, match=r"800 are made: .*, of which clip_score and r_img keep 320\. Lower r_mix"):
+        described(**SCORED | {"filters": keep, "r_mix": 321})
+    with pytest.raises(InputError, match=r", of which clip_score keeps 2896\. Lower r_mix"):
+        described(filters=keep, r_mix=2897)
+    open_ended = described(filters={"clip_score": CLIP_SCORE, "near_duplicates": {}}).fake
+    assert (open_ended.kept, open_ended.is_open) == (3620, False)
+
+
+def test_of_one_prompt_an_epoch_takes_what_filters_leave():
+    facts = PLACES | {"prompt": "a street"}
+    assert not described(**facts, filters={"leak_guard": "error"}).fake.is_open
+    for filters in ({"near_duplicates": {}}, {"clip_score": CLIP_SCORE}):
+        fake = described(**facts, filters=filters).fake
+        assert fake.is_open and fake.images == {"places": 200}  # the other prompts' images concern it
+
+
+@pytest.mark.parametrize(
+    ("filters", "parts"),
+    [
+        ({"clip_scores": CLIP_SCORE}, [".filters.clip_scores is not a key", "Did you mean 'clip_score'?"]),
+        (
+            {"clip_score": {"at_least": 0.2}},
+            [".filters.clip_score.model is missing: folder of a CLIP with image processor"],
+        ),
+        (
+            {"clip_score": {"model": "a"}},
+            [".filters.clip_score: expected exactly one of 'at_least' and 'keep', found none"],
+        ),
+        (
+            {"clip_score": CLIP_SCORE | {"keep": 5}},
+            [": expected exactly one of 'at_least' and 'keep', found 'at_least' and"],
+        ),
+        ({"clip_score": CLIP_SCORE | {"at_least": 25}}, [".clip_score.at_least: 25 is not a cosine, from -1 to 1"]),
+        ({"clip_score": {"model": "a", "keep": 0}}, [".clip_score.keep: 0 is not a percentage above 0, at most 100"]),
+        ({"near_duplicates": {"distance": 64}}, [".near_duplicates.distance: 64 is not a whole number from 0 to 63"]),
+        (
+            {"near_duplicates": {"distance": 0.5}},
+            [".near_duplicates.distance: 0.5 (number) is not a whole number from 0 to 63"],
+        ),
+        ({"near_duplicates": True}, [".near_duplicates: true is not a section of keys and values"]),
+        ({"leak_guard": "stop"}, [".leak_guard: 'stop' is not something to do. Known: error, report"]),
+        ({"leak_guard": {"action": "eror"}}, [".leak_guard.action: 'eror' is not", "Did you mean 'error'?"]),
+        ({"leak_guard": {"model": "a", "similarity": 95}}, [".leak_guard.similarity: 95 is not a cosine"]),
+        ({"leak_guard": True}, [".leak_guard: true is not report, error, or a section of settings"]),
+        (
+            {"leak_guard": {"similarity": 0.9}},
+            [".filters.leak_guard.similarity: ", "leak_guard.model is missing", "name a CLIP, or take similarity away"],
+        ),
+        (
+            {"clip_score": CLIP_SCORE, "leak_guard": {"model": "other/clip"}},
+            [".filters.leak_guard.model: 'other/clip' and 'models/clip' would both be called clip", "rename a folder"],
+        ),
+    ],
+)
+def test_a_filter_that_cannot_be_is_an_error_of_the_config(filters, parts):
+    (line,) = problems_with("experiments.it", SHTB | {"filters": filters})
+    assert line.startswith("config/config.yaml: experiments.it.filters."), line
+    assert all(part in line for part in parts), line
+
+
+def test_rendered_images_are_not_filtered():
+    (line,) = problems_with("experiments.it", PANDA | {"rendered": "truth", "filters": {"near_duplicates": {}}})
+    assert ".rendered: filters is of generated images" in line
 
 
 # --- Experiments of single prompts ---

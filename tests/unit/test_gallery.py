@@ -19,11 +19,12 @@ from promptmix.datasets.sample import Sample
 from promptmix.datasets.split import Split
 from promptmix.errors import InputError
 from promptmix.files import sha256
+from promptmix.records.likeness import CLIP_SCORES
 from promptmix.records.scores import QUALITY
 from promptmix.report.gallery import draw_map, write_gallery
 from promptmix.synthesis.manifest import write_manifest
 from promptmix.synthesis.maps import Annotation, write_maps
-from promptmix.synthesis.mixing import Block, mix, sift
+from promptmix.synthesis.sifting import Block, mix, sift
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -65,9 +66,11 @@ def gallery(tmp_path):
     ]
     prepare(real, tmp_path / "dataset")
 
-    def write(reviewed=NOTHING, kept=None, **choices):
+    def write(reviewed=NOTHING, kept=None, clip_scores=None, **choices):
         files = {name: str(tmp_path / f"{name}.h5") for name in maps}
-        images = sift([block], 2, reviewed={"locations": reviewed}, kept=kept, **choices)
+        images = sift(
+            [block._replace(clip_scores=clip_scores)], 2, reviewed={"locations": reviewed}, kept=kept, **choices
+        )
         page = tmp_path / "gallery" / "crowd.html"
         index = Index.open(tmp_path / "dataset" / "index.csv")
         write_gallery(
@@ -193,6 +196,18 @@ def test_no_generated_images_are_an_error_that_names_the_experiment(tmp_path):
 def test_a_prompt_that_the_review_drops_and_there_is_not_is_an_error(gallery):
     with pytest.raises(InputError, match="reviewed.locations.*prompt 9.*Did you mean"):
         gallery({"drop": ["prompt 99"], "edit": [], "exclude": []})
+
+
+def test_an_image_stands_with_its_clip_score_and_the_test_image_that_it_is_like(gallery, tmp_path):
+    scores = [{"stem": f"seed-{seed:06d}", "clip_score": seed / 40} for seed in range(20)]
+    CLIP_SCORES.write(tmp_path / "clip.csv", scores)
+    leaks = pd.DataFrame({"pool": ["locations"], "seed": [7], "image": ["IMG_3.jpg"]})
+    page = gallery(clip_scores=tmp_path / "clip.csv", filters={"clip_score": {"at_least": 0.25}}, leaks=leaks)
+    images = data_of(page)["images"]
+    assert [image["clip"] for image in images] == [seed / 40 for seed in range(20)]
+    assert [image["like"] for image in images] == ["IMG_3.jpg" if seed == 7 else "" for seed in range(20)]
+    assert [image["by"] for image in images] == ["filter of CLIP scores"] * 10 + [""] * 10
+    assert {image["clip"] for image in data_of(gallery())["images"]} == {None}
 
 
 @needs_browser

@@ -66,6 +66,25 @@ def test_captioners_and_language_models_of_transformers_count():
     assert "variations of captions of training images of Shanghai Tech Part B by `blip`" in how
 
 
+def test_the_clips_of_filters_count_and_the_card_says_what_filters_do():
+    filters = {
+        "near_duplicates": {"distance": 4},
+        "clip_score": {"model": "models/clip-b", "keep": 80},
+        "leak_guard": {"model": "models/clip-l", "action": "error"},
+    }
+    plan = plan_of(experiments__longer__filters=filters)
+    assert {"models/clip-b", "models/clip-l"} <= keys(plan, "longer")
+    how = " ".join(card_of(plan, "longer")["how"])
+    for text in (
+        "differ by 4 bits of 64",
+        "the 80 % with the highest cosine",
+        "`models/clip-b`",
+        "`models/clip-l` of 0.95",
+    ):
+        assert text in how
+    assert "none is left out by that" in how and "Near-duplicates" not in " ".join(card_of(plan_of(), "longer")["how"])
+
+
 def test_all_members_of_an_average_count():
     plan = plan_of(promptmix__shtb__annotator="both")
     assert {"models/sasnet.pth", "models/dmcount.pth"} <= keys(plan, "shtb-rescsrnet-promptmix")

@@ -14,11 +14,13 @@ from promptmix.datasets.sample import Sample
 from promptmix.errors import InputError
 from promptmix.files import sha256
 from promptmix.records.fakes import FAKE
+from promptmix.records.likeness import CLIP_SCORES, HASHES
 from promptmix.records.scores import QUALITY
 from promptmix.synthesis.comparing import compare, write_comparison
 from promptmix.synthesis.manifest import read_manifest, write_manifest
 from promptmix.synthesis.maps import Annotation, read_map, write_maps
-from promptmix.synthesis.mixing import Block, draw_epoch, mix, read_fake, write_fake
+from promptmix.synthesis.mixing import draw_epoch, read_fake, write_fake
+from promptmix.synthesis.sifting import Block, check_sifted, chosen, mix, sift
 
 
 @pytest.fixture
@@ -207,11 +209,123 @@ def test_a_review_of_a_prompt_that_there_is_not_is_an_error(scored, prompt, mess
 
 
 def test_scores_are_needed_to_keep_a_share(blocks):
-    with pytest.raises(ValueError, match=r"r_img is 50.*no scores.*block-003$"):
+    with pytest.raises(ValueError, match=r"the filter of images needs scores, and there are none of .*block-003$"):
         mix([blocks[0], blocks[1]._replace(scores=None)], k=2, r_img=50)
     QUALITY.write(blocks[1].scores, [{"stem": "seed-003", "q": 0.1}])
     with pytest.raises(InputError, match=r"q/p/block-003: no score of seed-004, seed-005, .*snakemake"):
         mix(blocks, k=2, r_img=50)
+
+
+# --- Filters beyond the paper's ---
+
+PHASH = dict(zip(stems(*range(6)), ["0", "1", "ff", "3", "f", "fe"]))
+CLIP = dict(zip(stems(*range(6)), [0.3, 0.9, 0.1, 0.2, 0.25, 0.5]))
+
+
+@pytest.fixture
+def compared(scored, tmp_path):
+    """The blocks of two pools, with perceptual hashes and CLIP scores, those of the second pool a little higher."""
+    found = []
+    for i, block in enumerate(scored):
+        names, more = read_manifest(block.manifest)["stem"], i // 2
+        hashes, scores = tmp_path / f"{i}-phash.csv", tmp_path / f"{i}-clip.csv"
+        rows = [{"stem": stem, "phash": f"{'8' * more}{PHASH[stem]:0>{16 - more}}"} for stem in names]
+        HASHES.write(hashes, rows[::-1])
+        CLIP_SCORES.write(scores, [{"stem": stem, "clip_score": CLIP[stem] + more / 100} for stem in names][::-1])
+        found.append(block._replace(hashes=hashes, clip_scores=scores))
+    return found
+
+
+def filtered(blocks, **choices):
+    return pairs(mix(blocks, k=2, **choices))
+
+
+def test_of_images_that_are_alike_the_first_is_kept_also_in_another_pool(compared):
+    assert filtered(compared, filters={"near_duplicates": {"distance": 0}}) == list(
+        zip("a" * 6 + "b" * 6, stems(*range(6)) * 2)
+    )
+    within = filtered(compared, filters={"near_duplicates": {"distance": 1}})
+    assert within == list(zip("aaaabb", stems(0, 2, 3, 4, 1, 5)))  # hashes of b differ from those of a by one bit
+    assert filtered(compared[:2], filters={"near_duplicates": {"distance": 1}}) == list(zip("aaaa", stems(0, 2, 3, 4)))
+    assert filtered(compared[:2], filters={"near_duplicates": {"distance": 2}}) == list(zip("aaa", stems(0, 2, 4)))
+    assert filtered(compared, filters={"near_duplicates": {"distance": 63}}) == [("a", "seed-000")]
+
+
+def test_images_that_fit_their_prompts_are_kept(compared):
+    assert filtered(compared[:2], filters={"clip_score": {"at_least": 0.25}}) == list(zip("aaaa", stems(0, 1, 4, 5)))
+    assert filtered(compared[:2], filters={"clip_score": {"at_least": 0.91}}) == []
+    assert filtered(compared[:2], filters={"clip_score": {"keep": 33}}) == list(zip("aa", stems(1, 5)))
+    assert filtered(compared, filters={"clip_score": {"keep": 25}}) == list(zip("abb", stems(1, 1, 5)))
+
+
+def test_the_order_is_review_near_duplicates_clip_score_r_img_prompts(compared):
+    filters = {"clip_score": {"keep": 50}, "near_duplicates": {"distance": 2}}
+    images = sift(compared[:2], 2, 50, reviewed=left_out(exclude=[0]), filters=filters, prompt=("a", 1))
+    by = dict(zip(images["stem"], images["left_out_by"]))
+    # Without 0, of the alike 1 and 3 the first is left, and of 2 and 5; half of 1, 2, 4 by CLIP, rounded up, and half of these.
+    assert by == dict(
+        zip(
+            stems(*range(6)),
+            [
+                *("review", "filter of images", "filter of CLIP scores"),
+                *("filter of near-duplicates", "", "filter of near-duplicates"),
+            ],
+        )
+    )
+    assert images["clip_score"].tolist() == list(CLIP.values()) and images["q"].tolist() == list(Q.values())
+
+
+def test_without_filters_nothing_is_read_of_them(compared, scored):
+    pd.testing.assert_frame_equal(mix(compared, k=2), mix(scored, k=2))
+    assert sift(scored, 2)["clip_score"].isna().all()
+
+
+def test_what_filters_look_at_has_to_be_there(compared):
+    for filters, needed in (
+        ({"near_duplicates": {"distance": 6}}, "hashes"),
+        ({"clip_score": {"keep": 9}}, "clip_scores"),
+    ):
+        with pytest.raises(ValueError, match=f"needs {needed}, and there are none of the images of .*block-003$"):
+            mix([compared[0], compared[1]._replace(**{needed: None})], k=2, filters=filters)
+    CLIP_SCORES.write(compared[0].clip_scores, [{"stem": "seed-001", "clip_score": 0.3}])
+    with pytest.raises(InputError, match=r"0-clip\.csv: no score of seed-000, seed-002, .*snakemake"):
+        mix(compared, k=2, filters={"clip_score": {"keep": 9}})
+    CLIP_SCORES.write(compared[0].clip_scores, [{"stem": stem, "clip_score": np.nan} for stem in stems(0, 1, 2)])
+    for limit in ({"keep": 9}, {"at_least": 0}):
+        with pytest.raises(InputError, match=r"image 1 of 12 has the quality score -?nan"):
+            mix(compared, k=2, filters={"clip_score": limit})
+
+
+def test_too_few_images_are_an_error_that_says_which_filter_left_out_how_many(compared):
+    filters = {"clip_score": {"at_least": 0.25, "model": "clip"}, "near_duplicates": {"distance": 2}}
+    images = sift(compared[:2], 2, filters=filters)
+    assert check_sifted(images, filters, 2) == {
+        "images": 6,
+        "left_out": {"filter of near-duplicates": 3, "filter of CLIP scores": 1},
+    }
+    with pytest.raises(InputError) as error:
+        check_sifted(images, filters, 3)
+    for part in (
+        "2 of 6 generated images are left, and each epoch draws 3 different ones (r_mix)",
+        "Left out by the filter of near-duplicates 3, the filter of CLIP scores 1",
+        "Loosen a filter (clip_score: at_least 0.25, near_duplicates: distance 2, r_img), raise k, or lower r_mix",
+    ):
+        assert part in str(error.value)
+
+
+def test_the_leak_guard_lists_or_stops_and_leaves_out_nothing(compared, caplog):
+    leaks = pd.DataFrame({"pool": ["a", "a", "b"], "seed": [1, 1, 4], "image": ["x.jpg", "y.jpg", "z.jpg"]})
+    images = sift(compared, 2, leaks=leaks, filters={"clip_score": {"at_least": 0.2}})
+    like = images.loc[images["like"] != "", ["pool", "seed", "like"]].to_numpy().tolist()
+    assert like == [["a", 1, "x.jpg"], ["b", 4, "z.jpg"]]
+    assert pairs(chosen(images)) == filtered(compared, filters={"clip_score": {"at_least": 0.2}})
+    assert check_sifted(images, {"leak_guard": {"action": "report"}})["like_test_images"] == 2
+    assert "2 images of D_fake are like test images: a, seed 1, like x.jpg, b, seed 4" in caplog.text
+    with pytest.raises(InputError, match=r"a, seed 1, like x\.jpg.*`exclude` in `reviewed`.*`report`"):
+        check_sifted(images, {"leak_guard": {"action": "error"}})
+    # What is left out anyway does no harm.
+    images = sift(compared, 2, leaks=leaks, reviewed=left_out("a", exclude=[1]) | left_out("b", exclude=[4]))
+    assert check_sifted(images, {"leak_guard": {"action": "error"}})["like_test_images"] == 0
 
 
 def test_a_written_list_moves_with_the_results(blocks, tmp_path):

@@ -396,6 +396,21 @@ VGG += [(17, 256, 512), (19, 512, 512), (21, 512, 512), (24, 512, 512), (26, 512
 # --- Models of the Hub ---
 
 
+def test_the_clips_of_filters_are_looked_at(config, folder):
+    shutil.copytree(ROOT / "resources" / "models" / "clip", folder / "words")
+    filters = {"clip_score": {"model": "words", "at_least": 0.2}, "leak_guard": {"model": "resources/hub/pictures"}}
+    config["promptmix"]["shtb"]["filters"] = filters
+    hub = {"pictures": {"hub": "owner/name", "revision": "0" * 40, "files": ["*"]}}
+    found = survey(config, "table4", models=hub)
+    assert found["CLIP, CLIP's encoder of texts"] == Item(
+        "CLIP, CLIP's encoder of texts", "words", "found", ("table4",)
+    )
+    assert found["CLIP"].state == "will be fetched"
+    (folder / "words" / "tokenizer.json").unlink()
+    item = survey(config, "table4", models=hub)["CLIP, CLIP's encoder of texts"]
+    assert item.state == "WRONG" and "words is no CLIP that understands texts, or is incomplete" in item.advice
+
+
 @pytest.fixture
 def pipeline(config, folder):
     """A config that makes the images of Figure 2 with a model of the Hub, which is there."""

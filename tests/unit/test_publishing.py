@@ -11,11 +11,13 @@ from PIL import Image
 from promptmix.datasets.registry import read_dataset
 from promptmix.errors import InputError
 from promptmix.files import sha256
+from promptmix.records.likeness import CLIP_SCORES
 from promptmix.records.scores import QUALITY
 from promptmix.report.publishing import publish
-from promptmix.synthesis.manifest import write_manifest
+from promptmix.synthesis.manifest import read_manifest, write_manifest
 from promptmix.synthesis.maps import Annotation, write_maps
-from promptmix.synthesis.mixing import Block, mix, write_fake
+from promptmix.synthesis.mixing import write_fake
+from promptmix.synthesis.sifting import Block, mix
 
 COUNTS = [12.4, 0.0, 7.5, 30.2, 3.0, 0.3]
 OWN = {"role": "generates the images", "title": "the miniature's stable-diffusion", "own": True, "name": "MIT"}
@@ -83,6 +85,22 @@ def test_metadata_say_what_each_image_was_made_from(crowds):
     assert rows["count"].tolist() == pytest.approx(COUNTS, abs=1e-5)
     assert set(rows["generator"]) == {"diffusion"} and set(rows["annotator"]) == {"sasnet"}
     assert "depth" not in rows and "real.jpg" not in (crowds.out / "metadata.csv").read_text()
+
+
+def test_metadata_have_the_clip_scores_that_images_are_filtered_by(crowds):
+    files = []
+    for i, block in enumerate(crowds.blocks):
+        files.append(crowds.folder / f"{i}.csv")
+        stems = read_manifest(block.manifest)["stem"]
+        CLIP_SCORES.write(files[-1], [{"stem": stem, "clip_score": 0.5 + i / 10} for stem in stems])
+    publish(
+        crowds.out, crowds.fake, [b.manifest for b in crowds.blocks], {}, "counting", FACTS, {"train-station": files}
+    )
+    rows = pd.read_csv(crowds.out / "metadata.csv")
+    assert rows["clip_score"].tolist() == [0.5 + i // 3 / 10 for i in range(6)] and "q" not in rows
+    with pytest.raises(InputError, match="is in no CLIP score"):
+        scores = {"train-station": files[:1]}
+        publish(crowds.out, crowds.fake, [b.manifest for b in crowds.blocks], {}, "counting", FACTS, scores)
 
 
 def test_images_keep_their_bytes_and_annotations_their_values(crowds):

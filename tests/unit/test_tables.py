@@ -647,6 +647,24 @@ def test_a_note_sets_generated_images_against_real_ones(rows, tmp_path):
     assert "D_fake as annotated" not in make(rows, tmp_path)[1][".md"]
 
 
+def test_notes_say_what_filters_left_out_and_what_is_like_test_images(rows, tmp_path):
+    facts = {"says": "people 5 against 6", "doubts": []}
+    left_out = {"filter of near-duplicates": 3, "filter of CLIP scores": 8}
+    files = {name: tmp_path / f"fake-{name}.json" for name in ("mixed", "other", "plain")}
+    files["mixed"].write_text(
+        json.dumps(facts | {"filters": {"images": 40, "left_out": left_out, "like_test_images": 2}})
+    )
+    files["other"].write_text(json.dumps(facts | {"filters": {"images": 30, "left_out": {}}}))
+    files["plain"].write_text(json.dumps(facts))
+    _, content = make(rows, tmp_path, compared=files)
+    said = (
+        "mixed: of 40 images the filter of near-duplicates 3, the filter of CLIP scores 8. other: of 30 images nothing."
+    )
+    assert f"Left out of D_fake by filters. {said}" in content[".md"]
+    assert "Images of D_fake that are like test images: mixed 2." in content[".md"]
+    assert "by filters" not in make(rows, tmp_path, compared={"plain": files["plain"]})[1][".md"]
+
+
 # --- As a page ---
 
 

@@ -474,6 +474,11 @@ def test_the_paper_s_claims_agree_with_its_numbers():
             ],
         ),
         (
+            {"base": SHTB, "rows": [{}, {"filters": {"leak_guard": "error", "near_duplicates": {"distance": 4}}}]},
+            ["Method", "Filters"],
+            [("—",), ("—",), ("near-duplicates (distance 4); leak guard (distance 6)",)],
+        ),
+        (
             {"base": SHTB | {"pools": ["places"], "r_mix": 9}, "rows": [{"prompt": "a street"}, {"k": 20}]},
             ["Method", "Only prompt", "k"],
             [("—", "0"), ("a street", "10"), ("—", "20")],

@@ -26,7 +26,8 @@ from promptmix.networks.registry import map_shape
 from promptmix.records.histories import HISTORY
 from promptmix.synthesis.manifest import write_manifest
 from promptmix.synthesis.maps import Annotation, write_maps
-from promptmix.synthesis.mixing import Block, mix, read_fake, write_fake
+from promptmix.synthesis.mixing import read_fake, write_fake
+from promptmix.synthesis.sifting import Block, mix
 from promptmix.tasks.counting import predict_counts
 from promptmix.training import loop as training
 from promptmix.training.images import RealImages

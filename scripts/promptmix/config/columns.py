@@ -28,6 +28,7 @@ HEADINGS = {
     "restorer": "Face restoration",
     "prompt_filter": "Prompt filtering",
     "real_images": "Real images with one prompt",
+    "filters": "Filters",
     "scored_by": "Scored by",
     "r_img": "r_img",
     "training": "Training",
@@ -122,11 +123,18 @@ def _cells(plan: Plan, experiment: Experiment) -> dict[str, str]:
         "restorer": NONE if restorer is None else "yes" if len(plan.config["restorers"]) == 1 else restorer,
         "prompt_filter": "yes" if fake.prompt_filter else NONE,
         "real_images": "yes" if fake.real_images else "no",
+        "filters": "; ".join(_of_filter(name, settings) for name, settings in fake.filters.items()) or NONE,
         "scored_by": ", ".join(fake.scored_by) or NONE,
         "r_img": f"{fake.r_img:g} %",
     }
     silent = (*(OF_GENERATED if fake.rendered else ()), *(("annotator", "pre_training") * (fake.rendered == "truth")))
     return cells | dict.fromkeys(silent, NONE)
+
+
+def _of_filter(name: str, settings: Mapping[str, Any]) -> str:
+    """Return a filter with its settings: "near-duplicates (distance 6)"."""
+    said = (f"{key.replace('_', ' ')} {value}" for key, value in settings.items() if key not in ("model", "action"))
+    return f"{name.replace('_', '-' if name == 'near_duplicates' else ' ')} ({', '.join(said)})"
 
 
 def _texts_shown(pool: Mapping[str, Any]) -> list[str]:

@@ -18,7 +18,7 @@ METHODS = {"baseline": "baseline", "control": "control", "promptmix": "PromptMix
 
 FAKE_KEYS = (
     *("pools", "prompt", "k", "generator", "precision", "restorer", "annotator", "r_mix"),
-    *("scored_by", "r_img", "prompt_filter", "real_images", "rendered"),
+    *("filters", "scored_by", "r_img", "prompt_filter", "real_images", "rendered"),
 )
 """What a config may say of D_fake."""
 
@@ -114,6 +114,8 @@ class Fake:
         r_mix: images per epoch, drawn afresh.
         r_img: percentage of the images to keep, those with the lowest q.
         scored_by: the annotators whose disagreement is q, in the order of their names; none if all images are kept.
+        filters: further filters of images, by name, with their settings: `near_duplicates` and `clip_score`, which leave out
+            images before those of the highest q go, and `leak_guard`, which leaves out none.
         prompt_filter: whether prompts are dropped whose images raise the validation error.
         real_images: whether the prompt filter trains on the real images besides a prompt's own.
         prompt: the pool and number of the only prompt whose images count, None for all.
@@ -129,6 +131,7 @@ class Fake:
     r_mix: int
     r_img: float = 100
     scored_by: tuple[str, ...] = ()
+    filters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     prompt_filter: bool = False
     real_images: bool = True
     prompt: tuple[str, int] | None = None
@@ -151,13 +154,21 @@ class Fake:
 
     @property
     def kept(self) -> int:
-        """Number of images that the filter of images leaves of them, rounded up; that of prompts is not counted."""
-        return math.ceil(self.left * Fraction(str(self.r_img)) / 100)
+        """Number of images that the filters of images leave of them, each share rounded up; that of prompts is not counted,
+        nor is a filter of which only its job tells how many images it leaves.
+        """
+        share = self.filters.get("clip_score", {}).get("keep", 100)
+        return _share_of(_share_of(self.left, share), self.r_img)
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether filters look at images: which are left of one prompt then depends on those of all."""
+        return self.r_img < 100 or bool({"near_duplicates", "clip_score"} & set(self.filters))
 
     @property
     def is_open(self) -> bool:
         """Whether only the filters tell how many images are left; an epoch then takes r_mix or all that there are."""
-        return self.prompt_filter or (self.prompt is not None and (self.r_img < 100 or bool(self.reviewed)))
+        return self.prompt_filter or (self.prompt is not None and (self.is_filtered or bool(self.reviewed)))
 
 
 @dataclass(frozen=True)
@@ -256,6 +267,11 @@ class Experiment:
             "repeated": self.repeated,
             "real_images": self.real_images,
         }
+
+
+def _share_of(number: int, percent: float) -> int:
+    """Return percent of a number, rounded up: 14.3 % of 1000 are 143, and not 144 by rounding."""
+    return math.ceil(number * Fraction(str(percent)) / 100)
 
 
 def _comparable(value: Any) -> Any:

@@ -88,7 +88,7 @@ def materials_of(plan: Plan, experiment: str) -> list[Material]:
     found: dict[str, Material] = {}
     images = () if fake.rendered else (*_of_images(plan, fake.generator), *_of_prompts(plan, fake.pools))
     maps = () if fake.rendered == "truth" else _of_maps(plan, fake)
-    for key, role in (*images, *maps):
+    for key, role in (*images, *maps, *_of_filters(fake)):
         found.setdefault(key, _material(plan, key, role))
     return list(found.values())
 
@@ -218,6 +218,7 @@ def _steps(plan: Plan, fake: Fake) -> Iterator[str]:
     yield f"Annotations: by `{fake.annotator}`{mean}.{''.join(f' {text}.' for text in tuned)}"
     if fake.reviewed:
         yield "Left out: images and prompts that a person who looked at them did not want."
+    yield from _filters(fake)
     if fake.scored_by:
         yield f"Filter of images: the {fake.r_img:g} % with the lowest q, the disagreement of {' and '.join(fake.scored_by)}."
     if fake.prompt_filter:
@@ -229,6 +230,29 @@ def _steps(plan: Plan, fake: Fake) -> Iterator[str]:
 def _writing(pool: Mapping[str, Any]) -> str:
     writer = pool["written_by"]
     return f"written by the language model `{writer['model']}` with the seed {writer['seed']} at a temperature of {writer['temperature']:g}"
+
+
+def _filters(fake: Fake) -> Iterator[str]:
+    """Yield what the filters beyond the paper's leave out."""
+    if same := fake.filters.get("near_duplicates"):
+        yield f"Near-duplicates: of images whose perceptual hashes differ by {same['distance']} bits of 64 or fewer, the first."
+    if clip := fake.filters.get("clip_score"):
+        which = (
+            f"the {clip['keep']:g} % with the highest"
+            if "keep" in clip
+            else f"those with {clip['at_least']:g} or more as"
+        )
+        yield f"CLIP score: {which} cosine of the features of image and prompt by `{clip['model']}`."
+    if guard := fake.filters.get("leak_guard"):
+        by = (
+            f", or a cosine of features by `{guard['model']}` of {guard['similarity']:g} or more"
+            if "model" in guard
+            else ""
+        )
+        yield (
+            f"Compared with the test images (perceptual hashes that differ by {guard['distance']} bits of 64 or fewer{by}); "
+            "none is left out by that."
+        )
 
 
 def _fake_of(plan: Plan, experiment: str) -> Fake:
@@ -276,6 +300,15 @@ def _of_maps(plan: Plan, fake: Fake) -> Iterator[tuple[str, str]]:
             while annotator.fine_tune:  # what it starts from; the weights that follow are made here
                 annotator = plan.annotators[annotator.fine_tune["annotator"]]
             yield (annotator.reference if annotator.is_function else annotator.weights), role
+
+
+def _of_filters(fake: Fake) -> Iterator[tuple[str, str]]:
+    for name, role in (
+        ("clip_score", "compares images with prompts"),
+        ("leak_guard", "compares images with test images"),
+    ):
+        if model := fake.filters.get(name, {}).get("model"):
+            yield model, role
 
 
 def _of_dataset(plan: Plan, name: str, role: str) -> Material:

@@ -29,6 +29,15 @@ from promptmix.errors import InputError, did_you_mean
 from promptmix.networks import registry as networks
 from promptmix.networks.families import TRANSFORMERS
 
+FILTERS = ("near_duplicates", "clip_score", "leak_guard")
+"""The filters of images beyond the paper's, in the order in which they are applied, before r_img."""
+
+FILTER_DEFAULTS: dict[str, dict[str, Any]] = {
+    "near_duplicates": {"distance": 6},
+    "leak_guard": {"action": "report", "distance": 6},
+}
+"""What holds for them where the config does not say."""
+
 REQUIRED = {
     "pools": "where the prompts come from",
     "k": "images per prompt",
@@ -43,15 +52,19 @@ EDITED = "-edited"
 
 PREFIXES = {
     **{"prompt": "only-", "k": "k", "r_mix": "r", "r_img": "q", "annotator": "by-", "scored_by": "scored-by-"},
+    "filters": "filters-",
     "rendered": "rendered-",
 }
 """What the names of experiments have before a value of `FAKE_KEYS`, to say what it is of."""
 
-NOT_RENDERED = {"prompt": None, "restorer": None, "prompt_filter": False, "r_img": 100}
+NOT_RENDERED = {"prompt": None, "restorer": None, "prompt_filter": False, "r_img": 100, "filters": {}}
 """What an experiment may not say of D_fake if its images are rendered, and what is as good as not said."""
 
 OF_READY = ("label", "score", "sigma", "kernel", "unit")
 """Keys of `annotators.<name>` that are settings of a model of transformers."""
+
+SIMILARITY = 0.95
+"""From which cosine of CLIP's features on the leak guard takes two images for alike, if the config does not say."""
 
 NO_SETTINGS = ("class", "task", "backbone")
 """Keys of `networks.<name>` that are not settings of the network."""
@@ -69,6 +82,7 @@ class Plan:
         annotators: by name.
         generators: by name: those of the config, and those with another precision or with faces restored that
             experiments ask for. An entry has `model` and settings, or a `generator` and its `restorer`.
+        clips: the CLIPs that filters compare images with, by a name made of the model's.
         pools: by name: those of the config, and those of the prompts that `reviewed` edits, which have `edits` and the
             pool that these are `of`.
 
@@ -84,6 +98,7 @@ class Plan:
             if review["edit"]:
                 self._add_edited(pool, review["edit"])
         self.generators: dict[str, dict] = dict(config["generators"])
+        self.clips: dict[str, str] = {}
         self.experiments: dict[str, Experiment] = {}
         self._names: dict[str, str] = {}  # by key
         self.written: dict[str, Experiment] = {}
@@ -190,6 +205,10 @@ class Plan:
         """Return the precision of the diffusion model behind a generator."""
         return self.generators[self.diffusion_of(generator)]["precision"]
 
+    def clip_of(self, model: str) -> str:
+        """Return the name of a CLIP that a filter names, a key of `clips`."""
+        return _word(model.rstrip("/").rpartition("/")[2])
+
     # --- What something needs ---
 
     def needs(self, *names: str) -> Needs:
@@ -260,7 +279,13 @@ class Plan:
             differing |= {"r_mix": repeated} if repeated != defaults.get("r_mix") else {}
         elif method == "promptmix":
             fake = self._fake(spec, given, where)
-            usual = {"r_img": 100, "prompt_filter": False, "real_images": True, "restorer": None} | defaults
+            usual = {
+                "r_img": 100,
+                "prompt_filter": False,
+                "real_images": True,
+                "restorer": None,
+                "filters": {},
+            } | defaults
             usual.setdefault("precision", self.precision_of(given["generator"]))
             differing |= {key: given[key] for key in FAKE_KEYS if key in spec and spec[key] != usual.get(key)}
         made = "-".join(
@@ -301,6 +326,7 @@ class Plan:
             r_mix=given["r_mix"],
             r_img=share,
             scored_by=tuple(sorted(scorers)) if share < 100 else (),
+            filters=self._filters(given, self._place("filters", spec, where)),
             prompt_filter=given.get("prompt_filter", False),
             real_images=given.get("real_images", True) if given.get("prompt_filter") else True,
             reviewed=self._reviewed(given["pools"], given.get("prompt_filter", False), where),
@@ -318,7 +344,14 @@ class Plan:
             if fake.prompt:
                 made, prompts = fake.k, 1
             kept = f", of which a review leaves {fake.left}" if fake.left < made else ""
-            kept += f", of which r_img keeps {fake.kept}" if fake.kept < fake.left else ""
+            by = [
+                name
+                for name, on in (("clip_score", fake.filters.get("clip_score", {}).get("keep")), ("r_img", share < 100))
+                if on
+            ]
+            kept += (
+                f", of which {' and '.join(by)} keep{'s' * (len(by) == 1)} {fake.kept}" if fake.kept < fake.left else ""
+            )
             raise InputError(
                 f"{self._place('r_mix', spec, where)}: {fake.r_mix} images per epoch, but {made} are made: "
                 f"{self._place('k', spec, where).removeprefix(f'{where}: ')} ({fake.k}) x {prompts} "
@@ -330,6 +363,30 @@ class Plan:
         except InputError as error:
             raise InputError(f"{self._place('k', spec, where)}: {error}") from None
         return fake
+
+    def _filters(self, given: Mapping[str, Any], where: str) -> dict[str, dict[str, Any]]:
+        """Return the filters of images besides r_img, with all of their settings, and remember the CLIPs that they name."""
+        said = {name: given["filters"][name] for name in FILTERS if name in given.get("filters", {})}
+        found = {name: {"action": entry} if isinstance(entry, str) else dict(entry) for name, entry in said.items()}
+        for name, defaults in FILTER_DEFAULTS.items():
+            if name in found:
+                found[name] = defaults | found[name]
+        if guard := found.get("leak_guard"):
+            if "similarity" in guard and "model" not in guard:
+                raise InputError(
+                    f"{where}.leak_guard.similarity: it is of CLIP's features, and leak_guard.model is missing: name a CLIP, or "
+                    "take similarity away"
+                )
+            if "model" in guard:
+                guard.setdefault("similarity", SIMILARITY)
+        for name, settings in found.items():
+            model = settings.get("model", "")
+            if model and (other := self.clips.setdefault(self.clip_of(model), model)) != model:
+                raise InputError(
+                    f"{where}.{name}.model: '{model}' and '{other}' would both be called {self.clip_of(model)} in names of files; "
+                    "use one of them, or rename a folder"
+                )
+        return found
 
     def _rendered(self, given: Mapping[str, Any], spec: Mapping[str, Any], where: str) -> str:
         """Return whose labels the rendered images have that are in the place of generated ones; "" if none are."""
@@ -470,7 +527,7 @@ def _of_prompt(fake: Fake, prompt: tuple[str, int]) -> Fake:
 
     If images are filtered, it does, and so do their images: those that are kept are the best of all.
     """
-    if fake.r_img < 100:
+    if fake.is_filtered:
         return replace(fake, prompt=prompt)
     pool, number = prompt
     seeds = [seed for seed in fake.reviewed.get(pool, {}).get("exclude", []) if seed % fake.pools[pool] == number]
@@ -498,6 +555,9 @@ def _words(differing: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _listed(value: Any) -> str:
+    if isinstance(value, Mapping):  # of a path its last part, which tells models apart
+        parts = (f"{key}-{_listed(inner).rstrip('/').rpartition('/')[2]}" for key, inner in value.items())
+        return "-".join(parts) or "none"
     return "-".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from promptmix.config import blocks
-from promptmix.config.experiments import Experiment, Needs, split_of
+from promptmix.config.experiments import Experiment, Fake, Needs, split_of
 from promptmix.config.plan import Plan
 from promptmix.config.targets import (
     ChangesFigure,
@@ -327,12 +327,49 @@ class Jobs:
                     compared = [self._annotated(pool, fake.generator, name, block) for name in fake.scored_by]
                     key = {"pool": pool, "generator": fake.generator, "annotators": "+".join(fake.scored_by)}
                     after.append(self._job("score_images", key | {"block": block}, compared))
+                after += self._compared(fake, pool, block)
+        if "leak_guard" in fake.filters:
+            after.append(self._guarded(experiment))
         if fake.prompt_filter:
             assert experiment.baseline is not None
             trained = [experiment.baseline, *experiment.single_prompts.values()]
             needed = [*map(self._selected, trained), *map(self._prompts, fake.pools)]
             after.append(self._job("filter_prompts", {"experiment": experiment.name}, needed))
         return self._job("mix_dataset", {"experiment": experiment.name}, after)
+
+    def _compared(self, fake: Fake, pool: str, block: str) -> list[Job]:
+        """Return the jobs that compare a block's images with each other and with their prompts."""
+        key, images = (
+            {"pool": pool, "generator": fake.generator, "block": block},
+            self._images(pool, fake.generator, block),
+        )
+        found = [self._job("hash_images", key, [images])] if "near_duplicates" in fake.filters else []
+        if clip := fake.filters.get("clip_score"):
+            described = self._described(fake, pool, block, clip["model"])
+            found.append(
+                self._job("score_prompts", key | {"clip": self._plan.clip_of(clip["model"])}, [images, described])
+            )
+        return found
+
+    def _described(self, fake: Fake, pool: str, block: str, model: str) -> Job:
+        key = {"pool": pool, "generator": fake.generator, "clip": self._plan.clip_of(model), "block": block}
+        return self._job("describe_images", key, [self._images(pool, fake.generator, block)])
+
+    def _guarded(self, experiment: Experiment) -> Job:
+        """Return the job that compares an experiment's images with test images."""
+        fake = experiment.fake
+        assert fake is not None
+        key, prepared = {"dataset": experiment.dataset}, [self._prepared(experiment.dataset)]
+        after, model = [self._job("hash_test_images", key, prepared)], fake.filters["leak_guard"].get("model")
+        if model:
+            clip = {"clip": self._plan.clip_of(model)}
+            after.append(self._job("describe_test_images", key | clip, prepared))
+        for pool, number in fake.images.items():
+            for block in self._blocks(pool, fake.generator, number):
+                of_block = {"pool": pool, "generator": fake.generator, "block": block}
+                after.append(self._job("hash_images", of_block, [self._images(pool, fake.generator, block)]))
+                after += [self._described(fake, pool, block, model)] if model else []
+        return self._job("guard_leaks", {"experiment": experiment.name}, after)
 
     def _training(self, dataset: str, settings: Mapping[str, Any], pools: Mapping[str, int] | None = None) -> Work:
         """Return the work of a training run.

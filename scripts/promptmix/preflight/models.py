@@ -7,14 +7,16 @@ from typing import Any
 from promptmix.errors import InputError
 from promptmix.networks.families import MODULES
 from promptmix.synthesis.captions import check_clip, check_tokenizer
+from promptmix.synthesis.likeness import check_texts
 from promptmix.synthesis.pipelines import check_pipeline
 
-NAMES = {"pipeline": "diffusion model", "clip": "CLIP", "tokenizer": "tokeniser"}
+NAMES = {"pipeline": "diffusion model", "clip": "CLIP", "texts": "CLIP's encoder of texts", "tokenizer": "tokeniser"}
 """What can be needed of a model."""
 
 CHECKS: dict[str, Callable[[str], object]] = {
     "pipeline": check_pipeline,
     "clip": check_clip,
+    "texts": check_texts,
     "tokenizer": check_tokenizer,
 }
 

@@ -177,6 +177,12 @@ class _Survey:
             if "model" not in (captioner := self._config["captioners"][name]):
                 for part in ("clip", "tokenizer"):
                     yield captioner[part], part, users
+        for name, users in self._users_of(self._plan.experiments, lambda needs: needs.experiments):
+            if fake := self._plan.experiments[name].fake:
+                for filter, settings in fake.filters.items():
+                    for part in ("clip", "texts") if filter == "clip_score" else ("clip",):
+                        if "model" in settings:
+                            yield settings["model"], part, users
 
     def _check_model(self, path: str, what: str, find: Callable[[str], list[str]], users: Users, library: str) -> Item:
         if hub.locate(path) is None:

@@ -60,7 +60,7 @@ def write_gallery(
     Args:
         page: the HTML file to write.
         folder: of the pictures; the page names them by their path from its own folder.
-        images: what `promptmix.synthesis.mixing.sift` returns.
+        images: what `promptmix.synthesis.sifting.sift` returns.
         annotations: for each file in the column `maps` of `images`, the files of the same block by annotator: first
             that whose annotations are trained on, then those that score images, in the same order for each.
         real: the training images.
@@ -88,6 +88,8 @@ def write_gallery(
             "height": row.height,
             "seen": [_number(found.get(row.stem)) for found in seen[row.maps].values()],
             "q": _number(row.q, 4),
+            "clip": _number(row.clip_score, 4),
+            "like": row.like,
             "by": row.left_out_by,
         }
         for row in images.itertuples()

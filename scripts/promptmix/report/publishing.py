@@ -32,6 +32,8 @@ from promptmix.datasets.writing import encode_shanghaitech
 from promptmix.errors import InputError, command
 from promptmix.files import replacing_folder, sha256
 from promptmix.networks.registry import STRIDES
+from promptmix.records.likeness import CLIP_SCORES
+from promptmix.records.record import Record
 from promptmix.records.scores import QUALITY
 from promptmix.report.cards import write_card, write_croissant
 from promptmix.synthesis.manifest import read_manifest
@@ -57,10 +59,11 @@ COLUMNS = {
     "faces": "number of faces that were restored",
     "annotator": "name of what annotated it",
     "q": "how far annotators disagree, 0 where they agree",
+    "clip_score": "cosine of CLIP's features of image and prompt",
     "sha256": "of the image's file",
 }
 """What metadata.csv says of each image: `count`, `points` and `density` of counting only, `depth` and `depth_map` of depth only,
-`q` only if the experiment filters images by it."""
+`q` and `clip_score` only if the experiment filters images by them."""
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +78,7 @@ def publish(
     scores: Mapping[str, Sequence[str | Path]],
     task: str,
     facts: Mapping[str, Any],
+    clip_scores: Mapping[str, Sequence[str | Path]] | None = None,
 ) -> None:
     """Write the folder, which appears when it is complete.
 
@@ -85,6 +89,7 @@ def publish(
         scores: files of q by pool; empty if images are not filtered.
         task: "counting" or "depth".
         facts: what the card says: see `promptmix.report.cards.write_card`.
+        clip_scores: files of CLIP scores by pool; empty if images are not filtered by them.
 
     Raises:
         InputError: D_fake is empty, or lists an image that is missing, is not the one that was generated, or is in no
@@ -94,9 +99,9 @@ def publish(
     if images.empty:
         raise InputError(
             f"{fake}: no image is left to publish: the filters or the review leave out all of them. Loosen r_img, "
-            "prompt_filter or `reviewed` of this experiment, or publish another one"
+            "filters, prompt_filter or `reviewed` of this experiment, or publish another one"
         )
-    images = _with_origins(images, fake, manifests, scores)
+    images = _with_origins(images, fake, manifests, ((scores, QUALITY), (clip_scores or {}, CLIP_SCORES)))
     with replacing_folder(folder) as part:
         rows = pd.DataFrame(_write_images(part, images, task))
         rows["generator"], rows["annotator"] = facts["generator"], facts["annotator"]
@@ -112,15 +117,18 @@ def publish(
 
 
 def _with_origins(
-    images: pd.DataFrame, fake: str | Path, manifests: Sequence[str | Path], scores: Mapping[str, Sequence[str | Path]]
+    images: pd.DataFrame,
+    fake: str | Path,
+    manifests: Sequence[str | Path],
+    scored: Sequence[tuple[Mapping[str, Sequence[str | Path]], Record]],
 ) -> pd.DataFrame:
-    """Return D_fake with the seed of each image, and with q if there are scores."""
+    """Return D_fake with the seed of each image, and with the kinds of scores that there are."""
     made = pd.concat([read_manifest(manifest) for manifest in manifests])[["pool", "stem", "seed"]]
     images = images.merge(made, "left", ["pool", "stem"], validate="one_to_one")
-    found = [QUALITY.read(path).assign(pool=pool) for pool, paths in scores.items() for path in paths]
-    if found:
-        images = images.merge(pd.concat(found), "left", ["pool", "stem"], validate="one_to_one")
-    for column, what in (("seed", "manifest"), ("q", "score")):
+    for scores, kind in scored:
+        if found := [kind.read(path).assign(pool=pool) for pool, paths in scores.items() for path in paths]:
+            images = images.merge(pd.concat(found), "left", ["pool", "stem"], validate="one_to_one")
+    for column, what in (("seed", "manifest"), ("q", "score"), ("clip_score", "CLIP score")):
         if column in images and (absent := images[column].isna()).any():
             first = images[absent].iloc[0]
             raise InputError(

@@ -281,6 +281,7 @@ def write_table(
     table = lay_out(read, metrics, comparisons)
     said = [*notes, *compare_claims(read, comparisons, claims), *describe(read, comparisons, scale, convention)]
     said += compared_with_real(compared or {})
+    said += filtered(compared or {})
     said += annotators_tested(annotators, read[0].task, metrics)
     of_paper = sum(not row.ours for row in read) if any(row.paper for row in read) else None
     write_markdown(markdown, table, said, of_paper)
@@ -478,6 +479,24 @@ def compared_with_real(compared: Mapping[str, str | Path]) -> Iterator[str]:
     if found:
         parts = " ".join(f"{', '.join(names)}: {text}." for text, names in found.items())
         yield f"Real training images against those of D_fake as annotated, mean (lowest to highest) per image. {parts}"
+
+
+def filtered(compared: Mapping[str, str | Path]) -> Iterator[str]:
+    """Yield the notes on what filters beyond the paper's left out, and on images that are like test images."""
+    left_out, like = [], []
+    for name, file in compared.items():
+        if found := json.loads(Path(file).read_text(encoding="utf-8")).get("filters"):
+            parts = ", ".join(f"the {by} {number}" for by, number in found["left_out"].items()) or "nothing"
+            left_out.append(f"{name}: of {found['images']} images {parts}.")
+            if "like_test_images" in found:
+                like.append(f"{name} {found['like_test_images']}")
+    if left_out:
+        yield f"Left out of D_fake by filters. {' '.join(left_out)}"
+    if like:
+        yield (
+            f"Images of D_fake that are like test images: {', '.join(like)}. Which ones, leaks/ lists; by this none is chosen or "
+            "left out."
+        )
 
 
 def annotators_tested(

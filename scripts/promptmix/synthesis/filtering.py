@@ -40,6 +40,24 @@ def keep_images(q: Sequence[float], r_img: float) -> np.ndarray:
     return np.sort(np.argsort(scores, kind="stable")[:kept])
 
 
+def keep_fitting(scores: Sequence[float], at_least: float | None = None, keep: float | None = None) -> np.ndarray:
+    """Return the positions, ascending, of the images that fit their prompts: those of high CLIP scores.
+
+    Args:
+        scores: of each image, in the order of D_fake (`promptmix.synthesis.likeness`).
+        at_least: the least score of an image that is kept.
+        keep: percent of the images to keep, in its place; see `keep_images`.
+
+    Raises:
+        InputError: an impossible share, or a score that is not finite.
+    """
+    found = np.asarray(scores, dtype=np.float64)
+    if keep is not None:
+        return keep_images(-found, keep)
+    keep_images(found, 100)
+    return np.flatnonzero(found >= at_least)
+
+
 def keep_prompts(errors: Sequence[float | None], baseline: float | None) -> list[int]:
     """Return the positions, from 0, of the prompts whose images do not harm: validation error not above the baseline's.
 

@@ -1,96 +1,16 @@
-"""D_fake, generated images with annotations, and what each epoch draws from it (paper, section III, fifth stage)."""
+"""D_fake, generated images with annotations, and what each epoch draws from it (paper, section III, fifth stage).
+
+`promptmix.synthesis.sifting` says which images it holds.
+"""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from promptmix.errors import InputError, command
+from promptmix.errors import InputError
 from promptmix.records.fakes import FAKE
-from promptmix.records.prompts import PROMPT_KEYS
-from promptmix.records.scores import QUALITY
-from promptmix.synthesis.filtering import keep_images
-from promptmix.synthesis.manifest import read_manifest
-from promptmix.synthesis.maps import missing_maps, read_counts
-from promptmix.synthesis.reviewing import is_left_out
-
-LEFT_OUT_BY = ("review", "filter of images", "choice of one prompt", "filter of prompts")
-"""What leaves images out of D_fake."""
-
-
-class Block(NamedTuple):
-    """A block of generated images: paths of its manifest, of its maps by one annotator, and of its scores if needed."""
-
-    manifest: str | Path
-    annotations: str | Path
-    scores: str | Path | None = None
-
-
-def sift(
-    blocks: Sequence[Block],
-    k: int,
-    r_img: float = 100,
-    kept: pd.DataFrame | None = None,
-    prompt: tuple[str, int] | None = None,
-    reviewed: Mapping[str, Mapping[str, Sequence]] | None = None,
-) -> pd.DataFrame:
-    """Return the images that D_fake is chosen from, and what leaves out those that are not in it.
-
-    In the paper's order: what was left out by hand goes first (second stage), then the filter of images keeps its share
-    of the others (fourth stage), and then prompts are filtered (sixth stage).
-
-    Args:
-        blocks: those of all its pools, in any order. They may hold more images than are taken.
-        k: number of images to take of each prompt, the first by seed.
-        r_img: percent of images to keep, those of the lowest scores; at 100 no scores are needed.
-        kept: which prompts to keep, in the columns of `promptmix.records.filters.FILTER`; None for all.
-        prompt: pool and number of the only prompt to take; None for all.
-        reviewed: by pool what is left out: `drop`, prompts by number or text, and `exclude`, images by seed.
-
-    Returns:
-        one row per image with the columns of `promptmix.records.fakes.FAKE`, `seed`, `q` (NaN without scores) and
-        `left_out_by`, "" or one of `LEFT_OUT_BY`; pool by pool in the order in which `blocks` first names them, and by
-        seed in each; `file` and `maps` are absolute paths.
-
-    Raises:
-        InputError: an image without an annotation or a score, an annotation of another image size, fewer than `k` images
-            of a prompt, an image that is in two blocks, a prompt that `kept` does not name, or one that `reviewed`
-            names and that there is not.
-        ValueError: `r_img` below 100 and blocks without scores.
-    """
-    images = pd.concat([_read(block) for block in blocks], ignore_index=True)
-    images = pd.concat([pool.sort_values("seed") for _, pool in images.groupby("pool", sort=False)])
-    _check(images, k, blocks)
-    images = images.groupby([*PROMPT_KEYS]).head(k).reset_index(drop=True).assign(left_out_by="")
-    for pool, review in (reviewed or {}).items():
-        images.loc[is_left_out(images, pool, review), "left_out_by"] = "review"
-
-    def leave_out(is_kept: Callable[[pd.DataFrame], np.ndarray], by: str) -> None:
-        left = images[images["left_out_by"] == ""]
-        images.loc[left.index[~is_kept(left)], "left_out_by"] = by
-
-    if r_img != 100:
-        if unscored := [block.manifest for block in blocks if block.scores is None]:
-            raise ValueError(f"r_img is {r_img}, and there are no scores of the images of {_listed(unscored)}")
-        leave_out(lambda left: np.isin(np.arange(len(left)), keep_images(left["q"], r_img)), "filter of images")
-    if prompt is not None:
-        leave_out(lambda left: (left[[*PROMPT_KEYS]] == [*prompt]).all(axis=1).to_numpy(), "choice of one prompt")
-    if kept is not None:
-        leave_out(lambda left: _of_kept_prompts(left, kept), "filter of prompts")
-    return images[[*FAKE.columns, "seed", "q", "left_out_by"]]
-
-
-def mix(blocks: Sequence[Block], k: int, **choices) -> pd.DataFrame:
-    """Return D_fake of an experiment: its images with the annotation that each is trained on; see `sift`.
-
-    Returns:
-        one row per image with the columns of `promptmix.records.fakes.FAKE`.
-    """
-    images = sift(blocks, k, **choices)
-    return images.loc[images["left_out_by"] == "", [*FAKE.columns]].reset_index(drop=True)
 
 
 def write_fake(path: str | Path, fake: pd.DataFrame) -> None:
@@ -133,76 +53,3 @@ def draw_epoch(n_fake: int, r_mix: int, seed: int, epoch: int) -> np.ndarray:
     """
     check_ratio(n_fake, r_mix)
     return np.random.default_rng([seed, epoch, 1]).choice(n_fake, size=r_mix, replace=False)
-
-
-def _read(block: Block) -> pd.DataFrame:
-    """Return a block's images, each beside its annotation (`maps`, `count`) and its score (`q`, NaN without scores)."""
-    images = read_manifest(block.manifest)
-    annotated = _annotations_of(images, block)
-    scores = _scores_of(images, block) if block.scores is not None else np.nan
-    seen = {name: annotated[name].to_numpy(dtype=float) for name in ("count", "depth")}
-    return images.assign(maps=str(Path(block.annotations).resolve()), **seen, q=scores)
-
-
-def _annotations_of(images: pd.DataFrame, block: Block) -> pd.DataFrame:
-    """Return count, depth, height and width of each image's annotation, in the order of the images."""
-    counts = read_counts(block.annotations)
-    if missing := [stem for stem in images["stem"] if stem not in counts.index]:
-        reason = missing_maps(block.annotations, missing, len(counts))
-        raise InputError(f"{reason}. The images are those of {block.manifest}")
-    annotated = counts.loc[images["stem"]].reset_index(drop=True)
-    other = (annotated[["width", "height"]] != images[["width", "height"]]).any(axis=1)
-    if other.any():
-        i = int(np.flatnonzero(other)[0])
-        seen, said = (f"{size['width'][i]:.0f}x{size['height'][i]:.0f}" for size in (annotated, images))
-        raise InputError(
-            f"{block.annotations}: {images['stem'][i]} was annotated at {seen} pixels, and {block.manifest} says {said}. "
-            f"Delete the annotations and run `{command(block.annotations)}`"
-        )
-    return annotated
-
-
-def _scores_of(images: pd.DataFrame, block: Block) -> np.ndarray:
-    """Return the score of each image, in the order of the images."""
-    scores = QUALITY.read(block.scores).set_index("stem")["q"]
-    if missing := [stem for stem in images["stem"] if stem not in scores.index]:
-        raise InputError(
-            f"{block.scores}: no score of {_listed(missing)}, which {block.manifest} names. "
-            f"Delete it and run `{command(block.scores)}`"
-        )
-    return scores.loc[images["stem"]].to_numpy()
-
-
-def _check(images: pd.DataFrame, k: int, blocks: Sequence[Block]) -> None:
-    """Check that no image is there twice and that each prompt has k."""
-    named = _listed([block.manifest for block in blocks])
-    twice = images[images.duplicated(["pool", "seed"])]
-    if len(twice):
-        first = twice.iloc[0]
-        raise InputError(f"pool {first['pool']}: the image of seed {first['seed']} is in two of the blocks {named}")
-    for pool, numbers in images.groupby("pool", sort=False)["prompt_number"]:
-        found = np.bincount(numbers)
-        if (found < k).any():
-            number = int(np.argmin(found))
-            raise InputError(
-                f"pool {pool}: k is {k}, and of prompt {number} (from 0) there are {found[number]} images in {named}. "
-                "Delete the manifests with too few images and run Snakemake again, or lower `images_per_prompt`"
-            )
-
-
-def _of_kept_prompts(fake: pd.DataFrame, kept: pd.DataFrame) -> np.ndarray:
-    """Tell which images are of prompts that are kept, (N,) bool."""
-    found = fake[[*PROMPT_KEYS]].merge(kept, "left", [*PROMPT_KEYS], validate="many_to_one")
-    unknown = found[found["kept"].isna()]
-    if len(unknown):
-        pool, number = unknown[[*PROMPT_KEYS]].iloc[0]
-        raise InputError(
-            f"the prompt filter does not name prompt {number} (from 0) of pool {pool}; expected each prompt of the pools. "
-            "Delete the filter's file and run Snakemake again"
-        )
-    return (found["kept"] == 1).to_numpy()
-
-
-def _listed(names: Sequence[str | Path]) -> str:
-    texts = [str(name) for name in names]
-    return ", ".join(texts) if len(texts) < 4 else f"{texts[0]}, {texts[1]} … {texts[-1]}"
