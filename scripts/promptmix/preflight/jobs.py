@@ -42,7 +42,7 @@ class Work:
         kind: "generate", "predict", "train", "caption" or "restore".
         model: what computes: a network's reference, or the name of a generator or captioner.
         settings: of the network, as JSON.
-        precision: "float32" or "float16".
+        precision: "float32", "float16" or "bfloat16".
         size: of an image; one of another size counts as the share that its pixels are of this one's.
         passes: images that are generated, predicted or captioned, or whose loss is minimised, each time anew.
         forward: images that are only predicted besides, as in validation.

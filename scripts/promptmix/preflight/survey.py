@@ -80,6 +80,7 @@ def survey(
     items = [
         *looking.check_datasets(),
         *looking.check_models(),
+        *looking.check_generators(),
         *looking.check_checkpoints(),
         *looking.check_plugins(),
     ]
@@ -161,6 +162,10 @@ class _Survey:
         for name, users in self._users_of(self._plan.generators, _list_generators):
             if "model" in (generator := self._plan.generators[name]):  # one with a restorer has none of its own
                 yield generator["model"], "pipeline", users
+                if "refiner" in generator:
+                    yield generator["refiner"]["model"], "refiner", users
+                for lora in generator.get("lora", []):
+                    yield lora["model"], "LoRA", users
         for name, users in self._users_of(self._config["captioners"], lambda needs: needs.captioners):
             for part in ("clip", "tokenizer"):
                 yield self._config["captioners"][name][part], part, users
@@ -172,13 +177,29 @@ class _Survey:
                 return Item(what, path, MADE, users)
             error = (
                 f"{path}: there is no such folder, and the Hub's cache has no model of this name. Put a folder in the "
-                f"format of {'diffusers' if 'pipeline' in parts else 'transformers'} there, or correct the config."
+                f"format of {'transformers' if {'clip', 'tokenizer'} & {*parts} else 'diffusers'} there, or correct the config."
             )
             return self.origins.describe_absent(what, path, users, "models", error)
         log.info("%s: checking %s", what, path)
         if problems := models.find_problems(path, parts):
             return Item(what, path, WRONG, users, self.origins.advise("\n".join(problems), "models", path))
         return Item(what, path, FOUND, users)
+
+    def check_generators(self) -> Iterator[Item]:
+        """Yield the generators whose model does not take their settings."""
+        for name, users in self._users_of(self._plan.generators, _list_generators):
+            entry = self._plan.generators[name]
+            named = [
+                entry.get("model"),
+                entry.get("refiner", {}).get("model"),
+                *(lora["model"] for lora in entry.get("lora", [])),
+            ]
+            if "model" not in entry or any(path and hub.locate(path) is None for path in named):
+                continue
+            if models.find_problems(entry["model"], ["pipeline"]):
+                continue  # which is said of the model
+            if problem := models.find_unfit_settings(entry):
+                yield Item(f"generator {name}", entry["model"], WRONG, users, problem)
 
     # --- Checkpoints ---
 

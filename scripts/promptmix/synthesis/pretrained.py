@@ -58,7 +58,12 @@ def locate(model: str, what: str) -> Path:
 
 
 def load_part(
-    kind: type, folder: Path, dtype: torch.dtype | None = None, device: str = "cpu", unused: str = r"\Z"
+    kind: type,
+    folder: Path,
+    dtype: torch.dtype | None = None,
+    device: str = "cpu",
+    unused: str = r"\Z",
+    variant: str | None = None,
 ) -> torch.nn.Module:
     """Return a network of a model, in evaluation mode, with all of its weights from the files.
 
@@ -68,11 +73,12 @@ def load_part(
         dtype: of the weights; by default as they are stored.
         device: "meta" for a check, on which nothing has values.
         unused: pattern of the beginnings of keys that a file may have and the network does not.
+        variant: of the files of weights, such as "fp16"; by default those without one, else fp16, else the only ones.
 
     Raises:
         InputError: a file is missing, damaged or of another network.
     """
-    variant = _find_variant(folder)
+    variant = _find_variant(folder, variant)
     options: dict[str, Any] = {"dtype": dtype} if dtype else {}
     if device == "meta":
         options["device_map"] = {"": "meta"}
@@ -109,10 +115,14 @@ def load_tokenizer(kind: type, folder: Path) -> PreTrainedTokenizerBase:
     Raises:
         InputError: a file is missing or damaged.
     """
-    if not (folder / "tokenizer.json").exists():  # or the two files that it was made of; else it would know no word
-        missing = [name for name in ("vocab.json", "merges.txt") if not (folder / name).exists()]
-        if missing:
-            raise InputError(f"{folder.name}: no tokenizer.json, and no {' and no '.join(missing)}")
+    if not (folder / "tokenizer.json").exists():  # or the files that it was made of; else it would know no word
+        older = set(getattr(kind, "vocab_files_names", {"": "vocab.json", " ": "merges.txt"}).values()) - {
+            "tokenizer.json"
+        }
+        missing = [name for name in sorted(older, reverse=True) if not (folder / name).exists()]
+        if missing or not older:
+            also = f", and no {' and no '.join(missing)}" if missing else ""
+            raise InputError(f"{folder.name}: no tokenizer.json{also}")
     with explain(f"{folder.name}/"), silence():
         return kind.from_pretrained(folder, local_files_only=True)
 
@@ -178,8 +188,8 @@ def read_json(path: Path) -> Mapping[str, Any]:
     return content
 
 
-def _find_variant(folder: Path) -> str | None:
-    """Return which of the weights in a folder to read: those without a variant, else fp16, else the only ones.
+def _find_variant(folder: Path, wanted: str | None) -> str | None:
+    """Return which of the weights in a folder to read: those asked for, or without a variant, else fp16, else the only ones.
 
     Raises:
         InputError: there are none, several variants, or files that are cut off.
@@ -191,9 +201,14 @@ def _find_variant(folder: Path) -> str | None:
             files.setdefault(match["variant"] or match["older"] or "", []).append(file)
     if not files:
         raise InputError(f"{folder.name}/: weights are missing: no .safetensors and no .bin beside config.json")
-    names = [name for name in ("", "fp16") if name in files] or list(files)
+    if wanted and wanted not in files:
+        there = ", ".join(name or "those without a variant" for name in files)
+        raise InputError(f"{folder.name}/: no weights of the variant {wanted}; there are {there}")
+    names = [wanted] if wanted else [name for name in ("", "fp16") if name in files] or list(files)
     if len(names) > 1 and names[0] not in ("", "fp16"):
-        raise InputError(f"{folder.name}/: weights of several variants, {', '.join(names)}; keep those to be used")
+        raise InputError(
+            f"{folder.name}/: weights of several variants, {', '.join(names)}; keep those to be used, or name them in `variant`"
+        )
     for file in files[names[0]]:
         _check_whole(file)
     return names[0] or None
