@@ -450,8 +450,8 @@ def truncate(file):
         ("model_index.json", Path.unlink, "model_index.json is missing in resources/hub/sd"),
         (
             "model_index.json",
-            lambda f: f.write_text(json.dumps({"_class_name": "StableDiffusionXLPipeline"})),
-            "model_index.json: a StableDiffusionXLPipeline; expected one of StableDiffusionPipeline",
+            lambda f: f.write_text(json.dumps({"_class_name": "KandinskyPipeline"})),
+            "model_index.json: a KandinskyPipeline; expected one of StableDiffusionPipeline",
         ),
     ],
 )

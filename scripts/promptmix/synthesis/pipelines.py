@@ -223,7 +223,8 @@ def _read_index(model: str, folder: Path, known: Mapping[str, Family]) -> tuple[
     if not isinstance(name, str) or name not in known:
         named = " of ".join(map(str, reversed(name))) if isinstance(name, list) else name
         titles = ", ".join(dict.fromkeys(family.title for family in known.values()))
-        raise InputError(f"{wrong}: a {named}; expected one of {', '.join(known)}, as of {titles}")
+        hint = "; name SDXL's refiner in the generator's `refiner`" if named in REFINERS else ""
+        raise InputError(f"{wrong}: a {named}; expected one of {', '.join(known)}, as of {titles}{hint}")
     parameters = {*inspect.signature(getattr(diffusers, name).__init__).parameters}
     if others := sorted(key for key, value in index.items() if _is_part(value) and key not in parameters):
         raise InputError(f"{wrong}: a {name} with {', '.join(others)}, which it does not have; as what was it saved?")
