@@ -295,14 +295,12 @@ def _replace_scheduler(pipeline: DiffusionPipeline, name: str) -> SchedulerMixin
     _check_installed(kind, other)
     with explain(f"scheduler: a {name} with the settings of {model}'s {type(own).__name__}"), silence():
         found = kind.from_config(own.config)
-        said = [key for key in LEVELS if own.config.get(key) and own.config.get(key) != found.config.get(key)]
-        if said:
-            key = said[0]
-            raise InputError(
-                f"scheduler: {model} was trained with {key} {own.config[key]}, and a {name} has "
-                f"{found.config.get(key, 'no such setting')}. {other}"
-            )
         _check_scheduler(found, family, other)
+    takes = inspect.signature(kind.__init__).parameters  # `found.config` has what it does not take, too
+    if ignored := [key for key in LEVELS if own.config.get(key) and key not in takes]:
+        raise InputError(
+            f"scheduler: {model} was trained with {ignored[0]} {own.config[ignored[0]]}, which a {name} cannot be told. {other}"
+        )
     return found
 
 

@@ -202,7 +202,7 @@ def _find_variant(folder: Path, wanted: str | None) -> str | None:
     if not files:
         raise InputError(f"{folder.name}/: weights are missing: no .safetensors and no .bin beside config.json")
     if wanted and wanted not in files:
-        there = ", ".join(name or "those without a variant" for name in files)
+        there = ", ".join(name or "those without a variant" for name in sorted(files))
         raise InputError(f"{folder.name}/: no weights of the variant {wanted}; there are {there}")
     names = [wanted] if wanted else [name for name in ("", "fp16") if name in files] or list(files)
     if len(names) > 1 and names[0] not in ("", "fp16"):
