@@ -49,6 +49,16 @@ def test_what_makes_images_prompts_and_annotations_counts():
     assert {"models/detector.pth", "models/parser.pth", "models/gfpgan.pth"} <= keys(plan, restored)
 
 
+def test_what_is_added_to_a_model_counts():
+    plan = plan_of(
+        generators__diffusion__lora=[{"model": "loras/style.safetensors", "scale": 0.5}],
+        generators__diffusion__refiner={"model": "models/refiner", "from": 0.8},
+    )
+    assert {"models/diffusion", "models/refiner", "loras/style.safetensors"} <= keys(plan, "shtb-rescsrnet-promptmix")
+    (how,) = [text for text in card_of(plan, "shtb-rescsrnet-promptmix")["how"] if text.startswith("Images:")]
+    assert "`models/diffusion` with `loras/style.safetensors` (LoRA, times 0.5), `models/refiner` from 80% of the steps" in how
+
+
 def test_all_members_of_an_average_count():
     plan = plan_of(promptmix__shtb__annotator="both")
     assert {"models/sasnet.pth", "models/dmcount.pth"} <= keys(plan, "shtb-rescsrnet-promptmix")
