@@ -73,7 +73,7 @@ rule generate_images:
         gpu=1,
         mem_mb=growing(12000),
         runtime=720,
-        offload=lambda wildcards: DIFFUSION[wildcards.generator].get("offload") or "",
+        offload=lambda wildcards: DIFFUSION[wildcards.generator].get("offload", "none"),
     params:
         seeds=lambda wildcards: [blocks.seeds_of(wildcards.block).start, len(blocks.seeds_of(wildcards.block))],
         generator=diffusion_of,

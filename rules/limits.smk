@@ -147,7 +147,7 @@ rule measure_bias:
         gpu=1,
         mem_mb=growing(8000),
         runtime=60,
-        offload=lambda wildcards: generator_of_fake(wildcards).get("offload") or "",
+        offload=lambda wildcards: generator_of_fake(wildcards).get("offload", "none"),
     params:
         members=lambda wildcards: [settings_of_annotator(name) for name in members_of_fake(wildcards)],
         generator=lambda wildcards: settings_of_generator(generator_of_fake(wildcards)),

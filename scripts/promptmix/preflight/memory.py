@@ -117,7 +117,8 @@ class Diffusion:
         """How many tokens of a prompt the denoiser gets, at most."""
         longest = [self.parts[name].config for name in self.family.encoders if self.parts.get(name) is not None]
         of_encoder = max(getattr(config, "max_position_embeddings", 0) for config in longest)
-        return sum(self.family.lengths.values()) if self.family.lengths else of_encoder
+        of_pipeline = sum(self.family.lengths.values())
+        return of_pipeline + of_encoder if self.family is families.SD3 else of_pipeline or of_encoder
 
     def inner_size(self, width: int, height: int, native: int | Sequence[int] | None = None) -> tuple[int, int]:
         """Return the size at which an image is generated."""

@@ -105,7 +105,8 @@ def with_models(snakemake, generator: Mapping[str, Any]) -> dict[str, Any]:
         found["refiner"] = with_inputs(snakemake, found["refiner"], model="refiner")
     if "lora" in found:
         found["lora"] = [with_inputs(snakemake, lora, model=f"lora_{i}") for i, lora in enumerate(found["lora"])]
-    return found | {"offload": snakemake.resources.get("offload") or None}
+    offload = snakemake.resources.get("offload", "none")
+    return found | ({"offload": offload} if offload != "none" else {})
 
 
 def _stop(number: int, _) -> None:

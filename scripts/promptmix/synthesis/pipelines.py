@@ -168,10 +168,11 @@ def _open(model: str, settings: GeneratorSettings | None, device: str) -> Diffus
         merge_lora(pipeline, lora)
     if settings.refiner:
         pipeline.refiner = _read(settings.refiner["model"], REFINERS, settings, device)
-        _check_refiner(pipeline, settings)
-    for part in (pipeline, pipeline.refiner) if settings.scheduler else ():
-        if part is not None:
+    for part in (pipeline, pipeline.refiner):
+        if part is not None and settings.scheduler:
             part.scheduler = _replace_scheduler(part, settings.scheduler)
+    if settings.refiner:
+        _check_refiner(pipeline, settings)
     return pipeline
 
 
@@ -269,7 +270,8 @@ def _load(
 
 def _load_scheduler(kind: type, folder: Path, family: Family) -> SchedulerMixin:
     read_json(folder / "scheduler_config.json")
-    other = "Name another one in the generator's `scheduler`, or save the pipeline with it"
+    usual = "FlowMatchEulerDiscreteScheduler" if family.flow else "DPMSolverMultistepScheduler"
+    other = f"Save the pipeline with another scheduler, such as {usual}"
     _check_installed(kind, other)
     with explain(f"{folder.name}/"), silence():
         scheduler = kind.from_pretrained(folder, local_files_only=True)
@@ -289,7 +291,7 @@ def _replace_scheduler(pipeline: DiffusionPipeline, name: str) -> SchedulerMixin
     if not (isinstance(kind, type) and name in known):
         raise InputError(
             f"scheduler: diffusers has no {name}.{did_you_mean(name, known)} The model {model} comes with a "
-            f"{type(own).__name__}; `scheduler: null` keeps it"
+            f"{type(own).__name__}; leave `scheduler` out to keep it"
         )
     other = f"Name another one, or leave `scheduler` out: {model} comes with a {type(own).__name__}"
     _check_installed(kind, other)
