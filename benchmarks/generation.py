@@ -38,7 +38,8 @@ def model_folder(name: str):
         yield name
         return
     torch.manual_seed(0)
-    unet, vae, text_encoder = memory.stable_diffusion(dtype=torch.float16)
+    parts = memory.load_diffusion(dtype=torch.float16).parts
+    unet, vae, text_encoder = parts["unet"], parts["vae"], parts["text_encoder"]
     tokenizer = CLIPTokenizer.from_pretrained(f"{MINIATURE}/tokenizer", model_max_length=77)
     text_encoder.resize_token_embeddings(len(tokenizer))
     betas = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
@@ -55,7 +56,7 @@ def model_folder(name: str):
     )
     with tempfile.TemporaryDirectory() as folder:
         pipeline.save_pretrained(folder)
-        del pipeline, unet, vae, text_encoder
+        del pipeline, parts, unet, vae, text_encoder
         yield folder
 
 

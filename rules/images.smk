@@ -17,8 +17,16 @@ RESTORED = {name: entry for name, entry in plan.generators.items() if "restorer"
 def diffusion_of(
     wildcards,
 ):
-    """Return the diffusion model that generates images, with its settings."""
-    return in_order(DIFFUSION[wildcards.generator])
+    """Return the diffusion model that generates images, with the settings that images depend on."""
+    return settings_of_generator(DIFFUSION[wildcards.generator])
+
+
+def images_to_generate(
+    wildcards,
+):
+    """Return the prompts of a pool, and the models that a generator reads."""
+    prompts = expand(rules.write_prompts.output, pool=wildcards.pool)
+    return {"prompts": prompts} | models_to_read(DIFFUSION[wildcards.generator])
 
 
 def restorer_of(
@@ -47,8 +55,7 @@ def images_to_restore(
 rule generate_images:
     """Generate the images {wildcards.block} of {wildcards.pool}."""
     input:
-        prompts=rules.write_prompts.output,
-        model=lambda wildcards: supplied(diffusion_of(wildcards)["model"]),
+        unpack(images_to_generate),
     output:
         images=directory("<results>/images/{pool}/{generator}/block-{block}"),
         manifest="<results>/images/{pool}/{generator}/block-{block}.csv",
@@ -66,10 +73,11 @@ rule generate_images:
         gpu=1,
         mem_mb=growing(12000),
         runtime=720,
+        offload=lambda wildcards: DIFFUSION[wildcards.generator].get("offload", "none"),
     params:
         seeds=lambda wildcards: [blocks.seeds_of(wildcards.block).start, len(blocks.seeds_of(wildcards.block))],
         generator=diffusion_of,
-        contents=lambda wildcards: contents_of(diffusion_of(wildcards)["model"]),
+        contents=lambda wildcards: contents_of(*models_of(DIFFUSION[wildcards.generator]).values()),
         code=fingerprint("generate_images"),
     message:
         "Generating images {wildcards.block} of {wildcards.pool}"

@@ -96,14 +96,14 @@ def materials_of_bias(
 ):
     """Return what an annotator is measured on and with: the dataset, D_fake, its weights, and the diffusion model."""
     fake = expand(rules.mix_dataset.output.fake, **wildcards)
-    return data_to_label(wildcards) | {"fake": fake, "model": supplied(generator_of_fake(wildcards)["model"])}
+    return data_to_label(wildcards) | {"fake": fake} | models_to_read(generator_of_fake(wildcards))
 
 
 def generator_of_fake(
     wildcards,
 ):
     """Return the diffusion model behind an experiment's images, with its settings."""
-    return in_order(plan.generators[plan.diffusion_of(fake_of(wildcards).generator)])
+    return plan.generators[plan.diffusion_of(fake_of(wildcards).generator)]
 
 
 def names_of_bias(
@@ -147,9 +147,10 @@ rule measure_bias:
         gpu=1,
         mem_mb=growing(8000),
         runtime=60,
+        offload=lambda wildcards: generator_of_fake(wildcards).get("offload", "none"),
     params:
         members=lambda wildcards: [settings_of_annotator(name) for name in members_of_fake(wildcards)],
-        generator=generator_of_fake,
+        generator=lambda wildcards: settings_of_generator(generator_of_fake(wildcards)),
         render=lambda wildcards: in_order(config["render"][experiment_of(wildcards).dataset]),
         resize=lambda wildcards: in_order(config["datasets"][experiment_of(wildcards).dataset]["resize"]),
         words=in_order(config["prompts"]),
@@ -158,7 +159,7 @@ rule measure_bias:
         seed=config["seed"],
         contents=lambda wildcards: [
             contents_of_labels(wildcards),
-            contents_of(generator_of_fake(wildcards)["model"]),
+            contents_of(*models_of(generator_of_fake(wildcards)).values()),
         ],
         code=code_of_bias,
     message:

@@ -100,6 +100,31 @@ def contents_of(
     return contents(*(located(path) for path in paths if path and not is_made(path)))
 
 
+def models_of(
+    generator,
+):
+    """Return the paths of the models that a generator reads, by what the job calls them."""
+    found = {"model": generator["model"]}
+    if "refiner" in generator:
+        found["refiner"] = generator["refiner"]["model"]
+    return found | {f"lora_{i}": lora["model"] for i, lora in enumerate(generator.get("lora", []))}
+
+
+def models_to_read(
+    generator,
+):
+    """Return the models that a generator reads as inputs of a job."""
+    return {name: supplied(path) for name, path in models_of(generator).items()}
+
+
+def settings_of_generator(
+    generator,
+):
+    """Return what the config says of a generator, as far as images depend on it."""
+    found = {key: value for key, value in in_order(generator).items() if key != "offload"}
+    return found | ({"lora": [in_order(lora) for lora in found["lora"]]} if "lora" in found else {})
+
+
 def source(
     kind,
     key,

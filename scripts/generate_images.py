@@ -6,7 +6,7 @@ with job.start(snakemake) as device:
     from promptmix.records.prompts import PROMPTS
     from promptmix.synthesis import generation
 
-    chosen = job.with_inputs(snakemake, snakemake.params.generator, "model")
+    chosen = job.with_models(snakemake, snakemake.params.generator)
     model = chosen.pop("model")
     settings = generation.GeneratorSettings(**chosen)
     output, pool = snakemake.output, snakemake.wildcards.pool

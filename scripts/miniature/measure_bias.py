@@ -14,7 +14,7 @@ with job.start(snakemake) as device:
     source, output, params = snakemake.input, snakemake.output, snakemake.params
     members = [job.with_inputs(snakemake, member, weights=f"weights_{i}") for i, member in enumerate(params.members)]
     annotator = load_members(members, device)
-    chosen = job.with_inputs(snakemake, params.generator, "model")
+    chosen = job.with_models(snakemake, params.generator)
     model = chosen.pop("model")
     settings = GeneratorSettings(**chosen)
     pipeline = load_pipeline(model, settings, device)

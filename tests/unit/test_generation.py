@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from PIL import Image
 from support.pipelines import MODELS, save_pipeline
@@ -22,6 +22,7 @@ from promptmix.datasets.pictures import encode_jpeg, jpeg_quality
 from promptmix.errors import InputError
 from promptmix.preflight import memory
 from promptmix.synthesis import generation
+from promptmix.synthesis.families import Reader
 from promptmix.synthesis.generation import (
     GeneratorSettings,
     check_prompts,
@@ -241,8 +242,10 @@ def test_latents_of_any_size_pass_stable_diffusions_unet(size):
 def test_attention_is_torchs_own_everywhere():
     """It holds no matrix of all positions by all positions on a GPU."""
     with torch.device("meta"):
-        unet, vae, _ = memory.stable_diffusion()
-    attentions = [module for part in (unet, vae) for module in part.modules() if isinstance(module, Attention)]
+        parts = memory.load_diffusion().parts
+    attentions = [
+        module for name in ("unet", "vae") for module in parts[name].modules() if isinstance(module, Attention)
+    ]
     assert len(attentions) == 2 * 16 + 2
     assert {type(module.processor) for module in attentions} == {AttnProcessor2_0}
 
@@ -348,28 +351,28 @@ def warned(caplog):
 
 
 @pytest.fixture(scope="module")
-def tokenizer():
+def readers():
     """The shipped one, which reads 32 tokens with start and end."""
-    return CLIPTokenizer.from_pretrained(TOKENIZER)
+    return [Reader("text_encoder", CLIPTokenizer.from_pretrained(TOKENIZER), 32)]
 
 
-def test_a_prompt_that_fits_is_no_warning(tokenizer, warned):
-    check_prompts(tokenizer, ["a crowd", "", "crowd " * 30])
+def test_a_prompt_that_fits_is_no_warning(readers, warned):
+    check_prompts(readers, ["a crowd", "", "crowd " * 30])
     assert warned() == []
 
 
-def test_a_prompt_that_is_too_long_is_named_with_the_words_that_are_cut_off(tokenizer, warned):
+def test_a_prompt_that_is_too_long_is_named_with_the_words_that_are_cut_off(readers, warned):
     long = "Crowd " * 29 + "Concert, Stadium at night"
-    check_prompts(tokenizer, [long, "a crowd", long])
+    check_prompts(readers, [long, "a crowd", long])
     (message,) = warned()
     assert f"36 tokens, including start and end, and the text encoder reads 32: '{long}'" in message
     assert "made without ', Stadium at night'" in message
 
 
-def test_a_word_that_fits_in_part_is_cut_off_whole(tokenizer, warned):
-    pieces = len(tokenizer.tokenize("xylophonists"))
+def test_a_word_that_fits_in_part_is_cut_off_whole(readers, warned):
+    pieces = len(readers[0].tokenizer.tokenize("xylophonists"))
     assert pieces > 2
-    check_prompts(tokenizer, ["crowd " * 29 + "xylophonists play"])
+    check_prompts(readers, ["crowd " * 29 + "xylophonists play"])
     assert "made without 'xylophonists play'" in warned()[0]
 
 
@@ -424,9 +427,11 @@ def test_the_noise_is_that_of_the_seed_in_every_precision_and_batch(size):
     """In half precision torch draws other numbers if their number is not a multiple of 16, as at 40x56."""
 
     def of(dtype, *seeds):
-        unet = SimpleNamespace(config=SimpleNamespace(in_channels=4), dtype=dtype)
+        pipeline = object.__new__(StableDiffusionPipeline)
+        pipeline.unet = SimpleNamespace(config=SimpleNamespace(in_channels=4), dtype=dtype)
+        pipeline.vae_scale_factor = 8
         generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
-        return noise(SimpleNamespace(vae_scale_factor=8, unet=unet), generators, *size)
+        return noise(pipeline, generators, *size)
 
     two = of(torch.float32, 3, 4)
     assert two.shape == (2, 4, size[1] // 8, size[0] // 8)

@@ -85,6 +85,19 @@ def test_the_clips_of_filters_count_and_the_card_says_what_filters_do():
     assert "none is left out by that" in how and "Near-duplicates" not in " ".join(card_of(plan_of(), "longer")["how"])
 
 
+def test_what_is_added_to_a_model_counts():
+    plan = plan_of(
+        generators__diffusion__lora=[{"model": "loras/style.safetensors", "scale": 0.5}],
+        generators__diffusion__refiner={"model": "models/refiner", "from": 0.8},
+    )
+    assert {"models/diffusion", "models/refiner", "loras/style.safetensors"} <= keys(plan, "shtb-rescsrnet-promptmix")
+    (how,) = [text for text in card_of(plan, "shtb-rescsrnet-promptmix")["how"] if text.startswith("Images:")]
+    assert (
+        "`models/diffusion` with `loras/style.safetensors` (LoRA, times 0.5), `models/refiner` from 80% of the steps"
+        in how
+    )
+
+
 def test_all_members_of_an_average_count():
     plan = plan_of(promptmix__shtb__annotator="both")
     assert {"models/sasnet.pth", "models/dmcount.pth"} <= keys(plan, "shtb-rescsrnet-promptmix")

@@ -447,6 +447,20 @@ def test_a_model_in_the_cache_of_the_hub(pipeline, monkeypatch, folder):
     assert survey(pipeline, "figure2")["diffusion model"].state == "found"
 
 
+def test_a_setting_that_the_model_does_not_take_is_wrong(pipeline):
+    pipeline["generators"]["stable-diffusion"] |= {"scheduler": "FlowMatchEulerDiscreteScheduler"}
+    found = survey(pipeline, "figure2", models=HUB)
+    assert found["diffusion model"].state == "found"
+    item = found["generator stable-diffusion"]
+    assert item.state == "WRONG" and "which is not for Stable Diffusion 1 or 2" in item.advice
+
+
+def test_what_is_added_to_a_model_is_looked_for(pipeline, folder):
+    pipeline["generators"]["stable-diffusion"] |= {"lora": [{"model": "loras/style.safetensors", "scale": 1}]}
+    item = survey(pipeline, "figure2", models=HUB)["LoRA"]
+    assert item.state == "MISSING" and item.where == "loras/style.safetensors"
+
+
 def truncate(file):
     file.write_bytes(file.read_bytes()[:-1])
 
@@ -467,8 +481,8 @@ def truncate(file):
         ("model_index.json", Path.unlink, "model_index.json is missing in resources/hub/sd"),
         (
             "model_index.json",
-            lambda f: f.write_text(json.dumps({"_class_name": "StableDiffusionXLPipeline"})),
-            "model_index.json: a StableDiffusionXLPipeline; expected one of StableDiffusionPipeline",
+            lambda f: f.write_text(json.dumps({"_class_name": "KandinskyPipeline"})),
+            "model_index.json: a KandinskyPipeline; expected one of StableDiffusionPipeline",
         ),
     ],
 )

@@ -1413,6 +1413,49 @@ def test_the_generators_settings_are_those_of_the_library():
     assert set(generator["properties"]) == known | {"model"}
 
 
+RIGHT = {
+    "scheduler": "EulerDiscreteScheduler",
+    "variant": "fp16",
+    "native": [1024, 768],
+    "offload": "sequential",
+    "precision": "bfloat16",
+    "refiner": {"model": "models/refiner"},
+    "lora": [{"model": "models/a.safetensors", "scale": -0.5}, {"model": "models/loras", "file": "b.safetensors"}],
+}
+
+
+def test_a_generator_has_only_the_settings_that_are_given(config):
+    """Or a new version of this repository would make all images anew."""
+    config["generators"]["other"] |= RIGHT
+    check(config)
+    assert set(config["generators"]["diffusion"]) == {"model", "steps", "guidance", "negative_prompt", "precision"}
+    assert config["generators"]["other"]["refiner"] == {"model": "models/refiner", "from": 0.8}
+    assert [lora["scale"] for lora in config["generators"]["other"]["lora"]] == [-0.5, 1]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("scheduler", "euler", "'euler' is not the name of a class in diffusers"),
+        ("native", 0, "native"),
+        ("native", [1024], "native"),
+        ("native", "1024", "a side in pixels, or [width, height]"),
+        ("offload", "cpu", "'cpu' is not model or sequential"),
+        ("variant", "fp 16", "a variant, such as fp16"),
+        ("precision", "float64", "'float64' is not a precision"),
+        ("refiner", {"model": "models/refiner", "from": 1}, "a share between 0 and 1"),
+        ("refiner", {"from": 0.5}, "refiner.model is missing"),
+        ("lora", [], "lora"),
+        ("lora", [{"scale": 1}], "lora[0].model is missing"),
+        ("lora", [{"model": "a", "file": "b.bin"}], "the name of a .safetensors file"),
+    ],
+)
+def test_a_setting_of_a_generator_that_is_none_is_refused(config, key, value, said):
+    config["generators"]["other"][key] = value
+    (message,) = problems(config)
+    assert f"generators.other.{key}" in message and said in message
+
+
 def test_the_restorers_settings_are_those_of_the_library():
     from promptmix.synthesis.faces import FaceSettings
 

@@ -44,7 +44,11 @@ RENDERED = {"": "generated, annotated", "truth": "rendered, true labels", "annot
 OF_GENERATED = ("pools", "prompt_count", "prompt_format", "prompt", "generator", "precision", "restorer")
 """Columns that say nothing of rendered images."""
 
-PRECISIONS = {"float16": "Half-Precision (float16)", "float32": "Full-Precision (float32)"}
+PRECISIONS = {
+    "float16": "Half-Precision (float16)",
+    "bfloat16": "Half-Precision (bfloat16)",
+    "float32": "Full-Precision (float32)",
+}
 
 
 def label_rows(

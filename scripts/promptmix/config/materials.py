@@ -203,8 +203,8 @@ def _steps(plan: Plan, fake: Fake) -> Iterator[str]:
     made = plan.generators[plan.diffusion_of(fake.generator)]
     negative = f", negative prompt “{made['negative_prompt']}”" if made["negative_prompt"] else ""
     yield (
-        f"Images: {fake.k} per prompt by the latent diffusion model `{made['model']}`, {made['steps']} steps, guidance "
-        f"{made['guidance']:g}{negative}, {made['precision']}. The seed is that of the noise."
+        f"Images: {fake.k} per prompt by the latent diffusion model `{made['model']}`{_added(made)}, {made['steps']} steps, "
+        f"guidance {made['guidance']:g}{negative}, {made['precision']}. The seed is that of the noise."
     )
     if "restorer" in plan.generators[fake.generator]:
         yield f"Faces: restored by `{plan.generators[fake.generator]['restorer']}`; `faces` says how many."
@@ -255,6 +255,19 @@ def _filters(fake: Fake) -> Iterator[str]:
         )
 
 
+def _added(made: Mapping[str, Any]) -> str:
+    """Return what differs from a generator that is a model alone, in words."""
+    found = [f"`{lora['model']}` (LoRA, times {lora.get('scale', 1):g})" for lora in made.get("lora", [])]
+    if "refiner" in made:
+        found.append(f"`{made['refiner']['model']}` from {made['refiner']['from']:.0%} of the steps")
+    if "scheduler" in made:
+        found.append(f"the sampler {made['scheduler']}")
+    if "native" in made:
+        side = made["native"]
+        found.append(f"the number of pixels of {'x'.join(map(str, [side, side] if isinstance(side, int) else side))}")
+    return f" with {', '.join(found)}" if found else ""
+
+
 def _fake_of(plan: Plan, experiment: str) -> Fake:
     fake = plan.experiments[experiment].fake
     if fake is None:
@@ -276,6 +289,10 @@ def _of_images(plan: Plan, generator: str) -> Iterator[tuple[str, str]]:
             yield restorer[part]["weights"], role
     else:
         yield entry["model"], "generates the images"
+        if "refiner" in entry:
+            yield entry["refiner"]["model"], "refines the images"
+        for lora in entry.get("lora", []):
+            yield lora["model"], "changes what generates the images (LoRA)"
 
 
 def _of_prompts(plan: Plan, pools: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -12,6 +12,8 @@ def pass_through(pipeline: DiffusionPipeline, image: np.ndarray) -> np.ndarray:
     multiple = pipeline.vae_scale_factor
     whole = np.pad(image, ((0, -height % multiple), (0, -width % multiple), (0, 0)), mode="edge")
     pixels = torch.from_numpy(whole).permute(2, 0, 1)[None].to(pipeline.device, pipeline.vae.dtype) / 127.5 - 1
-    decoded = pipeline.vae.decode(pipeline.vae.encode(pixels).latent_dist.mode()).sample[0].float()
+    encoded = pipeline.vae.encode(pixels)
+    latents = encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latent
+    decoded = pipeline.vae.decode(latents).sample[0].float()
     found = ((decoded + 1) * 127.5).clamp(0, 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
     return found[:height, :width]

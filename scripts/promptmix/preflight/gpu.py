@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -18,7 +18,7 @@ from promptmix.preflight import memory
 from promptmix.preflight.report import FOUND, MISSING, WRONG, Item, describe_bytes
 from promptmix.preflight.sizes import ImageSizes, Size
 from promptmix.running import hub
-from promptmix.synthesis.pipelines import check_pipeline
+from promptmix.synthesis.pipelines import check_pipeline, check_refiner
 
 log = logging.getLogger(__name__)
 
@@ -36,19 +36,27 @@ NO_GPU = (
 
 @dataclass(frozen=True)
 class Generation:
-    """A diffusion model makes images: a folder, or a name in the Hub's cache, and its precision."""
+    """A diffusion model makes images: a folder, or a name in the Hub's cache, and the settings on which its memory depends."""
 
     model: str
     precision: str
+    native: int | Sequence[int] | None = None
+    offload: str | None = None
+    refiner: str | None = None
 
     def predict(self, size: Size) -> int:
         """Return the bytes that it takes for images of a size."""
         try:
             check_pipeline(self.model)
+            if self.refiner:
+                check_refiner(self.refiner)
             folder = hub.locate(self.model)
         except InputError:  # which is said elsewhere
             folder = None
-        return memory.generation(*size, self.precision, model=folder)
+        refiner = hub.locate(self.refiner) if self.refiner and folder else None
+        return memory.generation(
+            *size, self.precision, model=folder, native=self.native, offload=self.offload, refiner=refiner
+        )
 
     def describe(self, size: Size) -> str:
         """Return it in words."""
@@ -57,7 +65,9 @@ class Generation:
     @property
     def remedy(self) -> str:
         """What takes less memory."""
-        return SMALLER if self.precision == "float16" else "set the generator's `precision` to float16"
+        if self.precision == "float32":
+            return "set the generator's `precision` to float16"
+        return SMALLER if self.offload else "set the generator's `offload` to model"
 
 
 @dataclass(frozen=True)
@@ -148,7 +158,9 @@ def _list_steps(plan: Plan, needs: Needs, sizes: ImageSizes) -> Iterator[tuple[S
     """Yield what is computed on images, and the images' sizes. What a user's own code needs is not known."""
     for pool, generator in needs.images:
         if "model" in (entry := plan.generators[generator]):
-            yield Generation(entry["model"], entry["precision"]), sizes.of_pool(pool)
+            further = {key: entry[key] for key in ("native", "offload") if key in entry}
+            refiner = entry["refiner"]["model"] if "refiner" in entry else None
+            yield Generation(entry["model"], entry["precision"], **further, refiner=refiner), sizes.of_pool(pool)
     annotated = [(name, sizes.of_pool(pool)) for pool, _, name in needs.annotations]
     tested = [(member, dataset) for name, dataset in sorted(needs.tests) for member in plan.members_of(name)]
     annotated += [(name, sizes.of_dataset(dataset)) for name, dataset in tested]

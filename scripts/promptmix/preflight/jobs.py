@@ -43,7 +43,7 @@ class Work:
         model: what computes: a network's reference, a model of transformers, or the name of a generator, of a captioner, or
             of a pool that is written.
         settings: of the network, as JSON; of a model of transformers with its `task`.
-        precision: "float32" or "float16".
+        precision: "float32", "float16" or "bfloat16".
         size: of an image; one of another size counts as the share that its pixels are of this one's.
         passes: images that are generated, predicted or captioned, or whose loss is minimised, each time anew.
         forward: images that are only predicted besides, as in validation.

@@ -11,15 +11,17 @@ allocator cannot use, and what CUDA itself takes: `SLACK` and `CONTEXT` stand fo
 `benchmarks/generation.py` and `benchmarks/training.py` print a GPU's own number beside the prediction.
 """
 
-import math
 import warnings
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import torch
+import transformers
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -29,8 +31,11 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from promptmix.networks.build import build
 from promptmix.networks.registry import map_shape
+from promptmix.synthesis import families
 from promptmix.synthesis import generation as generating
-from promptmix.synthesis.pipelines import MULTIPLE
+from promptmix.synthesis.families import TWO_PASSES, Family
+from promptmix.synthesis.pipelines import read_refiner_or_model
+from promptmix.synthesis.pretrained import read_json
 from promptmix.tasks.batching import BATCH_PIXELS, padded_size
 from promptmix.training.objective import load_objective
 
@@ -77,6 +82,59 @@ STABLE_DIFFUSION: dict[str, dict[str, Any]] = {
 """The architecture of Stable Diffusion v1, in the words of diffusers' and transformers' configs."""
 
 
+@dataclass(frozen=True)
+class Diffusion:
+    """The networks of a diffusion model, in evaluation mode, with random weights.
+
+    Args:
+        guided: how it is guided, see `promptmix.synthesis.families.find_guidance`.
+        parts: the networks by name.
+    """
+
+    family: Family
+    guided: str
+    parts: Mapping[str, Any]
+
+    @property
+    def denoiser(self) -> nn.Module:
+        """The network that denoises."""
+        return self.parts[self.family.denoiser]
+
+    @property
+    def factor(self) -> int:
+        """How many times smaller than an image its latents are."""
+        config = self.parts["vae"].config
+        blocks = config.get("encoder_block_out_channels") or config["block_out_channels"]
+        return 2 ** (len(blocks) - 1)
+
+    @property
+    def passes(self) -> int:
+        """How many times a step takes the network, with guidance."""
+        return 2 if self.guided == TWO_PASSES else 1
+
+    @property
+    def words(self) -> int:
+        """How many tokens of a prompt the denoiser gets, at most."""
+        longest = [self.parts[name].config for name in self.family.encoders if self.parts.get(name) is not None]
+        of_encoder = max(getattr(config, "max_position_embeddings", 0) for config in longest)
+        of_pipeline = sum(self.family.lengths.values())
+        return of_pipeline + of_encoder if self.family is families.SD3 else of_pipeline or of_encoder
+
+    def inner_size(self, width: int, height: int, native: int | Sequence[int] | None = None) -> tuple[int, int]:
+        """Return the size at which an image is generated."""
+        multiple = self.family.multiple(self.factor, self.denoiser.config.get("patch_size") or 1)
+        return generating.inner_size(width, height, multiple, native)
+
+    def latents(self, number: int, width: int, height: int) -> Tensor:
+        """Return the latents of images of a size that it can make, with any values."""
+        shape = self.family.latents(self.denoiser, self.factor, width, height)
+        return torch.zeros(number, *shape, dtype=self.denoiser.dtype)
+
+    def step(self, latents: Tensor) -> Any:
+        """Take one step of one pass."""
+        return self.denoiser(**families.step_inputs(self.family, self.denoiser, self.parts, latents, self.words))
+
+
 def generation(
     width: int,
     height: int,
@@ -84,28 +142,66 @@ def generation(
     batch: int | None = None,
     model: str | Path | None = None,
     overhead: bool = True,
+    native: int | Sequence[int] | None = None,
+    offload: str | None = None,
+    refiner: str | Path | None = None,
 ) -> int:
     """Return the bytes that `promptmix.synthesis.generation.generate` needs for images of `width` x `height`, with guidance.
 
     Args:
-        precision: "float16" or "float32".
+        precision: "float16", "bfloat16" or "float32".
         batch: images at once; by default as many as `generate` makes at once on a GPU.
         model: a folder in diffusers' format, of which only the configs are read; by default Stable Diffusion v1.
         overhead: with `SLACK` and `CONTEXT`; without them it is the tensors alone, which
             `torch.cuda.max_memory_allocated` reports.
+        native, offload: as in `promptmix.synthesis.pipelines.GeneratorSettings`.
+        refiner: the folder of SDXL's second half.
     """
+    weights, works = [], []  # of each network, and what it needs while it computes
+    for folder in [model, *([refiner] if refiner else [])]:
+        for bytes_, work in _measure_parts(folder, getattr(torch, precision), (width, height), batch, native):
+            weights.append(bytes_)
+            works.append(work)
+    if offload == "sequential":
+        return _total(max(works), overhead)
+    if offload == "model":
+        return _total(max(map(sum, zip(weights, works, strict=True))), overhead)
+    return _total(sum(weights) + max(works), overhead)
+
+
+def _measure_parts(
+    model: str | Path | None,
+    dtype: torch.dtype,
+    size: tuple[int, int],
+    batch: int | None,
+    native: int | Sequence[int] | None,
+) -> list[tuple[int, int]]:
+    """Return the bytes of each network's weights, and of what it needs while it computes. Texts need next to nothing."""
+    found = []
     with _on_fake_tensors() as memory, torch.no_grad():
-        unet, vae, text_encoder = stable_diffusion(model, getattr(torch, precision))
-        factor = 2 ** (len(vae.config.block_out_channels) - 1)
-        width, height = generating.inner_size(width, height, math.lcm(MULTIPLE, factor))
+        diffusion = load_diffusion(model, dtype)
+        width, height = diffusion.inner_size(*size, native)
         batch = batch or max(1, generating.BATCH_PIXELS["cuda"] // (width * height))
+        vae = diffusion.parts["vae"]
         generating.decode_in_parts(vae, width, height)
         vae.blend_v = vae.blend_h = lambda _, tile, __: tile  # a Python loop over pixels, in place: costs time only
-        latents = torch.empty(batch, unet.config.in_channels, height // factor, width // factor, dtype=unet.dtype)
-        words = (text_encoder.config.max_position_embeddings, unet.config.cross_attention_dim)
-        unet(torch.cat([latents] * 2), 500, torch.empty(2 * batch, *words, dtype=unet.dtype))
-        vae.decode(latents)
-    return _total(memory.peak, overhead)
+        if vae.config.get("force_upcast") and diffusion.family.kind in (families.SDXL.kind, families.REFINER.kind):
+            vae.float()  # as these pipelines do, since its numbers overflow in float16
+        latents = diffusion.latents(batch, width, height)
+
+        def measure(compute: Callable[[], Any]) -> int:
+            before = memory.peak = memory.now
+            compute()
+            return memory.peak - before
+
+        for name, network in diffusion.parts.items():
+            work = 0
+            if name == diffusion.family.denoiser:
+                work = measure(lambda: diffusion.step(torch.cat([latents] * diffusion.passes)))
+            elif name == "vae":
+                work = measure(lambda: vae.decode(latents.to(vae.dtype)))
+            found.append((_bytes_of(network), work))
+    return found
 
 
 def annotation(
@@ -161,31 +257,45 @@ def training(
     return _total(memory.peak, overhead)
 
 
-def stable_diffusion(
-    model: str | Path | None = None, dtype: torch.dtype = torch.float32
-) -> tuple[UNet2DConditionModel, AutoencoderKL, CLIPTextModel]:
-    """Return the parts of a Stable Diffusion pipeline with random weights, in evaluation mode.
+def load_diffusion(model: str | Path | None = None, dtype: torch.dtype = torch.float32) -> Diffusion:
+    """Return the networks of a diffusion model with random weights.
 
     Args:
         model: a folder in diffusers' format, of which only the configs are read; by default Stable Diffusion v1.
         dtype: of the weights.
     """
-    if model is None:
-        configs = STABLE_DIFFUSION
-        text_config = CLIPTextConfig(**configs["text_encoder"])
-    else:
-        configs = {part: kind.load_config(Path(model) / part) for part, kind in _PARTS.items()}
-        text_config = CLIPTextConfig.from_pretrained(Path(model) / "text_encoder")
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
-        unet, vae = (kind.from_config(configs[part]) for part, kind in _PARTS.items())
-        return unet.eval(), vae.eval(), CLIPTextModel(text_config).eval()
+        if model is None:
+            parts = {
+                "text_encoder": CLIPTextModel(CLIPTextConfig(**STABLE_DIFFUSION["text_encoder"])),
+                "unet": UNet2DConditionModel(**STABLE_DIFFUSION["unet"]),
+                "vae": AutoencoderKL(**STABLE_DIFFUSION["vae"]),
+            }
+            family, guided = families.STABLE_DIFFUSION, TWO_PASSES
+        else:
+            index, family = read_refiner_or_model(str(model), Path(model))
+            named = {name: index[name] for name in family.networks if index.get(name) and index[name][0]}
+            parts = {name: _build(kind, Path(model, name)) for name, (_, kind) in named.items()}
+            scheduler = read_json(Path(model, "scheduler", "scheduler_config.json"))
+            scheduler.setdefault("_class_name", index["scheduler"][1])
+            guided = families.find_guidance(family, parts[family.denoiser].config, scheduler)
+        return Diffusion(family, guided, {name: network.eval() for name, network in parts.items()})
     finally:
         torch.set_default_dtype(before)
 
 
-_PARTS = {"unet": UNet2DConditionModel, "vae": AutoencoderKL}
+def _build(name: str, folder: Path) -> nn.Module:
+    """Return a network of diffusers or transformers by the name of its class, as its config says."""
+    if (kind := getattr(diffusers, name, None)) is not None:
+        return kind.from_config(kind.load_config(folder))
+    kind = getattr(transformers, name)
+    return kind(kind.config_class.from_pretrained(folder))
+
+
+def _bytes_of(network: nn.Module) -> int:
+    return sum(-(-tensor.nbytes // ALIGNMENT) * ALIGNMENT for tensor in [*network.parameters(), *network.buffers()])
 
 
 class _Memory(TorchDispatchMode):

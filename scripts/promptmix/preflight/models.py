@@ -8,13 +8,22 @@ from promptmix.errors import InputError
 from promptmix.networks.families import MODULES
 from promptmix.synthesis.captions import check_clip, check_tokenizer
 from promptmix.synthesis.likeness import check_texts
-from promptmix.synthesis.pipelines import check_pipeline
+from promptmix.synthesis.pipelines import GeneratorSettings, check_pipeline, check_refiner
 
-NAMES = {"pipeline": "diffusion model", "clip": "CLIP", "texts": "CLIP's encoder of texts", "tokenizer": "tokeniser"}
+NAMES = {
+    "pipeline": "diffusion model",
+    "refiner": "refiner",
+    "LoRA": "LoRA",
+    "clip": "CLIP",
+    "texts": "CLIP's encoder of texts",
+    "tokenizer": "tokeniser",
+}
 """What can be needed of a model."""
 
 CHECKS: dict[str, Callable[[str], object]] = {
     "pipeline": check_pipeline,
+    "refiner": check_refiner,
+    "LoRA": lambda _: None,  # of which only the model can say whether it fits, see `find_unfit_settings`
     "clip": check_clip,
     "texts": check_texts,
     "tokenizer": check_tokenizer,
@@ -35,6 +44,20 @@ def find_problems(model: str, parts: Iterable[str]) -> list[str]:
         except InputError as error:
             problems.append(str(error))
     return problems
+
+
+def find_unfit_settings(generator: Mapping[str, Any]) -> str:
+    """Return which settings of a generator its model does not take; "" if it takes them all.
+
+    Args:
+        generator: an entry of the config, with `model`.
+    """
+    settings = GeneratorSettings(**{key: value for key, value in generator.items() if key != "model"})
+    try:
+        check_pipeline(generator["model"], settings)
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def check_annotator(model: str, task: str, settings: Mapping[str, Any]) -> None:

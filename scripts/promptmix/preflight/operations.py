@@ -8,8 +8,7 @@ import functools
 import importlib
 import json
 import logging
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +32,7 @@ from promptmix.preflight import memory
 from promptmix.preflight.jobs import Work
 from promptmix.preflight.sizes import Size
 from promptmix.running import hub
-from promptmix.synthesis import generation as generating
-from promptmix.synthesis.pipelines import MULTIPLE, check_pipeline
+from promptmix.synthesis.pipelines import check_pipeline, check_refiner
 from promptmix.tasks.batching import padded_size
 
 log = logging.getLogger(__name__)
@@ -91,10 +89,12 @@ class Operations:
 
     def folder_of(self, generator: str) -> Path | None:
         """Return the folder of a generator's model, None if it is not there; Stable Diffusion v1 is counted then."""
-        model = self._generators[generator]["model"]
+        return self._folder_of(self._generators[generator]["model"], check_pipeline)
+
+    def _folder_of(self, model: str, check: Callable[[str], object]) -> Path | None:
         if model not in self._folders:
             try:
-                check_pipeline(model)
+                check(model)
                 self._folders[model] = hub.locate(model)
             except InputError:  # which the preflight says
                 self._folders[model] = None
@@ -107,16 +107,25 @@ class Operations:
 
     def of_step(self, generator: str, size: Size) -> float:
         """Return the operations of a diffusion model's network for one image, with or without a prompt."""
-        return _of_diffusion(self.folder_of(generator), size)[0]
+        return _of_diffusion(self.folder_of(generator), size, self.native_of(generator))[0]
 
     def passes_of(self, generator: str) -> int:
         """Return how many times a step takes the network: twice with guidance, unless that was distilled into it."""
-        guidable = _diffusion_on_meta(self.folder_of(generator))[0].config.time_cond_proj_dim is None
-        return 2 if guidable and self._generators[generator]["guidance"] > 1 else 1
+        guided = _diffusion_on_meta(self.folder_of(generator)).passes
+        return guided if self._generators[generator]["guidance"] > 1 else 1
+
+    def native_of(self, generator: str) -> tuple[int, ...] | None:
+        """Return the width and height of which the number of pixels is generated, None for the image's."""
+        native = self._generators[generator].get("native")
+        return (native, native) if isinstance(native, int) else tuple(native) if native else None
 
     def _of_generator(self, name: str, size: Size) -> float:
-        step, decoding = _of_diffusion(self.folder_of(name), size)
-        return self._generators[name]["steps"] * self.passes_of(name) * step + decoding
+        entry, native = self._generators[name], self.native_of(name)
+        step, decoding = _of_diffusion(self.folder_of(name), size, native)
+        if refiner := entry.get("refiner"):
+            later = _of_diffusion(self._folder_of(refiner["model"], check_refiner), size, native)[0]
+            step = refiner["from"] * step + (1 - refiner["from"]) * later
+        return entry["steps"] * self.passes_of(name) * step + decoding
 
     def _of_captioner(self, name: str) -> float | None:
         entry = self._captioners[name]
@@ -133,26 +142,23 @@ class Operations:
 
 
 @functools.cache
-def _of_diffusion(folder: Path | None, size: Size) -> tuple[float, float]:
+def _of_diffusion(folder: Path | None, size: Size, native: tuple[int, ...] | None) -> tuple[float, float]:
     """Return the operations of a pass of the network and of decoding, for one image."""
     log.info("counting the operations of %s for %dx%d", folder or "Stable Diffusion v1", *size)
     with torch.device("meta"), torch.no_grad():
-        unet, vae, text_encoder = _diffusion_on_meta(folder)
-        factor = 2 ** (len(vae.config.block_out_channels) - 1)
-        width, height = generating.inner_size(*size, math.lcm(MULTIPLE, factor))
-        latents = torch.empty(1, unet.config.in_channels, height // factor, width // factor)
-        words = torch.empty(1, text_encoder.config.max_position_embeddings, unet.config.cross_attention_dim)
+        diffusion = _diffusion_on_meta(folder)
+        latents = diffusion.latents(1, *diffusion.inner_size(*size, native))
         with FlopCounterMode(display=False) as step:
-            unet(latents, 500, words)
+            diffusion.step(latents)
         with FlopCounterMode(display=False) as decoding:
-            vae.decode(latents)
+            diffusion.parts["vae"].decode(latents)
     return step.get_total_flops(), decoding.get_total_flops()
 
 
 @functools.cache
-def _diffusion_on_meta(folder: Path | None) -> tuple:
+def _diffusion_on_meta(folder: Path | None) -> memory.Diffusion:
     with torch.device("meta"):
-        return memory.stable_diffusion(folder)
+        return memory.load_diffusion(folder)
 
 
 @functools.cache

@@ -19,7 +19,6 @@ from promptmix.preflight import memory
 from promptmix.preflight.jobs import Work
 from promptmix.preflight.operations import Operations
 from promptmix.synthesis import generation as generating
-from promptmix.synthesis.pipelines import MULTIPLE
 from promptmix.tasks.batching import BATCH_PIXELS, padded_size
 from promptmix.training.objective import load_objective
 from promptmix.training.optimiser import AdamW
@@ -125,7 +124,9 @@ def read(settings: Mapping[str, Any]) -> Rates:
         found = Rates(f"{tflops:g} TFLOPS, from `plan.tflops`", lambda work: tflops * 1e12)
     elif known:
         source = f"{REACHED:.0%} of the {known.float16:g} (float16) or {known.float32:g} (float32) TFLOPS of {name}'s data sheet"
-        found = Rates(source, lambda work: REACHED * 1e12 * getattr(known, work.precision))
+        found = Rates(
+            source, lambda work: REACHED * 1e12 * (known.float32 if work.precision == "float32" else known.float16)
+        )
     if watts:
         return replace(found, watts=watts, watts_source="`plan.watts`")
     if known:
@@ -197,24 +198,18 @@ def _measure(work: Work, operations: Operations, device: str) -> float:
 def _prepare_generation(work: Work, operations: Operations, device: str, one: float):
     """Return a function that takes a diffusion model's step on a batch, and its operations."""
     with torch.device(device), torch.no_grad():
-        unet, vae, text_encoder = memory.stable_diffusion(
-            operations.folder_of(work.model), getattr(torch, work.precision)
-        )
-        unet = unet.to(memory_format=torch.channels_last)
-        factor = 2 ** (len(vae.config.block_out_channels) - 1)
-        width, height = generating.inner_size(*work.size, math.lcm(MULTIPLE, factor))
+        diffusion = memory.load_diffusion(operations.folder_of(work.model), getattr(torch, work.precision))
+        if diffusion.family.denoiser == "unet":
+            diffusion.denoiser.to(memory_format=torch.channels_last)
+        width, height = diffusion.inner_size(*work.size, operations.native_of(work.model))
         passes = operations.passes_of(work.model)
         batch = max(1, generating.BATCH_PIXELS[device] // (width * height))
-        latents = torch.randn(
-            passes * batch, unet.config.in_channels, height // factor, width // factor, dtype=unet.dtype
-        )
-        words = (text_encoder.config.max_position_embeddings, unet.config.cross_attention_dim)
-        texts = torch.randn(passes * batch, *words, dtype=unet.dtype)
+        latents = diffusion.latents(passes * batch, width, height).normal_()
     step = operations.of_step(work.model, work.size)
 
     @torch.no_grad()
     def run():
-        unet(latents, 500, texts)
+        diffusion.step(latents)
 
     return run, passes * batch * step
 

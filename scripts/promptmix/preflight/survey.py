@@ -84,6 +84,7 @@ def survey(
         *looking.check_datasets(),
         *looking.check_models(),
         *looking.check_writers(),
+        *looking.check_generators(),
         *looking.check_checkpoints(),
         *looking.check_plugins(),
     ]
@@ -159,7 +160,7 @@ class _Survey:
         """Yield the folders of models."""
         for path, (parts, users) in self._group(self._list_models()).items():
             names = sorted(set(parts))
-            library = "diffusers" if "pipeline" in names else "transformers"
+            library = "diffusers" if {"pipeline", "refiner", "LoRA"} & {*names} else "transformers"
             what = ", ".join(models.NAMES[part] for part in names)
             yield self._check_model(path, what, partial(models.find_problems, parts=names), users, library)
         for name, users in self._users_of(self._plan.annotators, lambda needs: needs.annotators):
@@ -173,6 +174,10 @@ class _Survey:
         for name, users in self._users_of(self._plan.generators, _list_generators):
             if "model" in (generator := self._plan.generators[name]):  # one with a restorer has none of its own
                 yield generator["model"], "pipeline", users
+                if "refiner" in generator:
+                    yield generator["refiner"]["model"], "refiner", users
+                for lora in generator.get("lora", []):
+                    yield lora["model"], "LoRA", users
         for name, users in self._users_of(self._config["captioners"], lambda needs: needs.captioners):
             if "model" not in (captioner := self._config["captioners"][name]):
                 for part in ("clip", "tokenizer"):
@@ -197,6 +202,22 @@ class _Survey:
         if problems := find(path):
             return Item(what, path, WRONG, users, self.origins.advise("\n".join(problems), "models", path))
         return Item(what, path, FOUND, users)
+
+    def check_generators(self) -> Iterator[Item]:
+        """Yield the generators whose model does not take their settings."""
+        for name, users in self._users_of(self._plan.generators, _list_generators):
+            entry = self._plan.generators[name]
+            named = [
+                entry.get("model"),
+                entry.get("refiner", {}).get("model"),
+                *(lora["model"] for lora in entry.get("lora", [])),
+            ]
+            if "model" not in entry or any(path and hub.locate(path) is None for path in named):
+                continue
+            if models.find_problems(entry["model"], ["pipeline"]):
+                continue  # which is said of the model
+            if problem := models.find_unfit_settings(entry):
+                yield Item(f"generator {name}", entry["model"], WRONG, users, problem)
 
     def check_writers(self) -> Iterator[Item]:
         """Yield the models that write captions and prompts, as they are asked to."""

@@ -8,7 +8,7 @@ SNAPSHOTS = "PROMPTMIX_SNAPSHOTS"
 """Environment variable through which a run tells its jobs which snapshots it found: JSON, the folder by name. While a run
 lasts, someone may fetch another snapshot of a model, and all of a pool's images are to be made with one."""
 
-FILES = ("model_index.json", "config.json", "tokenizer_config.json")
+FILES = ("model_index.json", "config.json", "tokenizer_config.json", "pytorch_lora_weights.safetensors")
 """Of which a model on the Hub has one at least."""
 
 

@@ -95,6 +95,20 @@ def with_inputs(snakemake, settings: Mapping[str, Any], *names: str, **renamed: 
     return found
 
 
+def with_models(snakemake, generator: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a generator's settings in which each model is that of the job's inputs, as in `with_inputs`, and its `offload`.
+
+    What waits in which memory does not change images, so it is no param of the job, whose change would run it again.
+    """
+    found = with_inputs(snakemake, generator, "model")
+    if "refiner" in found:
+        found["refiner"] = with_inputs(snakemake, found["refiner"], model="refiner")
+    if "lora" in found:
+        found["lora"] = [with_inputs(snakemake, lora, model=f"lora_{i}") for i, lora in enumerate(found["lora"])]
+    offload = snakemake.resources.get("offload", "none")
+    return found | ({"offload": offload} if offload != "none" else {})
+
+
 def _stop(number: int, _) -> None:
     raise Stopped(signal.Signals(number).name)
 

@@ -15,22 +15,22 @@ the log says which words were cut off.
 import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from diffusers import AutoencoderKL, DiffusionPipeline
-from transformers import PreTrainedTokenizerBase
+from diffusers import AutoencoderDC, DiffusionPipeline, ModelMixin
+from PIL import Image
 
 from promptmix.datasets.pictures import encode_jpeg
 from promptmix.errors import InputError
 from promptmix.files import replacing, sha256
 from promptmix.out_of_memory import SMALLER, compute_in_parts
 from promptmix.running.progress import progress
+from promptmix.synthesis.families import Reader, family_of, length_of, readers_of
 from promptmix.synthesis.manifest import write_manifest
-from promptmix.synthesis.pipelines import open_pipeline, size_multiple, takes_negative_prompt
+from promptmix.synthesis.pipelines import GeneratorSettings, denoiser_of, open_pipeline, size_multiple
 
 log = logging.getLogger(__name__)
 
@@ -50,23 +50,6 @@ BLANK = 2
 """The largest difference of a channel's values, from 0 to 255, within an image that shows nothing."""
 
 
-@dataclass(frozen=True)
-class GeneratorSettings:
-    """How images are made from a prompt and a seed.
-
-    Args:
-        steps: number of the sampler's steps.
-        guidance: scale of the classifier-free guidance; 1 or less for no guidance.
-        negative_prompt: text from which images are guided away.
-        precision: of the networks, "float32" or "float16", both on GPUs and on CPUs.
-    """
-
-    steps: int
-    guidance: float
-    negative_prompt: str = ""
-    precision: str = "float32"
-
-
 def load_pipeline(model: str, settings: GeneratorSettings, device: str) -> DiffusionPipeline:
     """Return a pipeline on a device.
 
@@ -76,19 +59,26 @@ def load_pipeline(model: str, settings: GeneratorSettings, device: str) -> Diffu
     Raises:
         InputError: there is no such folder or model, it cannot be used, or has no use for a setting.
     """
-    pipeline = open_pipeline(model, getattr(torch, settings.precision))
+    pipeline = open_pipeline(model, settings)
+    for part in (pipeline, pipeline.refiner):
+        if part is not None:
+            _place(part, settings, device)
+    return pipeline
+
+
+def _place(pipeline: DiffusionPipeline, settings: GeneratorSettings, device: str) -> None:
+    """Bring a pipeline to a device, or let a GPU fetch its parts when it needs them."""
     # These two warn of prompts that are too long in every batch; `check_prompts` does it once, with what is cut off.
     for name in (type(pipeline).__module__, "transformers.tokenization_utils_base"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    if settings.negative_prompt and not takes_negative_prompt(pipeline):
-        raise InputError(
-            f"{model}: its network was distilled with its guidance, so a negative prompt does nothing; take "
-            f"`negative_prompt` away"
-        )
     pipeline.set_progress_bar_config(disable=True)
-    pipeline.to(device, silence_dtype_warnings=True)  # half precision works on CPUs, too, whatever the warning says
-    pipeline.unet.to(memory_format=torch.channels_last)
-    return pipeline
+    if family_of(pipeline).denoiser == "unet":
+        pipeline.unet.to(memory_format=torch.channels_last)
+    if settings.offload and device != "cpu":
+        offload = {"model": pipeline.enable_model_cpu_offload, "sequential": pipeline.enable_sequential_cpu_offload}
+        offload[settings.offload](device=device)
+    else:
+        pipeline.to(device, silence_dtype_warnings=True)  # half precision works on CPUs, too, whatever the warning says
 
 
 def plan(prompts: pd.DataFrame, first: int, count: int) -> pd.DataFrame:
@@ -115,8 +105,9 @@ def generate(
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yield the index label and the pixels, (height, width, 3) uint8, of each planned image, grouped by size.
 
-    Images are generated with sides that are the next multiples that the pipeline can make (of 8 pixels for Stable
-    Diffusion), and cropped evenly on all sides. If memory does not suffice, fewer images are generated at once.
+    Images are generated at their size, or with the number of pixels of `settings.native` and their shape: in each case with
+    sides that the pipeline can make, multiples of 8 pixels for Stable Diffusion (see `inner_size`). They are then brought to
+    their size as `fit` says. If memory does not suffice, fewer images are generated at once.
 
     Args:
         images: columns `prompt`, `seed`, `width`, `height`.
@@ -129,11 +120,14 @@ def generate(
     empty = images.loc[images["prompt"].str.strip() == "", "seed"]
     if len(empty):
         raise InputError(f"the prompt of image {empty.iloc[0]} is empty; write what the image should show")
-    check_prompts(pipeline.tokenizer, [*images["prompt"], settings.negative_prompt])
-    batch_pixels = batch_pixels or BATCH_PIXELS[pipeline.device.type]
+    for part in (pipeline, pipeline.refiner):
+        if part is not None:
+            check_prompts(readers_of(part), images["prompt"])
+            check_prompts(readers_of(part, instructed=False), [settings.negative_prompt])
+    batch_pixels = batch_pixels or BATCH_PIXELS[pipeline._execution_device.type]
     batches, multiple = [], size_multiple(pipeline)
     for (width, height), group in images.groupby(["width", "height"], sort=False):
-        at_once = max(1, batch_pixels // math.prod(inner_size(width, height, multiple)))
+        at_once = max(1, batch_pixels // math.prod(inner_size(width, height, multiple, settings.native)))
         positions = group.index.tolist()
         batches += [positions[begin : begin + at_once] for begin in range(0, len(group), at_once)]
     parts = compute_in_parts(batches, lambda batch: _pixels(pipeline, images.loc[batch], settings), LESS_MEMORY)
@@ -145,21 +139,8 @@ def generate(
 def _pixels(pipeline: DiffusionPipeline, images: pd.DataFrame, settings: GeneratorSettings) -> np.ndarray:
     """Return the pixels of images of one size, (N, height, width, 3) uint8."""
     width, height = int(images["width"].iloc[0]), int(images["height"].iloc[0])
-    inner = inner_size(width, height, size_multiple(pipeline))
-    left, top = (inner[0] - width) // 2, (inner[1] - height) // 2
-    decode_in_parts(pipeline.vae, *inner)
-    generators = [torch.Generator("cpu").manual_seed(int(seed)) for seed in images["seed"]]
-    found = pipeline(
-        prompt=images["prompt"].tolist(),
-        **({"negative_prompt": [settings.negative_prompt] * len(images)} if settings.negative_prompt else {}),
-        width=inner[0],
-        height=inner[1],
-        num_inference_steps=settings.steps,
-        guidance_scale=settings.guidance,
-        latents=noise(pipeline, generators, *inner),
-        generator=generators,
-        output_type="np",
-    ).images
+    inner = inner_size(width, height, size_multiple(pipeline), settings.native)
+    found = _run(pipeline, images, inner, settings)
     seeds = ", ".join(map(str, images["seed"]))
     if not np.isfinite(found).all():
         raise InputError(
@@ -171,53 +152,144 @@ def _pixels(pipeline: DiffusionPipeline, images: pd.DataFrame, settings: Generat
             f"images {seeds}: the generator {pipeline.name_or_path} made {found.shape[2]}x{found.shape[1]} pixels and was "
             f"asked for {inner[0]}x{inner[1]}. Use another size or model"
         )
-    return (found * 255).round().astype(np.uint8)[:, top : top + height, left : left + width]
+    return np.stack([fit(image, width, height, settings.native) for image in (found * 255).round().astype(np.uint8)])
 
 
-def inner_size(width: int, height: int, multiple: int) -> tuple[int, int]:
-    """Return the width and height at which an image of `width` x `height` is generated, before the crop.
+def _run(
+    pipeline: DiffusionPipeline, images: pd.DataFrame, size: tuple[int, int], settings: GeneratorSettings
+) -> np.ndarray:
+    """Return what a pipeline makes of images of (width, height), (N, height, width, 3) in 0 to 1."""
+    generators = [torch.Generator("cpu").manual_seed(int(seed)) for seed in images["seed"]]
+    last = pipeline if pipeline.refiner is None else pipeline.refiner
+    decode_in_parts(last.vae, *size)
+    usual = {
+        "prompt": images["prompt"].tolist(),
+        **({"negative_prompt": [settings.negative_prompt] * len(images)} if settings.negative_prompt else {}),
+        "num_inference_steps": settings.steps,
+        "guidance_scale": settings.guidance,
+        "generator": generators,
+    }
+    family, (width, height) = family_of(pipeline), size
+    lengths = {"max_sequence_length": limit} if (limit := sequence_length(pipeline)) else {}
+    start = {"width": width, "height": height, "latents": noise(pipeline, generators, width, height)}
+    more = {**family.call, **lengths, **start}
+    if last is pipeline:
+        return pipeline(**usual, **more, output_type="np").images
+    part = float(settings.refiner["from"])
+    latents = pipeline(**usual, **more, denoising_end=part, output_type="latent").images
+    return last(**usual, image=latents, denoising_start=part, output_type="np").images
+
+
+def sequence_length(pipeline: DiffusionPipeline) -> int | None:
+    """Return the number of tokens that a pipeline is told to read, None if its tokenisers say it."""
+    family = family_of(pipeline)
+    limited = [name for name in family.lengths if getattr(pipeline, name) is not None]
+    return length_of(family, limited[0], pipeline.components) if limited else None
+
+
+def inner_size(width: int, height: int, multiple: int, native: int | Sequence[int] | None = None) -> tuple[int, int]:
+    """Return the width and height at which an image of `width` x `height` is generated.
+
+    These are the next multiples, or, with `native`, the multiples that are nearest to the image's shape at that number of
+    pixels.
 
     Args:
         multiple: of what the pipeline's sides are multiples, in pixels.
+        native: a side, or width and height, of which the number of pixels counts.
     """
-    return math.ceil(width / multiple) * multiple, math.ceil(height / multiple) * multiple
+    if native is None:
+        return math.ceil(width / multiple) * multiple, math.ceil(height / multiple) * multiple
+    pixels = native**2 if isinstance(native, int) else math.prod(native)
+    scale = math.sqrt(pixels / (width * height))
+    return tuple(max(1, round(side * scale / multiple)) * multiple for side in (width, height))  # type: ignore[return-value]
 
 
-def decode_in_parts(vae: AutoencoderKL, width: int, height: int) -> None:
+def fit(image: np.ndarray, width: int, height: int, native: int | Sequence[int] | None = None) -> np.ndarray:
+    """Return an image at its size, (height, width, 3) uint8.
+
+    With `native` it is resized by a Lanczos filter, as real images are, which takes all pixels into account where it makes
+    images smaller: so that it just covers the size. What is over is then cropped evenly on both sides.
+    """
+    if native is not None:
+        scale = max(width / image.shape[1], height / image.shape[0])
+        covering = max(width, round(image.shape[1] * scale)), max(height, round(image.shape[0] * scale))
+        image = np.asarray(Image.fromarray(image).resize(covering, Image.Resampling.LANCZOS))
+    left, top = (image.shape[1] - width) // 2, (image.shape[0] - height) // 2
+    return image[top : top + height, left : left + width]
+
+
+def decode_in_parts(vae: ModelMixin, width: int, height: int) -> None:
     """Make the autoencoder decode large images one at a time, and still larger ones in tiles, to bound its memory.
 
     This depends on the size of an image and not on that of a batch, so an image is the same in every batch.
     """
     vae.use_slicing = width * height >= ALONE_FROM**2
     vae.use_tiling = width * height > TILE**2
-    vae.tile_sample_min_size = TILE
-    vae.tile_latent_min_size = TILE // 2 ** (len(vae.config.block_out_channels) - 1)
+    if isinstance(vae, AutoencoderDC):  # whose tiles overlap by an eighth
+        sides = {"tile_sample_min_height": TILE, "tile_sample_min_width": TILE}
+        sides |= {"tile_sample_stride_height": TILE - TILE // 8, "tile_sample_stride_width": TILE - TILE // 8}
+        for name, side in sides.items():
+            setattr(vae, name, side)
+        vae.tile_latent_min_height = vae.tile_latent_min_width = TILE // vae.spatial_compression_ratio
+    else:
+        vae.tile_sample_min_size = TILE
+        vae.tile_latent_min_size = TILE // 2 ** (len(vae.config.block_out_channels) - 1)
 
 
 def noise(pipeline: DiffusionPipeline, generators: Sequence[torch.Generator], width: int, height: int) -> torch.Tensor:
-    """Return the latents that images start from, (N, channels, height / 8, width / 8) for a published autoencoder.
+    """Return the latents that images start from, (N, channels, height / 8, width / 8) for most published autoencoders; for
+    Flux packed, (N, positions, 4 * channels).
 
     They are drawn in float32 and then rounded: if drawn in half precision, torch's numbers differ for some sizes.
     """
-    factor = pipeline.vae_scale_factor
-    shape = (1, pipeline.unet.config.in_channels, height // factor, width // factor)
-    return torch.cat([torch.randn(shape, generator=generator) for generator in generators]).to(pipeline.unet.dtype)
+    family, denoiser = family_of(pipeline), denoiser_of(pipeline)
+    shape = family.latents(denoiser, pipeline.vae_scale_factor, width, height)
+    drawn = torch.cat([torch.randn(1, *shape, generator=generator) for generator in generators]).to(denoiser.dtype)
+    return pipeline._pack_latents(drawn, len(drawn), *shape) if family.packed else drawn
 
 
-def check_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Iterable[str]) -> None:
-    """Log a warning, once per prompt, if it is too long for the text encoder, with the words that are cut off."""
-    limit = tokenizer.model_max_length
+def check_prompts(readers: Sequence[Reader], prompts: Iterable[str]) -> None:
+    """Log a warning, once per prompt, if it is too long for a text encoder, with the words that are cut off.
+
+    Args:
+        readers: the text encoders of a pipeline.
+    """
     for prompt in dict.fromkeys(prompts):
-        encoded = tokenizer(prompt, verbose=False)
-        if len(encoded.input_ids) <= limit:
+        cut = [(reader, *found) for reader in readers if (found := _cut(reader, prompt))]
+        if not cut:
             continue
-        # The last token that is read marks the end; a word of which only the beginning is read counts as cut off.
-        start = encoded.word_to_chars(encoded.word_ids()[limit - 1]).start
-        log.warning(
-            "a prompt has %d tokens, including start and end, and the text encoder reads %d: '%s'. "
-            "The image is made without '%s'; shorten the prompt",
-            *(len(encoded.input_ids), limit, prompt, prompt[start:].strip()),
+        if len(readers) == 1:
+            ((reader, number, rest),) = cut
+            log.warning(
+                "a prompt has %d tokens, including start and end, and the text encoder reads %d: '%s'. "
+                "The image is made without '%s'; shorten the prompt",
+                *(number, reader.limit, prompt, rest),
+            )
+            continue
+        each = "; ".join(
+            f"{reader.name} reads {reader.limit} of {number} tokens, without '{rest}'" for reader, number, rest in cut
         )
+        others = [reader.name for reader in readers if reader.name not in {one.name for one, *_ in cut}]
+        what = f"{' and '.join(others)} reads it all" if others else "what all leave out is not in the image"
+        log.warning("a prompt is too long: '%s'. %s; %s. Shorten the prompt", prompt, each, what)
+
+
+def _cut(reader: Reader, prompt: str) -> tuple[int, str] | None:
+    """Return how many tokens a prompt has, with those that mark start and end, and the words that are cut off; None if none are.
+
+    A word of which only the beginning is read counts as cut off.
+    """
+    text = prompt.lower().strip() if reader.lower else prompt
+    encoded = reader.tokenizer(reader.prefix + text, verbose=False)
+    if len(encoded.input_ids) <= reader.limit:
+        return None
+    # The last token that is read marks the end, in tokenisers that mark it: so many are after the words.
+    after = next(i for i, word in enumerate(reversed(encoded.word_ids())) if word is not None)
+    first = reader.limit - after
+    words = encoded.word_ids()
+    several = len({word for word in words if word is not None}) > 1  # some tokenisers know tokens and no words
+    start = encoded.word_to_chars(words[first]).start if several else encoded.token_to_chars(first).start
+    return len(words), text[max(0, start - len(reader.prefix)) :].strip()
 
 
 def report_blank(seeds: Sequence[int], number: int, model: str) -> None:

@@ -53,7 +53,8 @@ def locate(model: str, what: str) -> Path:
     if folder.is_file():
         raise InputError(
             f"{model} is a single file, and {what} is expected. If it holds a whole pipeline (.safetensors or .ckpt), "
-            f"convert it once: `StableDiffusionPipeline.from_single_file(file).save_pretrained(folder)`, of diffusers"
+            f"convert it once, with the class of its family: "
+            f"`StableDiffusionPipeline.from_single_file(file).save_pretrained(folder)`, of diffusers"
         )
     return folder
 
@@ -65,6 +66,7 @@ def load_part(
     device: str = "cpu",
     unused: str = r"\Z",
     trust_remote_code: bool = False,
+    variant: str | None = None,
 ) -> torch.nn.Module:
     """Return a network of a model, in evaluation mode, with all of its weights from the files.
 
@@ -75,11 +77,12 @@ def load_part(
         device: "meta" for a check, on which nothing has values.
         unused: pattern of the beginnings of keys that a file may have and the network does not.
         trust_remote_code: run Python that comes with the model, for transformers' classes.
+        variant: of the files of weights, such as "fp16"; by default those without one, else fp16, else the only ones.
 
     Raises:
         InputError: a file is missing, damaged or of another network.
     """
-    variant = _find_variant(folder)
+    variant = _find_variant(folder, variant)
     options: dict[str, Any] = {"dtype": dtype} if dtype else {}
     if device == "meta":
         options["device_map"] = {"": "meta"}
@@ -120,23 +123,27 @@ def load_tokenizer(kind: type, folder: Path, trust_remote_code: bool = False) ->
     Raises:
         InputError: a file is missing or damaged.
     """
-    check_tokenizer_files(folder, trust_remote_code)
+    check_tokenizer_files(folder, trust_remote_code, kind)
     with explain(f"{folder.name}/"), silence():
         return kind.from_pretrained(folder, local_files_only=True, trust_remote_code=trust_remote_code)
 
 
-def check_tokenizer_files(folder: Path, trust_remote_code: bool = False) -> None:
+def check_tokenizer_files(folder: Path, trust_remote_code: bool = False, kind: type | None = None) -> None:
     """Raise an InputError if a folder lacks the files of a tokeniser, without which it would know no word.
 
     Args:
         trust_remote_code: whether a tokeniser whose Python comes with it may have files of its own.
+        kind: its class, which says what older files tokenizer.json is made of; by default those of CLIP and GPT-2.
     """
     if trust_remote_code and "auto_map" in read_json(folder / "tokenizer_config.json"):
         return
-    if not (folder / "tokenizer.json").exists():  # or the two files that it was made of
-        missing = [name for name in ("vocab.json", "merges.txt") if not (folder / name).exists()]
-        if missing:
-            raise InputError(f"{folder.name}: no tokenizer.json, and no {' and no '.join(missing)}")
+    if not (folder / "tokenizer.json").exists():
+        made_of = getattr(kind, "vocab_files_names", {"vocab": "vocab.json", "merges": "merges.txt"}).values()
+        older = sorted({*made_of} - {"tokenizer.json"}, reverse=True)
+        missing = [name for name in older if not (folder / name).exists()]
+        if missing or not older:
+            also = f", and no {' and no '.join(missing)}" if missing else ""
+            raise InputError(f"{folder.name}: no tokenizer.json{also}")
 
 
 def check_vocabulary(
@@ -203,8 +210,8 @@ def read_json(path: Path) -> Mapping[str, Any]:
     return content
 
 
-def _find_variant(folder: Path) -> str | None:
-    """Return which of the weights in a folder to read: those without a variant, else fp16, else the only ones.
+def _find_variant(folder: Path, wanted: str | None) -> str | None:
+    """Return which of the weights in a folder to read: those asked for, or without a variant, else fp16, else the only ones.
 
     Raises:
         InputError: there are none, several variants, or files that are cut off.
@@ -216,9 +223,14 @@ def _find_variant(folder: Path) -> str | None:
             files.setdefault(match["variant"] or match["older"] or "", []).append(file)
     if not files:
         raise InputError(f"{folder.name}/: weights are missing: no .safetensors and no .bin beside config.json")
-    names = [name for name in ("", "fp16") if name in files] or list(files)
+    if wanted and wanted not in files:
+        there = ", ".join(name or "those without a variant" for name in sorted(files))
+        raise InputError(f"{folder.name}/: no weights of the variant {wanted}; there are {there}")
+    names = [wanted] if wanted else [name for name in ("", "fp16") if name in files] or list(files)
     if len(names) > 1 and names[0] not in ("", "fp16"):
-        raise InputError(f"{folder.name}/: weights of several variants, {', '.join(names)}; keep those to be used")
+        raise InputError(
+            f"{folder.name}/: weights of several variants, {', '.join(names)}; keep those to be used, or name them in `variant`"
+        )
     for file in files[names[0]]:
         _check_whole(file)
     return names[0] or None
