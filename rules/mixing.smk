@@ -25,7 +25,11 @@ def blocks_to_mix(
     if "clip_score" in fake.filters:
         patterns["clip_scores"] = rules.score_prompts.output[0]
     clip = plan.clip_of(fake.filters.get("clip_score", {}).get("model", ""))
-    chosen = {"clip": clip} | {"generator": fake.generator, "annotator": fake.annotator, "annotators": "+".join(fake.scored_by)}
+    chosen = {"clip": clip} | {
+        "generator": fake.generator,
+        "annotator": fake.annotator,
+        "annotators": "+".join(fake.scored_by),
+    }
     found = {
         name: [
             path

@@ -57,7 +57,7 @@ PREFIXES = {
 }
 """What the names of experiments have before a value of `FAKE_KEYS`, to say what it is of."""
 
-NOT_RENDERED = {"prompt": None, "restorer": None, "prompt_filter": False, "r_img": 100, "filters": {}}
+NOT_RENDERED: dict[str, Any] = {"prompt": None, "restorer": None, "prompt_filter": False, "r_img": 100, "filters": {}}
 """What an experiment may not say of D_fake if its images are rendered, and what is as good as not said."""
 
 OF_READY = ("label", "score", "sigma", "kernel", "unit")
@@ -367,7 +367,9 @@ class Plan:
     def _filters(self, given: Mapping[str, Any], where: str) -> dict[str, dict[str, Any]]:
         """Return the filters of images besides r_img, with all of their settings, and remember the CLIPs that they name."""
         said = {name: given["filters"][name] for name in FILTERS if name in given.get("filters", {})}
-        found = {name: {"action": entry} if isinstance(entry, str) else dict(entry) for name, entry in said.items()}
+        found: dict[str, dict[str, Any]] = {}
+        for name, entry in said.items():
+            found[name] = {"action": entry} if isinstance(entry, str) else dict(entry)
         for name, defaults in FILTER_DEFAULTS.items():
             if name in found:
                 found[name] = defaults | found[name]
