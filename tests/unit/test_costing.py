@@ -129,6 +129,16 @@ def test_rendered_images_in_the_place_of_generated_ones_are_labelled_and_trained
         assert mixed.work[0].passes == 500 * (30 + 30)
 
 
+def test_prompts_that_a_language_model_writes_are_a_job_after_the_captions():
+    config = small()
+    config["pools"]["shtb-captions"]["written_by"] = {"model": "models/qwen", "count": 2, "precision": "bfloat16"}
+    check(config)
+    found = {job.rule: job for job in Jobs(*resolve(config), "{dataset}.csv").of_target("amounts")}
+    texts, (work,) = found["write_texts"], found["write_texts"].work
+    assert (work.kind, work.model, work.precision, work.passes) == ("write", "shtb-captions", "float16", 720)
+    assert found["caption_images"] in texts.after and texts in found["write_prompts"].after
+
+
 def test_every_table_and_figure_has_a_row():
     config = small() | {"plan": {"tflops": 1}}
     found = costs(config)
@@ -252,7 +262,7 @@ def counting(monkeypatch):
     """The operations of the miniature's generator, counted."""
     monkeypatch.undo()
     generator = {"model": str(ROOT / "resources/models/stable-diffusion"), "steps": 10, "precision": "float32"}
-    return Operations({"guided": generator | {"guidance": 3}, "free": generator | {"guidance": 1}}, {})
+    return Operations({"guided": generator | {"guidance": 3}, "free": generator | {"guidance": 1}}, {}, {})
 
 
 def test_an_update_takes_three_times_what_table_three_counts(counting):

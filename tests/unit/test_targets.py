@@ -564,7 +564,6 @@ def test_the_prompts_that_a_language_model_writes_are_told_from_captions():
     assert found == [("7", "on “rain”"), ("2520", "variations of captions")]
 
 
-
 @pytest.mark.parametrize(
     ("entry", "columns", "cells"),
     [
