@@ -129,6 +129,18 @@ def test_rendered_images_in_the_place_of_generated_ones_are_labelled_and_trained
         assert mixed.work[0].passes == 500 * (30 + 30)
 
 
+def test_prompts_that_a_language_model_writes_are_a_job_after_the_captions():
+    config = small()
+    config["pools"]["shtb-captions"]["written_by"] = {"model": "models/qwen", "count": 2, "precision": "bfloat16"}
+    check(config)
+    jobs = Jobs(*resolve(config), "none/{dataset}").of_target("amounts")
+    (texts,) = (job for job in jobs if job.rule == "write_texts")
+    (work,) = texts.work
+    assert (work.kind, work.model, work.precision, work.passes) == ("write", "shtb-captions", "float16", 720)
+    assert "caption_images" in {job.rule for job in texts.after}
+    assert [job.rule for job in jobs if texts in job.after] == ["write_prompts"]
+
+
 def test_every_table_and_figure_has_a_row():
     config = small() | {"plan": {"tflops": 1}}
     found = costs(config)
@@ -252,7 +264,7 @@ def counting(monkeypatch):
     """The operations of the miniature's generator, counted."""
     monkeypatch.undo()
     generator = {"model": str(ROOT / "resources/models/stable-diffusion"), "steps": 10, "precision": "float32"}
-    return Operations({"guided": generator | {"guidance": 3}, "free": generator | {"guidance": 1}}, {})
+    return Operations({"guided": generator | {"guidance": 3}, "free": generator | {"guidance": 1}}, {}, {})
 
 
 def test_an_update_takes_three_times_what_table_three_counts(counting):
