@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from support.configs import put, small, smallest
 
+from promptmix.config import blocks
 from promptmix.config.validation import check, resolve
 from promptmix.errors import InputError
 from promptmix.networks import cost
@@ -127,6 +128,22 @@ def test_rendered_images_in_the_place_of_generated_ones_are_labelled_and_trained
             job for job in jobs.of_target(name) if job.rule == "train_network" and "rendered" in str(job.wildcards)
         )
         assert mixed.work[0].passes == 500 * (30 + 30)
+
+
+def test_a_model_of_transformers_annotates_and_mirrored_images_are_annotated_too():
+    config = small() | {"figures": {}, "preflight": ["table1"]}
+    config["annotators"]["people"] = {"model": "models/detr", "task": "counting", "label": "person", "flip": True}
+    row = {"dataset": "shtb", "network": "rescsrnet", "annotator": "people"}
+    config["tables"] = {"table1": {"rows": [row]}}
+    check(config)
+    jobs = Jobs(*resolve(config), "none/{dataset}").of_target("table1")
+    annotated = [job for job in jobs if job.rule == "annotate_images"]
+    assert annotated
+    for job in annotated:
+        (work,) = job.work
+        assert (work.kind, work.model, json.loads(work.settings)["task"]) == ("annotate", "models/detr", "counting")
+        assert work.passes == 2 * len(blocks.seeds_of(dict(job.wildcards)["block"]))
+        assert job.counted
 
 
 def test_every_table_and_figure_has_a_row():
