@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from support.configs import put, small, smallest
 
+from promptmix.config import blocks
 from promptmix.config.validation import check, resolve
 from promptmix.errors import InputError
 from promptmix.networks import cost
@@ -139,6 +140,22 @@ def test_prompts_that_a_language_model_writes_are_a_job_after_the_captions():
     assert (work.kind, work.model, work.precision, work.passes) == ("write", "shtb-captions", "float16", 720)
     assert "caption_images" in {job.rule for job in texts.after}
     assert [job.rule for job in jobs if texts in job.after] == ["write_prompts"]
+
+
+def test_a_model_of_transformers_annotates_and_mirrored_images_are_annotated_too():
+    config = small() | {"figures": {}, "preflight": ["table1"]}
+    config["annotators"]["people"] = {"model": "models/detr", "task": "counting", "label": "person", "flip": True}
+    row = {"dataset": "shtb", "network": "rescsrnet", "annotator": "people"}
+    config["tables"] = {"table1": {"rows": [row]}}
+    check(config)
+    jobs = Jobs(*resolve(config), "none/{dataset}").of_target("table1")
+    annotated = [job for job in jobs if job.rule == "annotate_images"]
+    assert annotated
+    for job in annotated:
+        (work,) = job.work
+        assert (work.kind, work.model, json.loads(work.settings)["task"]) == ("annotate", "models/detr", "counting")
+        assert work.passes == 2 * len(blocks.seeds_of(dict(job.wildcards)["block"]))
+        assert job.counted
 
 
 def test_every_table_and_figure_has_a_row():

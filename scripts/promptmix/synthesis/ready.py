@@ -51,11 +51,11 @@ class Ready(nn.Module):
         try:
             of_class = find_class(read_json(folder / "config.json"), task, label, unit)
             where = "meta" if str(device) == "meta" else "cpu"
-            self.network = load_part(getattr(transformers, of_class), folder, torch.float32, where)
+            self.network: Any = load_part(getattr(transformers, of_class), folder, torch.float32, where)
             self.processor = _load_processor(folder, task)
         except InputError as error:
             raise InputError(f"{model} cannot annotate for {task}, or is incomplete: {error}") from error
-        self.config = self.network.config
+        self.config: Any = self.network.config
         if where == "cpu":
             self.network.to(device)
 
