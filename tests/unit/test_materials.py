@@ -56,7 +56,10 @@ def test_what_is_added_to_a_model_counts():
     )
     assert {"models/diffusion", "models/refiner", "loras/style.safetensors"} <= keys(plan, "shtb-rescsrnet-promptmix")
     (how,) = [text for text in card_of(plan, "shtb-rescsrnet-promptmix")["how"] if text.startswith("Images:")]
-    assert "`models/diffusion` with `loras/style.safetensors` (LoRA, times 0.5), `models/refiner` from 80% of the steps" in how
+    assert (
+        "`models/diffusion` with `loras/style.safetensors` (LoRA, times 0.5), `models/refiner` from 80% of the steps"
+        in how
+    )
 
 
 def test_all_members_of_an_average_count():
