@@ -185,8 +185,6 @@ def _measure_parts(
         vae = diffusion.parts["vae"]
         generating.decode_in_parts(vae, width, height)
         vae.blend_v = vae.blend_h = lambda _, tile, __: tile  # a Python loop over pixels, in place: costs time only
-        if vae.config.get("force_upcast") and diffusion.family.kind in (families.SDXL.kind, families.REFINER.kind):
-            vae.float()  # as these pipelines do, since its numbers overflow in float16
         latents = diffusion.latents(batch, width, height)
 
         def measure(compute: Callable[[], Any]) -> int:
@@ -277,13 +275,24 @@ def load_diffusion(model: str | Path | None = None, dtype: torch.dtype = torch.f
         else:
             index, family = read_refiner_or_model(str(model), Path(model))
             named = {name: index[name] for name in family.networks if index.get(name) and index[name][0]}
-            parts = {name: _build(kind, Path(model, name)) for name, (_, kind) in named.items()}
+            parts = {}
+            for name, (_, kind) in named.items():
+                torch.set_default_dtype(
+                    torch.float32 if name == "vae" and _upcasts(family, Path(model, name)) else dtype
+                )
+                parts[name] = _build(kind, Path(model, name))
             scheduler = read_json(Path(model, "scheduler", "scheduler_config.json"))
             scheduler.setdefault("_class_name", index["scheduler"][1])
             guided = families.find_guidance(family, parts[family.denoiser].config, scheduler)
         return Diffusion(family, guided, {name: network.eval() for name, network in parts.items()})
     finally:
         torch.set_default_dtype(before)
+
+
+def _upcasts(family: Family, folder: Path) -> bool:
+    """Tell whether a pipeline decodes in float32, as some autoencoders' numbers overflow in float16."""
+    of_sdxl = family is families.SDXL or family is families.REFINER
+    return of_sdxl and bool(read_json(folder / "config.json").get("force_upcast", True))
 
 
 def _build(name: str, folder: Path) -> nn.Module:
