@@ -102,8 +102,8 @@ def write_cost_table(
     ]
     if uncounted:
         notes.append(
-            f"What {', '.join(uncounted)} costs is not known: only networks are counted, not a function of one's own or an "
-            "average of annotators."
+            f"What {', '.join(uncounted)} costs is not known: only networks are counted, not a function of one's own, a model "
+            "of transformers or an average of annotators."
         )
     if others:
         texts = [f"{network} ({text})" for network, text in others.items()]

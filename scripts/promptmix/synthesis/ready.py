@@ -46,7 +46,7 @@ class Ready(nn.Module):
     def __init__(self, task: str, model: str | Path, device: torch.device | str, label: str = "", unit: str = ""):
         super().__init__()
         self.reference, self.task, self.stride = str(model), task, STRIDES[task]
-        expected = f"one of the kind {KINDS[task]}: a folder in transformers' format, or the name of a model in the Hub's cache"
+        expected = f"a folder in transformers' format, of a model for {task} ({KINDS[task]})"
         folder = locate(str(model), expected)
         try:
             of_class = find_class(read_json(folder / "config.json"), task, label, unit)
