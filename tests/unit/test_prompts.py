@@ -3,13 +3,17 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from support.scripts import run_script
 
 from promptmix.config.pools import expand
+from promptmix.datasets.index import Index
 from promptmix.errors import InputError
 from promptmix.records.prompts import PROMPTS
+from promptmix.records.texts import TEXTS
 from promptmix.synthesis.prompts import by_hand, edit, from_captions, prompt
 from promptmix.synthesis.reviewing import find
 
@@ -139,3 +143,34 @@ def test_counting_prompts_imports_little():
     code = "import sys, promptmix.config.pools; print({'pandas', 'numpy', 'torch'} & set(sys.modules))"
     scripts = Path(__file__).parents[2] / "scripts"
     assert subprocess.run([sys.executable, "-c", code], cwd=scripts, text=True, capture_output=True).stdout == "set()\n"
+
+
+# --- Written by a language model ---
+
+
+def test_what_a_language_model_wrote_takes_the_captions_place(images, tmp_path, monkeypatch):
+    texts = [
+        {"image": "b.jpg", "text": "a show"},
+        {"image": "a.jpg", "text": "a road"},
+        {"image": "b.jpg", "text": "1"},
+    ]
+    TEXTS.write(tmp_path / "texts.csv", texts)
+    monkeypatch.setattr(Index, "open", lambda path: SimpleNamespace(frame=images))
+
+    def write(pool, **source):
+        run_script(
+            "write_prompts",
+            input={"texts": [tmp_path / "texts.csv"]} | source,
+            params={"pool": pool, "words": {"prefix": "large crowd", "suffix": SUFFIX}},
+            output=[tmp_path / "prompts.csv"],
+        )
+        return PROMPTS.read(tmp_path / "prompts.csv").to_numpy().tolist()
+
+    varied = {"dataset": "shtb", "captioner": "chat", "written_by": True}
+    assert write(varied, index=tmp_path / "index.csv") == [
+        ["large crowd, a show, grayscale image", 80, 60, 91, 1, "b.jpg"],
+        ["large crowd, a road, color image", 96, 64, 75, 0, "a.jpg"],
+        ["large crowd, 1, grayscale image", 80, 60, 91, 1, "b.jpg"],
+    ]
+    on_topic = {"width": 48, "height": 32, "quality": 80, "written_by": True}
+    assert write(on_topic) == [[text, 48, 32, 80, 0, ""] for text in ("a show", "a road", "1")]
