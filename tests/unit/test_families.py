@@ -393,14 +393,12 @@ def test_a_refiner_goes_on_where_the_model_stops(folders):
     assert difference(images, images_of(folders("sdxl"), four, number=2)) > ROUNDING
 
 
-def test_a_refiner_without_a_step_to_make_is_an_error(folders):
+def test_a_refiner_without_a_step_to_make_is_an_error(folders, tmp_path):
     refiner = {"model": str(folders("refiner"))}
     assert "the refiner has no step to make" in refused(folders("sdxl"), refiner=refiner | {"from": 0.99})
-    early = {
-        "scheduler": "DDIMScheduler",
-        "refiner": refiner | {"from": 0.3},
-    }  # whose two steps are at 500 and 0 of 1000
-    assert "the model has no step to make" in refused(folders("sdxl"), **early)
+    leading = diffusers.DDIMScheduler(timestep_spacing="leading")  # its two steps are at 500 and 0 of 1000
+    early = save_family(tmp_path / "sdxl", "sdxl", scheduler=leading)
+    assert "the model has no step to make" in refused(early, refiner=refiner | {"from": 0.3})
 
 
 def test_a_refiner_of_other_latents_is_an_error(folders, copied):

@@ -359,8 +359,10 @@ def step_inputs(
         )
         inputs = {"sample": latents, "timestep": time, "encoder_hidden_states": texts(width)}
         if takes.addition_embed_type == "text_time":
-            pooled = latents.new_zeros(number, encoders["text_encoder_2"].config.projection_dim)
-            inputs["added_cond_kwargs"] = {"text_embeds": pooled, "time_ids": latents.new_zeros(number, 6)}
+            width = encoders["text_encoder_2"].config.projection_dim
+            sizes = (takes.projection_class_embeddings_input_dim - width) // takes.addition_time_embed_dim
+            pooled = latents.new_zeros(number, width)
+            inputs["added_cond_kwargs"] = {"text_embeds": pooled, "time_ids": latents.new_zeros(number, sizes)}
         return inputs
     if family is SD3:
         pooled = latents.new_zeros(number, takes.pooled_projection_dim)
