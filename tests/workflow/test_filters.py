@@ -67,7 +67,7 @@ def test_the_leak_guard_stops_the_run_and_names_the_images(filtered):
     result = changed.run(FAKE)
     assert result.returncode == 1 and "images of D_fake are like test images: locations, seed " in result.stdout
     leaks = pd.read_csv(filtered / "results/tiny/leaks/it.csv")
-    assert len(leaks) == 12 and leaks["image"].str.startswith("IMG_").all() and leaks["similarity"].isna().all()
+    assert len(leaks) == 12 and leaks["image"].str.startswith("test_data/").all() and leaks["similarity"].isna().all()
 
 
 def test_too_few_images_say_which_filter_left_out_how_many(filtered):
