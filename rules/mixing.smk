@@ -24,17 +24,8 @@ def blocks_to_mix(
         patterns["hashes"] = rules.hash_images.output[0]
     if "clip_score" in fake.filters:
         patterns["clip_scores"] = rules.score_prompts.output[0]
-<<<<<<< HEAD
-    clip = plan.clip_of(fake.filters.get("clip_score", {}).get("model", ""))
-    chosen = {"clip": clip} | {
-        "generator": fake.generator,
-        "annotator": fake.annotator,
-        "annotators": "+".join(fake.scored_by),
-    }
-=======
     chosen = {"generator": fake.generator, "annotator": fake.annotator, "annotators": "+".join(fake.scored_by)}
     chosen["clip"] = plan.clip_of(fake.filters.get("clip_score", {}).get("model", ""))
->>>>>>> filters
     found = {
         name: [
             path

@@ -283,11 +283,11 @@ def test_a_mean_may_be_of_networks_and_models(tmp_path, yolos):
 def test_operations_are_counted(tmp_path, save, task, settings):
     folder = save(tmp_path / "model")
     work = Work("annotate", str(folder), json.dumps({**settings, "task": task}), "float32", (64, 48), 10)
-    operations = Operations({}, {})
+    operations = Operations({}, {}, {})
     assert operations.of(work) == 10 * operations.of_image(work) > 1e4
 
 
 def test_what_cannot_be_counted_is_not_known(tmp_path, caplog):
     work = Work("annotate", str(tmp_path / "nowhere"), json.dumps({"task": "depth"}), "float32", (64, 48), 10)
-    assert Operations({}, {}).of(work) is None
+    assert Operations({}, {}, {}).of(work) is None
     assert "cannot be counted" in caplog.text

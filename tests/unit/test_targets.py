@@ -564,7 +564,7 @@ def test_the_prompts_that_a_language_model_writes_are_told_from_captions():
     }
     rows = [SHTB | {"pools": [pool], "k": 1, "r_mix": 1} for pool in ("scenes", "shtb-captions")]
     config["tables"] = {"it": {"rows": rows, "methods": ["promptmix"], "columns": ["prompt_count", "prompt_format"]}}
-    config["preflight"] = ["it"]
+    config |= {"figures": {}, "preflight": ["it"]}
     found = [tuple(row.labels.values()) for row in resolved(config)[1]["it"].rows]
     assert found == [("7", "on “rain”"), ("2520", "variations of captions")]
 
@@ -674,7 +674,10 @@ def test_the_paper_s_numbers_are_those_of_the_row_in_the_table_of_the_same_name(
         ({"base": SHTB, "vary": {"k": []}}, [".vary.k: the list is empty"]),
         ({"base": SHTB, "vary": {"k": 1}}, [".vary.k: 1 (number) is not a list"]),
         ({"base": SHTB, "vary": {"k": [1, "two"]}}, [".vary.k[1]: 'two' (text) is not a whole number of 1 or more"]),
-        ({"base": SHTB, "vary": {"kk": [1]}}, [".vary.kk is not a key", "annotator, dataset, generator", "mean 'k'?"]),
+        (
+            {"base": SHTB, "vary": {"kk": [1]}},
+            [".vary.kk is not a key", "annotator, dataset, filters, generator", "mean 'k'?"],
+        ),
         (
             {"base": SHTB, "vary": {"annotator": ["nobody"]}},
             [".vary.annotator[0]: 'nobody'", "Known annotators: adabins"],

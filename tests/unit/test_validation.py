@@ -142,7 +142,7 @@ def test_defaults_are_filled_in(config):
     assert config["restorers"]["gfpgan"]["score"] == 0.97
     assert config["pools"]["by-hand"]["locations"] == []
     assert config["pools"]["shtb-captions"].keys() == {"dataset", "captioner"}
-    assert config["annotators"]["sasnet"].keys() == {"network", "weights", "settings"}
+    assert config["annotators"]["sasnet"].keys() == {"network", "weights", "settings", "flip"}
     assert config["annotators"]["sasnet"]["settings"] == {}
     assert config["annotators"]["both"] == {"mean_of": ["sasnet", "dmcount"]}
     assert config["render"]["panda"]["grey"] == 0
@@ -385,7 +385,7 @@ def refused(config, path, value, place, parts):
             "promptmix.shtb.images_per_prompt",
             1,
             "promptmix.shtb.images_per_prompt",
-            ["Known keys: annotator, generator, k"],
+            ["Known keys: annotator, filters, generator, k"],
         ),
         ("experiments.longer.repeated", 1, "experiments.longer.repeated", ["is not a key", "r_mix"]),
         ("networks.rescsrnet", {"block_size": 32}, "networks.rescsrnet.block_size", ["Known keys: backbone, width"]),
