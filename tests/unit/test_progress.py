@@ -182,8 +182,10 @@ def test_generation_counts_batches(talkative, lines, block, monkeypatch):
     monkeypatch.setattr(generation, "BATCH_PIXELS", {"cpu": 2 * 8 * 8})
     monkeypatch.setattr(generation, "check_prompts", lambda *_: None)
     monkeypatch.setattr(generation, "size_multiple", lambda _: 8)
-    pipeline = SimpleNamespace(name_or_path="model", device=torch.device("cpu"), tokenizer=None, refiner=None)
-    generation.write_block(pipeline, images, SimpleNamespace(negative_prompt=""), folder, manifest, "pool")
+    monkeypatch.setattr(generation, "readers_of", lambda *_, **__: [])
+    pipeline = SimpleNamespace(name_or_path="model", _execution_device=torch.device("cpu"), refiner=None)
+    settings = SimpleNamespace(negative_prompt="", native=None)
+    generation.write_block(pipeline, images, settings, folder, manifest, "pool")
     assert said_before == [[], ["2 of 3 images generated"]]
     assert without_time(lines) == ["2 of 3 images generated", "3 of 3 images generated"]
 
