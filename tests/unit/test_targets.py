@@ -559,6 +559,7 @@ def test_the_prompts_that_a_language_model_writes_are_told_from_captions():
     }
     rows = [SHTB | {"pools": [pool], "k": 1, "r_mix": 1} for pool in ("scenes", "shtb-captions")]
     config["tables"] = {"it": {"rows": rows, "methods": ["promptmix"], "columns": ["prompt_count", "prompt_format"]}}
+    config["figures"] = {}
     config["preflight"] = ["it"]
     found = [tuple(row.labels.values()) for row in resolved(config)[1]["it"].rows]
     assert found == [("7", "on “rain”"), ("2520", "variations of captions")]
