@@ -103,6 +103,21 @@ def test_null_on_the_command_line_takes_away(write):
     assert load([write("config.yaml", {"a": 1, "b": 1})], {"a": None})[0] == {"b": 1}
 
 
+def test_what_the_command_line_says_inside_a_section_or_a_list_is_read_as_yaml(write):
+    """Snakemake passes it on as text."""
+    file = write("config.yaml", {"plan": {"gpus": 1}, "pools": {"it": {"k": 2}}, "captioners": {"old": {}, "new": {}}})
+    over = {
+        "plan": {"calibrate": "true", "gpus": "4", "watts": "0.5"},
+        "rates": ["1e-3", "2.0e-3", "3"],
+        "scale": "007",
+    }
+    over |= {"captioners": {"old": "null"}, "prompts": {"prefix": "large crowd", "when": "2026-01-02", "how": "a: b"}}
+    config, _ = load([file], over)
+    assert config["plan"] == {"calibrate": True, "gpus": 4, "watts": 0.5} and config["rates"] == ["1e-3", 0.002, 3]
+    assert config["prompts"] == over["prompts"] and config["scale"] == "007"
+    assert config["captioners"] == {"new": {}} and config["pools"] == {"it": {"k": 2}}
+
+
 def test_nothing_is_shared_between_a_config_and_its_files(write):
     config, said = load([file := write("config.yaml", {"s": {"l": [{"a": 1}]}})])
     config["s"]["l"][0]["a"] = 2

@@ -28,12 +28,15 @@ REMOVED = ...
 PLACES = re.compile(r"^[^\s:]+|(?<= )[\w-]+(?:\.[\w-]+|\[\d+\])+(?=:| \()")
 """The places that a problem names: it begins with one, and others end with a colon or have their value after them."""
 
+OPTION = "--config"
+"""Snakemake's option. It passes all that is inside a section or a list on as text."""
+
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The loader in C, where PyYAML has it, takes a tenth of the time."""
 
 
 def load(
-    files: Iterable[str | Path], over: Mapping[str, Any] | None = None, called: str = "--config"
+    files: Iterable[str | Path], over: Mapping[str, Any] | None = None, called: str = OPTION
 ) -> tuple[dict, dict[str, Mapping]]:
     """Return a config as its files and what they extend say, and what each of these files says, in the order in which they override each other.
 
@@ -54,6 +57,8 @@ def load(
             config = merge(config, content)
         plain = merge(plain, chain[-1][1])
     if differing := _differing(over or {}, plain):
+        if called == OPTION:
+            differing = {key: _read_values(value) for key, value in differing.items()}
         said[called] = differing
         config = merge(config, differing)
     config.pop(EXTENDS, None)
@@ -151,6 +156,23 @@ def _differing(over: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, 
         elif value != here and (value, here) != (None, REMOVED):
             found[key] = value
     return found
+
+
+def _read_values(value: Any) -> Any:
+    """Return what YAML makes of the texts in a section or a list: numbers, flags and null are no texts."""
+    if isinstance(value, Mapping):
+        return {key: _read_value(inner) for key, inner in value.items()}
+    return [_read_value(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _read_value(value: Any) -> Any:
+    if not isinstance(value, str):
+        return _read_values(value)
+    try:
+        found = yaml.load(value, LOADER)
+    except yaml.YAMLError:
+        return value
+    return found if found is None or isinstance(found, bool | int | float) else value
 
 
 def _without_removed(section: Mapping[str, Any]) -> dict[str, Any]:
