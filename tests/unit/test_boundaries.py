@@ -16,8 +16,8 @@ import yaml
 
 from promptmix.datasets.registry import TASKS as FORMATS
 from promptmix.datasets.registry import reader_of
-from promptmix.networks.families import KINDS, MODULES
 from promptmix.networks.registry import NETWORKS, module_of
+from promptmix.networks.transformers_models import KINDS, MODULES
 from promptmix.running.fingerprint import WITHOUT_EFFECT, covered
 from promptmix.synthesis.registry import modules_of_captioner
 from promptmix.tasks.registry import module_of as task_module

@@ -18,7 +18,7 @@ from transformers import GPT2Config, ViTConfig, ViTForImageClassification
 from transformers.models.auto import modeling_auto
 
 from promptmix.errors import InputError
-from promptmix.networks.families import (
+from promptmix.networks.transformers_models import (
     DETECTORS,
     ESTIMATORS,
     REFUSED,

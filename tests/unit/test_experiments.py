@@ -252,7 +252,7 @@ def test_annotators_are_models_of_transformers_too():
     config["annotators"]["sasnet"]["flip"] = True
     annotators = resolved(config)[0].annotators
     people, far = annotators["people"], annotators["far"]
-    assert people.is_ready and not (people.is_network or people.is_function) and people.flip
+    assert people.is_of_transformers and not (people.is_network or people.is_function) and people.flip
     assert (people.weights, people.code) == ("models/detr", "promptmix.synthesis.detectors")
     assert people.settings == {"label": "person", "score": 0.5, "sigma": 4, "kernel": 15}
     assert (far.weights, far.settings, far.flip) == ("owner/name", {"unit": "metres"}, False)

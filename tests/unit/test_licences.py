@@ -29,7 +29,7 @@ HEADINGS = {
 }
 ENTRIES = [pytest.param(kind, name, id=f"{kind}-{name}") for kind in HEADINGS for name in LEDGER[kind]]
 FROM_FACTS = ("adabins", "csrnet", "guidedepth")
-SHARED = ("__init__", "build", "checkpoints", "cost", "families", "layers", "own", "published", "registry")
+SHARED = ("__init__", "build", "checkpoints", "cost", "layers", "own", "published", "registry", "transformers_models")
 """Files that are not of a published network."""
 
 

@@ -11,7 +11,7 @@ from promptmix.config.pools import expand
 from promptmix.datasets.splits import check_agreement, numbers, shares_of
 from promptmix.errors import InputError
 from promptmix.networks import registry as networks
-from promptmix.networks.families import MODULES, TRANSFORMERS
+from promptmix.networks.transformers_models import MODULES, TRANSFORMERS
 
 METHODS = {"baseline": "baseline", "control": "control", "promptmix": "PromptMix"}
 """How an experiment is trained, and what tables call it."""
@@ -84,10 +84,10 @@ class Annotator:
     @property
     def is_network(self) -> bool:
         """Whether it is a network of ours, with weights."""
-        return not (self.is_function or self.is_ready or self.mean_of)
+        return not (self.is_function or self.is_of_transformers or self.mean_of)
 
     @property
-    def is_ready(self) -> bool:
+    def is_of_transformers(self) -> bool:
         """Whether it is a model of transformers."""
         return self.reference == TRANSFORMERS
 
@@ -99,7 +99,7 @@ class Annotator:
     @property
     def code(self) -> str:
         """Its code, as `promptmix.running.fingerprint` knows it."""
-        return MODULES[self.task] if self.is_ready else networks.module_of(self.reference)
+        return MODULES[self.task] if self.is_of_transformers else networks.module_of(self.reference)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from promptmix.config.pools import expand
 from promptmix.datasets import registry as datasets
 from promptmix.errors import InputError, did_you_mean
 from promptmix.networks import registry as networks
-from promptmix.networks.families import TRANSFORMERS
+from promptmix.networks.transformers_models import TRANSFORMERS
 
 FILTERS = ("near_duplicates", "clip_score", "leak_guard")
 """The filters of images beyond the paper's, in the order in which they are applied, before r_img."""
@@ -60,7 +60,7 @@ PREFIXES = {
 NOT_RENDERED: dict[str, Any] = {"prompt": None, "restorer": None, "prompt_filter": False, "r_img": 100, "filters": {}}
 """What an experiment may not say of D_fake if its images are rendered, and what is as good as not said."""
 
-OF_READY = ("label", "score", "sigma", "kernel", "unit")
+OF_TRANSFORMERS = ("label", "score", "sigma", "kernel", "unit")
 """Keys of `annotators.<name>` that are settings of a model of transformers."""
 
 SIMILARITY = 0.95
@@ -509,7 +509,7 @@ def _annotator(name: str, entries: Mapping[str, Mapping[str, Any]]) -> Annotator
         files = tuple(entry.get("files", []))
         return Annotator(name, entry["task"], entry["function"], files=files, flip=entry.get("flip", False))
     if "model" in entry:
-        settings = {key: entry[key] for key in OF_READY if key in entry}
+        settings = {key: entry[key] for key in OF_TRANSFORMERS if key in entry}
         trained_on, flip = entry.get("trained_on", ""), entry.get("flip", False)
         return Annotator(name, entry["task"], TRANSFORMERS, settings, entry["model"], trained_on=trained_on, flip=flip)
     return Annotator(

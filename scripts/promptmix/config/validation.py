@@ -27,7 +27,7 @@ from promptmix.datasets.registry import OPTIONS, TASKS, TOP
 from promptmix.datasets.splits import GROUPED_BY
 from promptmix.errors import InputError, did_you_mean
 from promptmix.networks import registry as networks
-from promptmix.networks.families import find_class
+from promptmix.networks.transformers_models import find_class
 from promptmix.running import hub
 
 REPOSITORY = Path(__file__).resolve().parents[3]

@@ -279,7 +279,7 @@ class Jobs:
         annotator = self._plan.annotators[name]
         size, passes = _shape(sizes, images)
         passes *= 1 + annotator.flip
-        if annotator.is_ready:
+        if annotator.is_of_transformers:
             settings = {**annotator.settings, "task": annotator.task}
             return [Work("annotate", annotator.weights, _text(settings), "float32", size, passes)]
         if not annotator.is_network:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from promptmix.errors import InputError
-from promptmix.networks.families import MODULES
+from promptmix.networks.transformers_models import MODULES
 from promptmix.synthesis.captions import check_clip, check_tokenizer
 from promptmix.synthesis.likeness import check_texts
 from promptmix.synthesis.pipelines import GeneratorSettings, check_pipeline, check_refiner

@@ -26,8 +26,8 @@ from promptmix.errors import InputError
 from promptmix.extensions import is_reference
 from promptmix.networks import cost
 from promptmix.networks.build import build
-from promptmix.networks.families import MODULES
 from promptmix.networks.registry import TASKS
+from promptmix.networks.transformers_models import MODULES
 from promptmix.preflight import memory
 from promptmix.preflight.jobs import Work
 from promptmix.preflight.sizes import Size
@@ -84,7 +84,7 @@ class Operations:
             writer = self._pools[work.model]["written_by"]
             return _of_writing(AutoModelForCausalLM, writer["model"], INSTRUCTION + writer["max_tokens"])
         if work.kind == "annotate":
-            return _of_ready(work.model, work.settings, work.size)
+            return _of_transformers(work.model, work.settings, work.size)
         return _of_network(work.model, work.settings, work.size)
 
     def folder_of(self, generator: str) -> Path | None:
@@ -192,7 +192,7 @@ def _of_writing(kind: type, model: str, tokens: int) -> float | None:
 
 
 @functools.cache
-def _of_ready(model: str, text: str, size: Size) -> float | None:
+def _of_transformers(model: str, text: str, size: Size) -> float | None:
     """Return the operations of a model of transformers that annotates, None if it is not there or cannot be counted.
 
     Models that look at the values of tensors, such as of masks, cannot be counted on "meta"; they compute one black image.

@@ -164,7 +164,7 @@ class _Survey:
             what = ", ".join(models.NAMES[part] for part in names)
             yield self._check_model(path, what, partial(models.find_problems, parts=names), users, library)
         for name, users in self._users_of(self._plan.annotators, lambda needs: needs.annotators):
-            if (annotator := self._plan.annotators[name]).is_ready:
+            if (annotator := self._plan.annotators[name]).is_of_transformers:
                 check = partial(models.check_annotator, task=annotator.task, settings=annotator.settings)
                 find = partial(_find_problems, [check])
                 yield self._check_model(annotator.weights, f"annotator {name}", find, users, "transformers")
@@ -214,9 +214,8 @@ class _Survey:
             ]
             if "model" not in entry or any(path and hub.locate(path) is None for path in named):
                 continue
-            if models.find_problems(entry["model"], ["pipeline"]):
-                continue  # which is said of the model
-            if problem := models.find_unfit_settings(entry):
+            problem = models.find_unfit_settings(entry)
+            if problem and not models.find_problems(entry["model"], ["pipeline"]):  # else it is said of the model
                 yield Item(f"generator {name}", entry["model"], WRONG, users, problem)
 
     def check_writers(self) -> Iterator[Item]:

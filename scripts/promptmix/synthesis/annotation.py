@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from promptmix import extensions, out_of_memory
 from promptmix.errors import InputError, list_some
 from promptmix.networks.checkpoints import load_network
-from promptmix.networks.families import MODULES, TRANSFORMERS
 from promptmix.networks.registry import STRIDES, map_shape
+from promptmix.networks.transformers_models import MODULES, TRANSFORMERS
 from promptmix.running.progress import progress
 from promptmix.synthesis.maps import Annotation, reduce_map
 from promptmix.synthesis.mirroring import Mirrored

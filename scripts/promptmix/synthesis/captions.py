@@ -23,21 +23,11 @@ from promptmix.errors import InputError
 from promptmix.networks.build import build
 from promptmix.networks.checkpoints import load_network, read_fitting
 from promptmix.synthesis.captioning import ImageCaptioner, clean
-from promptmix.synthesis.pretrained import (
-    check_vocabulary,
-    explain,
-    load_part,
-    load_tokenizer,
-    locate,
-    read_json,
-    silence,
-)
+from promptmix.synthesis.clip import load_image_encoder
+from promptmix.synthesis.pretrained import check_vocabulary, explain, load_tokenizer, locate
 
 STOP = "."
 """The text that ends a caption; it stays in the caption, as in the authors' code."""
-
-OF_TEXTS = r"text_|logit_scale"
-"""The parts of CLIP that are not for images."""
 
 
 class Captioner(ImageCaptioner):
@@ -74,7 +64,7 @@ class Captioner(ImageCaptioner):
         if decoding not in ("greedy", "beam"):
             raise InputError(f"decoding is {decoding!r}; expected 'greedy' or 'beam'")
         self.device = torch.device(device)
-        encoder, self.processor = _load_clip(clip)
+        encoder, self.processor = load_image_encoder(clip)
         self.encoder = encoder.float().to(self.device)
         self.tokenizer = _load_tokenizer(tokenizer)
         self.network = load_network("clipcap", weights, **settings).to(self.device)
@@ -102,7 +92,7 @@ def check_clip(model: str) -> None:
     Raises:
         InputError: it is not, or is incomplete.
     """
-    _load_clip(model, "meta")
+    load_image_encoder(model, "meta")
 
 
 def check_tokenizer(model: str) -> None:
@@ -122,27 +112,13 @@ def check_weights(weights: str | Path, clip: str, tokenizer: str, settings: Mapp
     """
     read_fitting("clipcap", weights, **settings)
     try:
-        encoder, processor = _load_clip(clip, "meta")
+        encoder, processor = load_image_encoder(clip, "meta")
         words = _load_tokenizer(tokenizer)
     except InputError:  # what `check_clip` and `check_tokenizer` say
         return
     with torch.device("meta"):
         network = build("clipcap", **settings)
     _check_fit(encoder, processor, words, network)
-
-
-def _load_clip(model: str, device: str = "cpu") -> tuple[CLIPVisionModelWithProjection, CLIPImageProcessorPil]:
-    """Return CLIP's image encoder and what prepares images for it."""
-    folder = locate(model, "a CLIP: a folder in transformers' format, such as resources/models/clip")
-    try:
-        if (kind := read_json(folder / "config.json").get("model_type")) not in ("clip", "clip_vision_model"):
-            raise InputError(f"config.json: a model of the type {kind}; expected clip")
-        encoder = load_part(CLIPVisionModelWithProjection, folder, device=device, unused=OF_TEXTS)
-        read_json(folder / "preprocessor_config.json")
-        with explain("preprocessor_config.json"), silence():
-            return encoder, CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
-    except InputError as error:
-        raise InputError(f"{model} is no CLIP that describes images, or is incomplete: {error}") from error
 
 
 def _load_tokenizer(model: str) -> PreTrainedTokenizerBase:

@@ -8,16 +8,16 @@ import torch
 from torch import Tensor
 
 from promptmix.errors import InputError
-from promptmix.networks.families import labels_of
+from promptmix.networks.transformers_models import labels_of
 from promptmix.synthesis.annotation import describe
-from promptmix.synthesis.ready import Ready
+from promptmix.synthesis.transformers_annotator import TransformersAnnotator
 from promptmix.tasks.density import density_at_stride
 
 log = logging.getLogger(__name__)
 
 
-class Detector(Ready):
-    """An object detector, used like a network; see `Ready` for other arguments and errors.
+class Detector(TransformersAnnotator):
+    """An object detector, used like a network; see `TransformersAnnotator` for other arguments and errors.
 
     Args:
         label: which of the model's labels is counted.
@@ -82,13 +82,5 @@ class Detector(Ready):
             )
 
 
-def load(
-    model: str | Path,
-    device: torch.device | str,
-    label: str,
-    score: float = 0.5,
-    sigma: float = 4,
-    kernel: int = 15,
-) -> Detector:
-    """Return a detector; on the device "meta" to find out whether there is one."""
-    return Detector(model, device, label, score, sigma, kernel)
+load = Detector
+"""As `promptmix.networks.transformers_models.MODULES` wants it."""

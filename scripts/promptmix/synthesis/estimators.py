@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from promptmix.synthesis.annotation import check_maps
-from promptmix.synthesis.ready import Ready
+from promptmix.synthesis.transformers_annotator import TransformersAnnotator
 
 
-class Estimator(Ready):
-    """A depth estimator, used like a network; see `Ready` for arguments and errors."""
+class Estimator(TransformersAnnotator):
+    """A depth estimator, used like a network; see `TransformersAnnotator` for arguments and errors."""
 
     def __init__(self, model: str | Path, device: torch.device | str, unit: str = ""):
         super().__init__("depth", model, device, unit=unit)
@@ -34,6 +34,5 @@ class Estimator(Ready):
         return maps[:, None].to(image.device)
 
 
-def load(model: str | Path, device: torch.device | str, unit: str = "") -> Estimator:
-    """Return a depth estimator; on the device "meta" to find out whether there is one."""
-    return Estimator(model, device, unit)
+load = Estimator
+"""As `promptmix.networks.transformers_models.MODULES` wants it."""

@@ -6,44 +6,20 @@ the cosine of an image and its text (J. Hessel et al., CLIPScore, 2021, without 
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 import torch
-from transformers import (
-    AutoTokenizer,
-    CLIPImageProcessorPil,
-    CLIPTextModelWithProjection,
-    CLIPVisionModelWithProjection,
-)
 
 from promptmix.errors import InputError, command
 from promptmix.files import replacing
 from promptmix.out_of_memory import compute_in_parts
 from promptmix.running.progress import progress
-from promptmix.synthesis.pretrained import (
-    check_vocabulary,
-    explain,
-    load_part,
-    load_tokenizer,
-    locate,
-    read_json,
-    silence,
-)
+from promptmix.synthesis.clip import load_image_encoder, load_text_encoder
 
 log = logging.getLogger(__name__)
-
-OF_TEXTS = r"text_|logit_scale"
-"""Keys of a CLIP's weights that are not for images."""
-
-OF_IMAGES = r"vision_|visual_|logit_scale"
-"""Keys of a CLIP's weights that are not for texts."""
-
-KINDS = ("clip", "clip_text_model", "clip_vision_model")
-"""What config.json can call a CLIP, whole or one of its encoders."""
 
 ADVICE = "Use a smaller CLIP (`model` of the filter)"
 
@@ -60,12 +36,7 @@ class ImageEncoder:
     """
 
     def __init__(self, model: str, device: torch.device | str = "cpu"):
-        folder = _locate(model)
-        with _named(model, "describes images"):
-            network = load_part(CLIPVisionModelWithProjection, folder, device=_place(device), unused=OF_TEXTS)
-            read_json(folder / "preprocessor_config.json")
-            with explain("preprocessor_config.json"), silence():
-                self.processor = CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
+        network, self.processor = load_image_encoder(model, _place(device))
         self.device = torch.device(device)
         self.network = network.float().to(self.device)
 
@@ -102,11 +73,7 @@ class TextEncoder:
     """
 
     def __init__(self, model: str, device: torch.device | str = "cpu"):
-        folder = _locate(model)
-        with _named(model, "understands texts"):
-            network = load_part(CLIPTextModelWithProjection, folder, device=_place(device), unused=OF_IMAGES)
-            self.tokenizer = load_tokenizer(AutoTokenizer, folder)
-            check_vocabulary(self.tokenizer, network.config.vocab_size, "tokenizer", "CLIP's encoder of texts")
+        network, self.tokenizer = load_text_encoder(model, _place(device))
         self.longest = network.config.max_position_embeddings
         self.device = torch.device(device)
         self.network = network.float().to(self.device)
@@ -177,42 +144,20 @@ def score_prompts(images: np.ndarray, prompts: Sequence[str], encoder: TextEncod
     Raises:
         InputError: images and texts are not described by the same CLIP.
     """
-    texts = list(dict.fromkeys(prompts))
-    features = encoder.describe(texts)
+    places = {text: i for i, text in enumerate(dict.fromkeys(prompts))}
+    features = encoder.describe([*places])
     if len(images) and features.shape[1] != images.shape[1]:
         raise InputError(
             f"CLIP describes images by {images.shape[1]} numbers and texts by {features.shape[1]}: its two encoders do not "
             "belong together. Take a CLIP whose config.json has one `projection_dim`"
         )
-    rows = [texts.index(prompt) for prompt in prompts]
+    rows = [places[prompt] for prompt in prompts]
     return (images * features[rows]).sum(axis=1) if len(images) else np.zeros(0)
 
 
-def _locate(model: str) -> Path:
-    """Return the folder of a CLIP.
-
-    Raises:
-        InputError: there is none, or another model.
-    """
-    folder = locate(model, "a CLIP: a folder in transformers' format, such as resources/models/clip")
-    if (kind := read_json(folder / "config.json").get("model_type")) not in KINDS:
-        raise InputError(
-            f"{model} is no CLIP: its config.json says that it is a model of the type {kind}; expected clip"
-        )
-    return folder
-
-
 def _place(device: torch.device | str) -> str:
+    """Return where files are read for a device: they are only looked at for "meta"."""
     return "meta" if str(device) == "meta" else "cpu"
-
-
-@contextmanager
-def _named(model: str, does: str) -> Iterator[None]:
-    """Say of which model an error is."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{model} is no CLIP that {does}, or is incomplete: {error}") from error
 
 
 def _normalised(features: torch.Tensor, what: str) -> np.ndarray:

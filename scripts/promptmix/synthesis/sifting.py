@@ -248,7 +248,7 @@ def _check(images: pd.DataFrame, k: int, blocks: Sequence[Block]) -> None:
             number = int(np.argmin(found))
             raise InputError(
                 f"pool {pool}: k is {k}, and of prompt {number} (from 0) there are {found[number]} images in {named}. "
-                "Delete the manifests with too few images and run Snakemake again, or lower `images_per_prompt`"
+                "Delete the manifests with too few images and run Snakemake again, or lower k"
             )
 
 

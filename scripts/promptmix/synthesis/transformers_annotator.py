@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from transformers import AutoImageProcessor, BatchFeature
 
 from promptmix.errors import InputError
-from promptmix.networks.families import KINDS, find_class
 from promptmix.networks.registry import STRIDES, map_shape
+from promptmix.networks.transformers_models import KINDS, find_class
 from promptmix.synthesis.pretrained import explain, load_part, locate, read_json, silence
 from promptmix.tasks.batching import pixels_of
 
@@ -24,14 +24,14 @@ POST_PROCESS = {"depth": "post_process_depth_estimation", "counting": "post_proc
 """What brings a model's output back to the image's size: a function of its image processor."""
 
 
-class Ready(nn.Module):
+class TransformersAnnotator(nn.Module):
     """A model of transformers with its image processor, used like a network.
 
     Args:
         task: "counting" or "depth".
         model: a folder in transformers' format, or a name in the Hub's cache.
         device: where to compute; on "meta" everything is checked and nothing can be computed.
-        label, unit: see `promptmix.networks.families.find_class`.
+        label, unit: see `promptmix.networks.transformers_models.find_class`.
 
     Attributes:
         config: the model's, with transformers' defaults.

@@ -13,7 +13,7 @@ TRANSFORMERS = "transformers"
 """What stands in the place of a network's name where a model of transformers annotates."""
 
 MODULES = {"depth": "promptmix.synthesis.estimators", "counting": "promptmix.synthesis.detectors"}
-"""By task, the module whose `load` returns such an annotator."""
+"""By task, the module whose `load` returns such an annotator, on the device "meta" to find out whether it is one."""
 
 ESTIMATORS = {
     "depth_anything": "DepthAnythingForDepthEstimation",
