@@ -71,6 +71,8 @@ wildcard_constraints:
     block=r"\d{5}-\d{5}",
     lr=r"[0-9.e-]+",
     repeat=r"\d+",
+    single=one_of(plan.experiments),
+    rung=r"\d+",
 
 
 def limits():

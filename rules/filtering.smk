@@ -273,6 +273,8 @@ rule filter_prompts:
         "<results>/filters/{experiment}.csv",
     log:
         "<logs>/filter_prompts/{experiment}.log",
+    wildcard_constraints:
+        experiment=one_of(name for name, each in plan.experiments.items() if not (each.fake and each.fake.halving)),
     localrule: True
     conda:
         "../envs/promptmix.yaml"

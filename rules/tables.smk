@@ -61,6 +61,7 @@ def results_of_table(
         "fakes": expand(rules.mix_dataset.output.fake, experiment=mixed),
         "compared": expand(rules.mix_dataset.output.compared, experiment=mixed),
         "annotators": tests_of_annotators(TARGETS[wildcards.table].annotators),
+        "halved": [path for name in names if name in HALVING for path in last_rung(name)],
     }
 
 

@@ -21,8 +21,15 @@ def data_of_experiment(
     wildcards,
 ):
     """Return the dataset that an experiment trains on, its D_fake, and the weights that its network starts from."""
-    experiment = experiment_of(wildcards)
-    fake = expand(rules.mix_dataset.output.fake, **wildcards) if experiment.fake else []
+    return data_to_train(wildcards.experiment)
+
+
+def data_to_train(
+    name,
+):
+    """Return the same of an experiment by its name."""
+    experiment = plan.experiments[name]
+    fake = expand(rules.mix_dataset.output.fake, experiment=name) if experiment.fake else []
     return prepared(experiment.dataset) | {"fake": fake, "backbone": supplied(experiment.network.backbone)}
 
 
@@ -38,7 +45,7 @@ def takes_what_is_left(
     wildcards,
 ):
     """Return whether only the filters tell how many generated images an experiment has."""
-    fake = experiment_of(wildcards).fake
+    fake = plan.experiments[wildcards.get("single", wildcards.experiment)].fake
     return bool(fake and fake.is_open)
 
 

@@ -3,7 +3,6 @@
 from promptmix.running import job
 
 with job.start(snakemake) as device:
-    from dataclasses import replace
     from pathlib import Path
 
     from promptmix.datasets.index import Index
@@ -16,7 +15,7 @@ with job.start(snakemake) as device:
     settings = TrainingSettings(**params.settings)
     fake = read_fake(snakemake.input.fake[0]) if snakemake.input.fake else None
     if params.takes_what_is_left:  # nobody knows beforehand how many images the filters leave
-        settings = replace(settings, r_mix=min(settings.r_mix, len(fake)))
+        settings = settings.with_at_most(len(fake))
     backbone = job.with_inputs(snakemake, {"backbone": params.backbone}, "backbone")["backbone"]
     weights = read_backbone(settings.network, backbone, **settings.network_settings) if backbone else None
     train(

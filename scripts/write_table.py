@@ -19,5 +19,6 @@ with job.start(snakemake):
         rows.append(row | {"labels": labels, "predictions": predictions[name], "selection": selections[name]})
     compared = {Path(file).stem: file for file in source.compared}
     tests = [(*names, file) for names, file in zip(params.annotators, source.get("annotators", []), strict=True)]
-    said = {"claims": params.claims, "notes": params.notes, "compared": compared, "annotators": tests}
+    halved = {Path(file).parent.name: file for file in source.get("halved", [])}
+    said = {"claims": params.claims, "notes": params.notes, "compared": compared, "annotators": tests, "halved": halved}
     write_table(rows, output.markdown, output.csv, output.tex, output.html, params.scale, params.convention, **said)

@@ -54,6 +54,7 @@ VARIANTS = {
     "evaluate_annotator": of_annotators(task_module),
     "fine_tune_annotator": of_networks(task_module, objective_module),
     "train_network": of_networks(task_module, objective_module),
+    "train_rung": of_networks(task_module, objective_module),
     "evaluate_network": of_networks(task_module),
     "count_cost": of_networks(),
     "draw_predictions": of_networks(),
@@ -109,7 +110,7 @@ def test_an_edit_makes_no_other_rules_run_again(module):
     ("module", "wanted"),
     [
         ("promptmix.datasets.readers.coco", {"prepare_dataset: coco"}),
-        ("promptmix.training.loop", {"fine_tune_annotator", "train_network", "train_annotator"}),
+        ("promptmix.training.loop", {"fine_tune_annotator", "train_network", "train_rung", "train_annotator"}),
         ("promptmix.report.tables", {"write_table", "write_cost_table"}),
         ("promptmix.report.roundtrip", {"write_roundtrip"}),
         ("promptmix.synthesis.generation", {"generate_images", "measure_bias", "train_annotator"}),
@@ -122,6 +123,9 @@ def test_an_edit_makes_no_other_rules_run_again(module):
                 "select_learning_rate",
                 "train_annotator",
                 "train_network",
+                "train_rung",
+                "halve_prompts",
+                "conclude_halving",
             },
         ),
     ],
@@ -132,7 +136,7 @@ def test_an_edit_reaches_what_it_means(module, wanted):
 
 def test_the_loss_of_depth_reaches_only_training_on_depth():
     rules = [rule.split(": ") for rule in LISTED["promptmix.training.depth_loss"]]
-    assert {rule for rule, _ in rules} == {"fine_tune_annotator", "train_network", "train_annotator"}
+    assert {rule for rule, _ in rules} == {"fine_tune_annotator", "train_network", "train_rung", "train_annotator"}
     assert {network for _, network in rules} == {"guidedepth", "adabins"}
 
 

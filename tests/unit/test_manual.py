@@ -41,3 +41,15 @@ def test_a_command_of_the_manuals_is_one_that_snakemake_takes(command):
     for config in options.configfile or []:
         assert str(config) in YOURS or (ROOT / config).is_file()
     assert not [target for target in options.targets if Path(target).is_dir()]
+
+
+def test_the_rules_that_use_a_gpu_are_all_named():
+    rules = {
+        rule
+        for file in (ROOT / "rules").glob("*.smk")
+        if file.stem != "miniature"
+        for rule, body in re.findall(r"^ *rule (\w+):\n(.*?)(?=^ *rule |\Z)", file.read_text(), flags=re.S | re.M)
+        if "gpu=1" in body
+    }
+    (named,) = re.findall(r"The rules that use a GPU are (.*?)\.\n", (ROOT / "docs/cluster.md").read_text(), flags=re.S)
+    assert set(re.findall(r"`(\w+)`", named)) == rules

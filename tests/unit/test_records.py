@@ -89,7 +89,7 @@ def test_a_column_means_one_thing_in_all_kinds():
     modules = [importlib.import_module(f"{records.__name__}.{m.name}") for m in pkgutil.iter_modules(records.__path__)]
     found = {id(kind): kind for module in modules for kind in vars(module).values() if isinstance(kind, Record)}
     kinds = list(found.values())
-    assert len(kinds) == 16
+    assert len(kinds) == 17
     for name in ("image", "stem", "pool", "prompt_number", "experiment", "learning_rate", "repeat", "sha256"):
         assert len({kind.columns[name][0] for kind in kinds if name in kind.columns}) == 1
     assert {name for kind in kinds for name in kind.columns if name in ("image", "file", "stem")} == {

@@ -55,7 +55,7 @@ def test_the_shipped_configs_are_right(name):
         dict.fromkeys([f"table{i}" for i in range(1, 8)] + ["roundtrip"]),
         ("figure2", "figure3", "figure4", "changes", "ablations", "by-size"),
     )
-    further = {"limits", "limits-depth", "softened"} if name == "study" else set()
+    further = {"limits", "limits-depth", "softened", "halving"} if name == "study" else set()
     assert set(targets) == {*tables, *figures, "examples", *further}
     for experiment in plan.experiments.values():
         assert experiment.task == plan.task_of(experiment.dataset)
@@ -496,7 +496,7 @@ def refused(config, path, value, place, parts):
         (f"{FILTERED}.r_img", 0, f"{FILTERED}.r_img", ["0 is not a percentage above 0, at most 100"]),
         (f"{FILTERED}.r_img", 101, f"{FILTERED}.r_img", ["101 is not a percentage above 0, at most 100"]),
         (f"{FILTERED}.r_img", "40", f"{FILTERED}.r_img", ["'40' (text)", "Take away the quotes"]),
-        (f"{FILTERED}.prompt_filter", {}, f"{FILTERED}.prompt_filter", ["{} (section) is not true or false"]),
+        (f"{FILTERED}.prompt_filter", 3, f"{FILTERED}.prompt_filter", ["3 (number) is not true, false, or a section"]),
         ("evaluation.crop", "eigne", "evaluation.crop", ["Known: eigen, full, guidedepth", "Did you mean 'eigen'?"]),
         (
             "pools.panda-captions.quality",

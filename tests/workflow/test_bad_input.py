@@ -56,10 +56,12 @@ def test_an_impossible_share_of_images_to_keep(workflow, share):
     assert f"experiments.shtb-q50.r_img: {share} is not a percentage above 0, at most 100" in text
 
 
-def test_a_prompt_filter_that_is_not_true_or_false(workflow):
-    workflow.config["experiments"]["shtb-prompt-filter"]["prompt_filter"] = {}
+def test_a_prompt_filter_that_is_none_of_those_there_are(workflow):
+    workflow.config["experiments"]["shtb-prompt-filter"]["prompt_filter"] = 3
     text = failed(workflow, "--dry-run")
-    assert "experiments.shtb-prompt-filter.prompt_filter" in text and "true or false" in text
+    assert (
+        "experiments.shtb-prompt-filter.prompt_filter" in text and "true, false, or a section with a `method`" in text
+    )
 
 
 def test_a_table_that_the_config_does_not_describe(workflow):

@@ -125,7 +125,7 @@ def _cells(plan: Plan, experiment: Experiment) -> dict[str, str]:
         "generator": _model_of(plan, fake.generator),
         "precision": PRECISIONS[plan.precision_of(fake.generator)],
         "restorer": NONE if restorer is None else "yes" if len(plan.config["restorers"]) == 1 else restorer,
-        "prompt_filter": "yes" if fake.prompt_filter else NONE,
+        "prompt_filter": "by halving" if fake.halving else "yes" if fake.prompt_filter else NONE,
         "real_images": "yes" if fake.real_images else "no",
         "filters": "; ".join(_of_filter(name, settings) for name, settings in fake.filters.items()) or NONE,
         "scored_by": ", ".join(fake.scored_by) or NONE,

@@ -13,6 +13,9 @@ from promptmix.errors import InputError
 from promptmix.networks import registry as networks
 from promptmix.networks.transformers_models import MODULES, TRANSFORMERS
 
+RUNGS = 5
+"""How often halving decides on half of the prompts at most: see `Experiment.rungs`."""
+
 METHODS = {"baseline": "baseline", "control": "control", "promptmix": "PromptMix"}
 """How an experiment is trained, and what tables call it."""
 
@@ -117,6 +120,7 @@ class Fake:
         filters: further filters of images, by name, with their settings: `near_duplicates` and `clip_score`, which leave out
             images before those of the highest q go, and `leak_guard`, which leaves out none.
         prompt_filter: whether prompts are dropped whose images raise the validation error.
+        halving: whether the prompt filter trains with each prompt for as long as it takes to tell, and not to the end.
         real_images: whether the prompt filter trains on the real images besides a prompt's own.
         prompt: the pool and number of the only prompt whose images count, None for all.
         reviewed: what a review leaves out, by pool: `drop`, prompts by number or text, and `exclude`, images by seed.
@@ -133,6 +137,7 @@ class Fake:
     scored_by: tuple[str, ...] = ()
     filters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     prompt_filter: bool = False
+    halving: bool = False
     real_images: bool = True
     prompt: tuple[str, int] | None = None
     reviewed: Mapping[str, Mapping[str, Sequence]] = field(default_factory=dict)
@@ -246,6 +251,13 @@ class Experiment:
     def repeats(self) -> int:
         """Number of runs per learning rate."""
         return self.training["repeats"]
+
+    @property
+    def rungs(self) -> list[int]:
+        """The epochs after which halving decides on prompts: a 32nd of a training's, a 16th and so on, and half of them."""
+        epochs, every = self.training["epochs"], self.training.get("validate_every", 1)
+        parts = (math.ceil(epochs / 2**part / every) * every for part in range(RUNGS, 0, -1))
+        return sorted({min(part, epochs) for part in parts})
 
     @property
     def key(self) -> str:

@@ -222,7 +222,8 @@ def _steps(plan: Plan, fake: Fake) -> Iterator[str]:
     if fake.scored_by:
         yield f"Filter of images: the {fake.r_img:g} % with the lowest q, the disagreement of {' and '.join(fake.scored_by)}."
     if fake.prompt_filter:
-        yield "Filter of prompts: only those whose images do not raise the validation error of a network trained on them."
+        shorter = ", as far as trainings that end early tell" if fake.halving else ""
+        yield f"Filter of prompts: only those whose images do not raise the validation error of a network trained on them{shorter}."
     if fake.prompt:
         yield "Only the images of one prompt."
 

@@ -228,7 +228,8 @@ class Plan:
                         found |= Needs(annotations={(pool, fake.generator, annotator): number})
                         found |= self.needs_of_annotator(annotator)
                 if fake.prompt_filter and experiment.baseline:
-                    found |= self.needs(experiment.baseline, *experiment.single_prompts.values())
+                    trained = () if fake.halving else experiment.single_prompts.values()
+                    found |= self.needs(experiment.baseline, *trained)
         return found
 
     def needs_of_images(self, pool: str, generator: str, number: int) -> Needs:
@@ -327,9 +328,10 @@ class Plan:
             r_img=share,
             scored_by=tuple(sorted(scorers)) if share < 100 else (),
             filters=self._filters(given, self._place("filters", spec, where)),
-            prompt_filter=given.get("prompt_filter", False),
+            prompt_filter=bool(given.get("prompt_filter")),
+            halving=_is_halving(given.get("prompt_filter")),
             real_images=given.get("real_images", True) if given.get("prompt_filter") else True,
-            reviewed=self._reviewed(given["pools"], given.get("prompt_filter", False), where),
+            reviewed=self._reviewed(given["pools"], bool(given.get("prompt_filter")), where),
             rendered=self._rendered(given, spec, where),
         )
         if "prompt" in given:
@@ -434,7 +436,7 @@ class Plan:
 
     def _single_prompts(self, experiment: Experiment, fake: Fake) -> Iterator[tuple[tuple[str, int], str]]:
         """Yield the pool and number of each prompt, and the training on that prompt's images that its filter looks at."""
-        alone = replace(fake, r_mix=min(fake.r_mix, fake.k), prompt_filter=False, real_images=True)
+        alone = replace(fake, r_mix=min(fake.r_mix, fake.k), prompt_filter=False, halving=False, real_images=True)
         prompts = [(pool, number) for pool, count in fake.pools.items() for number in range(count)]
         for position, prompt in enumerate(prompts):
             if prompt[1] in fake.reviewed.get(prompt[0], {}).get("drop", []):
@@ -537,6 +539,10 @@ def _of_prompt(fake: Fake, prompt: tuple[str, int]) -> Fake:
     return replace(fake, pools={pool: fake.pools[pool]}, prompt=prompt, reviewed=reviewed)
 
 
+def _is_halving(prompt_filter: Any) -> bool:
+    return isinstance(prompt_filter, Mapping) and prompt_filter["method"] == "halving"
+
+
 def _say(dataset: str) -> str:
     return f"say it here, in promptmix.{dataset} or in promptmix.default"
 
@@ -545,7 +551,7 @@ def _words(differing: Mapping[str, Any]) -> Iterator[str]:
     """Yield what tells an experiment from the dataset's other ones, as parts of its name: "k1", "r20", "q60"."""
     for key, value in differing.items():
         if key == "prompt_filter":
-            yield "prompt-filter" if value else "no-prompt-filter"
+            yield ("prompt-filter" + "-halving" * _is_halving(value)) if value else "no-prompt-filter"
         elif key == "real_images":
             yield "with-real-images" if value else "without-real-images"
         elif key == "training":

@@ -8,7 +8,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -332,10 +332,40 @@ class Jobs:
             after.append(self._guarded(experiment))
         if fake.prompt_filter:
             assert experiment.baseline is not None
-            trained = [experiment.baseline, *experiment.single_prompts.values()]
-            needed = [*map(self._selected, trained), *map(self._prompts, fake.pools)]
-            after.append(self._job("filter_prompts", {"experiment": experiment.name}, needed))
+            prompts = list(map(self._prompts, fake.pools))
+            if fake.halving:
+                after.append(
+                    self._job("conclude_halving", {"experiment": experiment.name}, self._halved(experiment, prompts))
+                )
+            else:
+                trained = [experiment.baseline, *experiment.single_prompts.values()]
+                needed = [*map(self._selected, trained), *prompts]
+                after.append(self._job("filter_prompts", {"experiment": experiment.name}, needed))
         return self._job("mix_dataset", {"experiment": experiment.name}, after)
+
+    def _halved(self, experiment: Experiment, prompts: list[Job]) -> list[Job]:
+        """Return the job of the last rung, after the others.
+
+        Which prompts are decided first is not known: it is taken to be the last ones.
+        """
+        assert experiment.baseline is not None
+        singles = [self._plan.experiments[name] for name in experiment.single_prompts.values()]
+        left, rates, trained, halved = len(singles), len(experiment.learning_rates), 0, list[Job]()
+        for rung, until in enumerate(experiment.rungs, start=1):
+            after: list[Job] = []
+            for place, single in enumerate(singles):
+                settings = single.run_settings(single.learning_rates[0], 0, self._config["seed"])
+                runs = rates * single.repeats if place < left else 0
+                assert single.fake is not None
+                one = self._training(single.dataset, settings | {"epochs": until - trained}, single.fake.images)
+                work = replace(one, passes=one.passes * runs, forward=one.forward * runs)
+                key = {"experiment": experiment.name, "single": single.name, "rung": str(rung)}
+                needed = [self._prepared(single.dataset), self._mixed(single), *halved]
+                after.append(self._job("train_rung", key, needed, [work] if runs else []))
+            key = {"experiment": experiment.name, "rung": str(rung)}
+            halved = [self._job("halve_prompts", key, [*self._runs(experiment.baseline), *after, *prompts, *halved])]
+            left, rates, trained = math.ceil(left / 2), math.ceil(rates / 2), until
+        return halved
 
     def _compared(self, fake: Fake, pool: str, block: str) -> list[Job]:
         """Return the jobs that compare a block's images with each other and with their prompts."""

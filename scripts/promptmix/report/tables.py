@@ -17,6 +17,7 @@ import pandas as pd
 
 from promptmix.errors import InputError
 from promptmix.files import write_csv
+from promptmix.records.halving import HALVING
 from promptmix.records.predictions import PREDICTIONS
 from promptmix.report.layout import write_html, write_markdown, write_tex
 from promptmix.report.statistics import (
@@ -252,6 +253,7 @@ def write_table(
     notes: Sequence[str] = (),
     compared: Mapping[str, str | Path] | None = None,
     annotators: Sequence[tuple[str, str, str | Path]] = (),
+    halved: Mapping[str, str | Path] | None = None,
 ) -> pd.DataFrame:
     """Write a table of the errors of experiments.
 
@@ -265,6 +267,7 @@ def write_table(
         compared: by experiment how its generated images compare with real ones, see `promptmix.synthesis.comparing`.
         annotators: what annotates the generated images of the rows: its name, the title of a dataset, and its predictions
             of that dataset's test images.
+        halved: by experiment what halving has found about its prompts, see `promptmix.records.halving`.
 
     Returns:
         the table as it is printed.
@@ -282,6 +285,7 @@ def write_table(
     said = [*notes, *compare_claims(read, comparisons, claims), *describe(read, comparisons, scale, convention)]
     said += compared_with_real(compared or {})
     said += filtered(compared or {})
+    said += saved_by_halving(halved or {})
     said += annotators_tested(annotators, read[0].task, metrics)
     of_paper = sum(not row.ours for row in read) if any(row.paper for row in read) else None
     write_markdown(markdown, table, said, of_paper)
@@ -497,6 +501,18 @@ def filtered(compared: Mapping[str, str | Path]) -> Iterator[str]:
             f"Images of D_fake that are like test images: {', '.join(like)}. Which ones, leaks/ lists; by this none is chosen or "
             "left out."
         )
+
+
+def saved_by_halving(halved: Mapping[str, str | Path]) -> Iterator[str]:
+    """Yield the note on the updates that prompt filters saved by halving."""
+    parts = []
+    for name, file in halved.items():
+        found = HALVING.read(file)
+        made, in_full = found["updates"].sum(), found["updates_in_full"].sum()
+        share = f", {100 - 100 * made / in_full:.0f} % less" if in_full else ""
+        parts.append(f"{name}: {made} updates in place of {in_full}{share}")
+    if parts:
+        yield f"Prompts filtered by halving in place of a full training with each. {'; '.join(parts)}."
 
 
 def annotators_tested(

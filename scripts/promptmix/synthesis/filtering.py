@@ -3,7 +3,7 @@
 import json
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pandas as pd
 
 from promptmix.errors import InputError, command
 from promptmix.records.filters import FILTER
+from promptmix.records.prompts import PROMPTS
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +88,18 @@ def keep_prompts(errors: Sequence[float | None], baseline: float | None) -> list
     return kept
 
 
+def read_prompts(files: Iterable[str | Path], dropped: Sequence[Sequence] = ()) -> pd.DataFrame:
+    """Return `pool`, `prompt_number` (from 0) and `prompt` of the prompts in files of prompts, one file per pool.
+
+    Args:
+        dropped: pool and number of each prompt that a review leaves out.
+    """
+    pools = {Path(file).stem: PROMPTS.read(file) for file in files}
+    prompts = pd.concat(frame.assign(pool=pool, prompt_number=frame.index) for pool, frame in pools.items())
+    is_dropped = [[*key] in dropped for key in zip(prompts["pool"], prompts["prompt_number"])]
+    return prompts.loc[np.logical_not(is_dropped), ["pool", "prompt_number", "prompt"]].reset_index(drop=True)
+
+
 def filter_prompts(
     prompts: pd.DataFrame, baseline: str | Path, selections: Mapping[tuple[str, int], str | Path]
 ) -> pd.DataFrame:
@@ -104,18 +117,28 @@ def filter_prompts(
         InputError: a prompt without an experiment or the reverse, a file without a validation error, or see
             `keep_prompts`.
     """
+    keys = check_prompts(prompts, selections)
+    limit, errors = _val_error(baseline), [_val_error(selections[key]) for key in keys]
+    kept = np.isin(np.arange(len(keys)), keep_prompts(errors, limit))
+    found = prompts.assign(val_error=np.array(errors, dtype=float), baseline=limit, kept=kept.astype(int))
+    return found[[*FILTER.columns]].reset_index(drop=True)
+
+
+def check_prompts(prompts: pd.DataFrame, trained: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Return the pool and number of each prompt, for each of which there has to be a training.
+
+    Raises:
+        InputError: a prompt without a training, or the reverse.
+    """
     keys = list(zip(prompts["pool"], prompts["prompt_number"].tolist()))
-    if odd := sorted(set(keys) ^ set(selections)):
+    if odd := sorted(set(keys) ^ set(trained)):
         pool, number = odd[0]
         has = "has no experiment on its images only" if odd[0] in keys else "does not exist, and has an experiment"
         raise InputError(
             f"prompt {number} (from 0) of pool {pool} {has}; expected one experiment for each prompt. Check that the "
             "pool's `prompts` and `locations` are those that its prompts were written from"
         )
-    limit, errors = _val_error(baseline), [_val_error(selections[key]) for key in keys]
-    kept = np.isin(np.arange(len(keys)), keep_prompts(errors, limit))
-    found = prompts.assign(val_error=np.array(errors, dtype=float), baseline=limit, kept=kept.astype(int))
-    return found[[*FILTER.columns]].reset_index(drop=True)
+    return keys
 
 
 def _share(r_img: float) -> Fraction:

@@ -76,6 +76,7 @@ def train(
     code: str = "",
     save_seconds: float = 60,
     keys: Mapping[str, object] | None = None,
+    until: int | None = None,
 ) -> Path:
     """Train a network and return the path of its checkpoint.
 
@@ -96,6 +97,8 @@ def train(
         keys: which run this is: `experiment`, `learning_rate` as it is spelled in the config, and `repeat`. They are the
             first columns of the history, and text in the checkpoint's metadata; the weights do not depend on them.
             None for a training that is not part of an experiment: its history says "", "" and 0, its checkpoint nothing.
+        until: the epoch after which to stop before the last one, if that comes sooner. There is no checkpoint then; the
+            history has the epochs so far, and the state stays, from which a later call goes on.
 
     Raises:
         InputError: there are no training or validation images, r_mix is larger than D_fake, D_fake has another stride
@@ -135,10 +138,11 @@ def train(
         scaler.load_state_dict(saved["scaler"])
         first, history, best = saved["epoch"] + 1, saved["history"], saved["best"]
         log.info("Resuming after epoch %d", saved["epoch"])
+    last = min(until or settings.epochs, settings.epochs)
     pause = min(save_seconds, 1.0)
-    last_saved, watch = time.monotonic(), Progress(settings.epochs, "epochs", first - 1)
+    last_saved, watch = time.monotonic(), Progress(last, "epochs", first - 1)
 
-    for epoch in range(first, settings.epochs + 1):
+    for epoch in range(first, last + 1):
         torch.manual_seed(_seed(settings.seed, epoch))
         rate = settings.learning_rate * settings.decay ** (epoch - 1)
         for parameters in optimiser.param_groups:
@@ -180,7 +184,7 @@ def train(
             break
 
         now = time.monotonic()
-        if now - last_saved >= pause and epoch < settings.epochs:
+        if epoch < settings.epochs and (now - last_saved >= pause or epoch == last):
             state = {"name": name, "epoch": epoch, "history": history, "best": best, "network": network.state_dict()}
             state |= {"optimiser": optimiser.state_dict(), "scaler": scaler.state_dict()}
             with replacing(folder / "state.pt") as temporary, open(temporary, "wb") as file:
@@ -189,11 +193,13 @@ def train(
             pause = min(save_seconds, 100 * (last_saved - now))  # sooner if a hundredth of the time suffices
         found = f"loss {loss:.4g}, validation error {row['val_error']:.4g}"
         note = f"{found} (best {best['val_error']:.4g}, epoch {best['epoch']})"
-        watch.add(1, note, say=epoch in (first, settings.epochs))
+        watch.add(1, note, say=epoch in (first, last))
 
     run = NO_RUN if keys is None else keys
-    HISTORY.write(folder / "history.csv", [{**run, **row} for row in history])
+    HISTORY.write(folder / "history.csv", [{**run, **row} for row in history if row["epoch"] <= last])
     checkpoint = folder / "checkpoint.safetensors"
+    if last < settings.epochs:
+        return checkpoint
     metadata = {"network": settings.network, "settings": json.dumps(settings.network_settings, sort_keys=True)}
     metadata |= {"epoch": str(best["epoch"]), "val_error": repr(best["val_error"])}
     metadata |= {key: str(value) for key, value in (keys or {}).items()}

@@ -1,6 +1,6 @@
 """The settings of a training run."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from promptmix.errors import InputError
 
@@ -48,6 +48,10 @@ class TrainingSettings:
     validate_every: int = 1
     weight_decay: float = 1e-4
     decay: float = 0.99
+
+    def with_at_most(self, images: int) -> "TrainingSettings":
+        """Return the settings with an r_mix of no more than that many generated images, as many as filters have left."""
+        return replace(self, r_mix=min(self.r_mix, images))
 
     def __post_init__(self):
         if self.precision not in ("float32", "float16"):
