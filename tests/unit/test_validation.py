@@ -1394,6 +1394,47 @@ def test_the_captioners_settings_are_those_of_clipcap():
     assert set(settings["gpt"]["properties"]) == set(GPT_SETTINGS)
 
 
+FLUX = {"model_index": {"_class_name": "FluxPipeline"}, "transformer": {"guidance_embeds": True}}
+SCHNELL = FLUX | {"transformer": {"guidance_embeds": False}}
+TURBO = {
+    "model_index": {"_class_name": "StableDiffusionXLPipeline", "scheduler": ["diffusers", "EulerDiscreteScheduler"]},
+    "unet": {},
+    "scheduler": {"timestep_spacing": "trailing"},
+}
+SDXL = TURBO | {"scheduler": {"timestep_spacing": "leading"}}
+LCM = {"model_index": {"_class_name": "LatentConsistencyModelPipeline"}, "unet": {"time_cond_proj_dim": 256}}
+PIXART = {"model_index": {"_class_name": "PixArtAlphaPipeline"}, "transformer": {}}
+NEGATIVE, GUIDED = {"guidance": 3, "negative_prompt": "a dog"}, {"guidance": 3}
+REFINED, WITH_LORA = {"refiner": {"model": "other"}}, {"lora": [{"model": "other"}]}
+
+
+@pytest.mark.parametrize(
+    ("model", "settings", "key"),
+    [
+        *((FLUX, NEGATIVE, "negative_prompt"), (FLUX, GUIDED, ""), (FLUX, REFINED, "refiner"), (FLUX, WITH_LORA, "")),
+        *((SCHNELL, GUIDED, "guidance"), (TURBO, GUIDED, "guidance"), (TURBO, REFINED, ""), (SDXL, NEGATIVE, "")),
+        *((LCM, NEGATIVE, "negative_prompt"), (LCM, GUIDED, ""), (PIXART, WITH_LORA, "lora"), (PIXART, NEGATIVE, "")),
+        ({"model_index": {"_class_name": "OtherPipeline"}}, NEGATIVE, ""),  # which the preflight refuses
+        ({"model_index": [1]}, NEGATIVE, ""),
+        ({}, NEGATIVE, ""),
+    ],
+)
+def test_what_a_generator_s_model_does_not_take_is_a_problem_of_the_config(config, tmp_path, model, settings, key):
+    """Where the model is there already; its configs are all that is read."""
+    for part, content in model.items():
+        name = {"model_index": "model_index", "scheduler": "scheduler/scheduler_config"}.get(part, f"{part}/config")
+        path = tmp_path / f"model/{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content))
+    entry = config["generators"]["diffusion"]
+    entry |= {"guidance": 0, "negative_prompt": "", "model": str(tmp_path / "model")} | settings
+    found = [line for line in validation.find_problems(config) if line.startswith("generators.diffusion.")]
+    assert len(found) == bool(key)
+    if key:
+        assert found[0].startswith(f"generators.diffusion.{key}: {tmp_path / 'model'}: ")
+        assert f"take `{key}` away" in found[0] or "write `guidance: 0`" in found[0]
+
+
 @pytest.mark.parametrize(
     ("guidance", "text", "wrong"), [(0, "", False), (0, "a dog", True), (1, "a dog", True), (1.5, "a dog", False)]
 )

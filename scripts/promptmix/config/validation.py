@@ -27,6 +27,7 @@ from promptmix.datasets.registry import OPTIONS, TASKS, TOP
 from promptmix.datasets.splits import GROUPED_BY
 from promptmix.errors import InputError, did_you_mean
 from promptmix.networks import registry as networks
+from promptmix.networks.text_to_image import find_refused_by
 from promptmix.networks.transformers_models import find_class
 from promptmix.running import hub
 
@@ -399,6 +400,9 @@ def _generators(config: Mapping[str, Any]) -> Iterator[str]:
                 f"generators.{name}.negative_prompt: it does nothing where guidance is {shown(entry['guidance'])}, as 1 "
                 f"or less is none; take it away, or raise guidance"
             )
+        if folder := hub.locate(entry["model"]):
+            for key, why in find_refused_by(folder, entry):
+                yield f"generators.{name}.{key}: {entry['model']}: {why}"
 
 
 def _restorers(config: Mapping[str, Any]) -> Iterator[str]:

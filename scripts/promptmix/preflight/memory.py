@@ -31,9 +31,10 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from promptmix.networks.build import build
 from promptmix.networks.registry import map_shape
+from promptmix.networks.text_to_image import TWO_PASSES, find_guidance
 from promptmix.synthesis import families
 from promptmix.synthesis import generation as generating
-from promptmix.synthesis.families import TWO_PASSES, Family
+from promptmix.synthesis.families import Family
 from promptmix.synthesis.pipelines import read_refiner_or_model
 from promptmix.synthesis.pretrained import read_json
 from promptmix.tasks.batching import BATCH_PIXELS, padded_size
@@ -87,7 +88,7 @@ class Diffusion:
     """The networks of a diffusion model, in evaluation mode, with random weights.
 
     Args:
-        guided: how it is guided, see `promptmix.synthesis.families.find_guidance`.
+        guided: how it is guided, see `promptmix.networks.text_to_image.find_guidance`.
         parts: the networks by name.
     """
 
@@ -283,7 +284,7 @@ def load_diffusion(model: str | Path | None = None, dtype: torch.dtype = torch.f
                 parts[name] = _build(kind, Path(model, name))
             scheduler = read_json(Path(model, "scheduler", "scheduler_config.json"))
             scheduler.setdefault("_class_name", index["scheduler"][1])
-            guided = families.find_guidance(family, parts[family.denoiser].config, scheduler)
+            guided = find_guidance(family.name, parts[family.denoiser].config, scheduler)
         return Diffusion(family, guided, {name: network.eval() for name, network in parts.items()})
     finally:
         torch.set_default_dtype(before)

@@ -23,6 +23,8 @@ def locate(path: str) -> Path | None:
 
 def find_snapshot(name: str) -> Path | None:
     """Return the folder in the Hub's cache of the commit that a model is at, the same for a run and its jobs; or None."""
+    if name.count("/") > 1:  # a path that is not there
+        return None
     found = json.loads(os.environ.get(SNAPSHOTS, "{}"))
     if name not in found:
         if (folder := _look_up(name)) is None:

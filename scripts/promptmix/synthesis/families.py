@@ -40,14 +40,7 @@ from transformers import (
     T5EncoderModel,
 )
 
-TWO_PASSES = "two passes"
-"""Guidance that takes the network twice in each step: with the prompt, and without it or with the negative one."""
-
-BUILT_IN = "built in"
-"""Guidance that was distilled into the network, which takes its scale as a number."""
-
-NO_GUIDANCE = "none"
-"""A network that was distilled so that it needs no guidance, and was not trained to be guided."""
+from promptmix.networks.text_to_image import SAME, TITLES
 
 PROJECTED = ("addition_embed_type", "class_embed_type", "num_class_embeds")
 """What a U-Net can take beside a text."""
@@ -58,7 +51,6 @@ class Family:
     """Pipelines that take the same.
 
     Args:
-        title: what they are called.
         kind: the class that makes images of prompts.
         networks: the parts that have weights, and their classes.
         optional: parts without which it works.
@@ -67,13 +59,11 @@ class Family:
         flow: whether the network learned straight paths between noise and images (flow matching), which takes samplers of
             its own.
         seeded: whether its sampler gets the random generator of each image.
-        lora: whether a LoRA can be merged into its networks.
         lengths: how many tokens are read of a prompt, by tokeniser, where the pipeline limits them further than the tokeniser.
         lower: whether prompts are read in lower case.
         call: what its call gets beside the usual.
     """
 
-    title: str
     kind: type[DiffusionPipeline]
     networks: Mapping[str, type]
     optional: Sequence[str] = ()
@@ -81,10 +71,19 @@ class Family:
     packed: bool = False
     flow: bool = False
     seeded: bool = True
-    lora: bool = True
     lengths: Mapping[str, int] = field(default_factory=dict)
     lower: bool = False
     call: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The name of its class."""
+        return self.kind.__name__
+
+    @property
+    def title(self) -> str:
+        """What it is called."""
+        return TITLES[self.name]
 
     @property
     def denoiser(self) -> str:
@@ -123,17 +122,15 @@ _UNET = {"unet": UNet2DConditionModel, "vae": ModelMixin}  # there are small and
 _CLIP, _PROJECTED_CLIP = {"text_encoder": CLIPTextModel}, {"text_encoder_2": CLIPTextModelWithProjection}
 _RAW = {"clean_caption": False, "use_resolution_binning": False}  # neither texts nor sizes other than those asked for
 
-STABLE_DIFFUSION = Family("Stable Diffusion 1 or 2", StableDiffusionPipeline, _CLIP | _UNET)
-CONSISTENCY = Family("a latent consistency model", LatentConsistencyModelPipeline, _CLIP | _UNET)
-SDXL = Family("SDXL", StableDiffusionXLPipeline, _CLIP | _PROJECTED_CLIP | _UNET)
+STABLE_DIFFUSION = Family(StableDiffusionPipeline, _CLIP | _UNET)
+CONSISTENCY = Family(LatentConsistencyModelPipeline, _CLIP | _UNET)
+SDXL = Family(StableDiffusionXLPipeline, _CLIP | _PROJECTED_CLIP | _UNET)
 REFINER = Family(
-    "SDXL's refiner",
     StableDiffusionXLImg2ImgPipeline,
     _CLIP | _PROJECTED_CLIP | _UNET,
     optional=("text_encoder", "tokenizer"),
 )
 SD3 = Family(
-    "Stable Diffusion 3",
     StableDiffusion3Pipeline,
     {
         "text_encoder": CLIPTextModelWithProjection,
@@ -148,7 +145,6 @@ SD3 = Family(
     lengths={"tokenizer_3": 256},
 )
 FLUX = Family(
-    "Flux",
     FluxPipeline,
     {**_CLIP, "text_encoder_2": T5EncoderModel, "transformer": FluxTransformer2DModel, "vae": AutoencoderKL},
     packed=True,
@@ -157,14 +153,9 @@ FLUX = Family(
     lengths={"tokenizer_2": 512},
 )
 _PIXART = {"text_encoder": T5EncoderModel, "transformer": PixArtTransformer2DModel, "vae": AutoencoderKL}
-PIXART_ALPHA = Family(
-    "PixArt-alpha", PixArtAlphaPipeline, _PIXART, lora=False, lengths={"tokenizer": 120}, lower=True, call=_RAW
-)
-PIXART_SIGMA = Family(
-    "PixArt-Sigma", PixArtSigmaPipeline, _PIXART, lora=False, lengths={"tokenizer": 300}, lower=True, call=_RAW
-)
+PIXART_ALPHA = Family(PixArtAlphaPipeline, _PIXART, lengths={"tokenizer": 120}, lower=True, call=_RAW)
+PIXART_SIGMA = Family(PixArtSigmaPipeline, _PIXART, lengths={"tokenizer": 300}, lower=True, call=_RAW)
 SANA = Family(
-    "Sana",
     SanaPipeline,
     {"text_encoder": Gemma2PreTrainedModel, "transformer": SanaTransformer2DModel, "vae": AutoencoderDC},
     least=32,
@@ -174,18 +165,10 @@ SANA = Family(
     call=_RAW,
 )
 
-FAMILIES: dict[str, Family] = {
-    "StableDiffusionPipeline": STABLE_DIFFUSION,
-    "StableDiffusionImg2ImgPipeline": STABLE_DIFFUSION,  # of the same parts
-    "LatentConsistencyModelPipeline": CONSISTENCY,
-    "LatentConsistencyModelImg2ImgPipeline": CONSISTENCY,
-    "StableDiffusionXLPipeline": SDXL,
-    "StableDiffusion3Pipeline": SD3,
-    "FluxPipeline": FLUX,
-    "PixArtAlphaPipeline": PIXART_ALPHA,
-    "PixArtSigmaPipeline": PIXART_SIGMA,
-    "SanaPipeline": SANA,
+_FAMILIES = {
+    each.name: each for each in (STABLE_DIFFUSION, CONSISTENCY, SDXL, SD3, FLUX, PIXART_ALPHA, PIXART_SIGMA, SANA)
 }
+FAMILIES: dict[str, Family] = _FAMILIES | {name: _FAMILIES[same] for name, same in SAME.items()}
 """By the class that a model_index.json names."""
 
 _BY_KIND = {family.kind: family for family in (*FAMILIES.values(), REFINER)}
@@ -194,30 +177,6 @@ _BY_KIND = {family.kind: family for family in (*FAMILIES.values(), REFINER)}
 def family_of(pipeline: DiffusionPipeline) -> Family:
     """Return the family of an open pipeline."""
     return _BY_KIND[type(pipeline)]
-
-
-def find_guidance(family: Family, denoiser: Mapping[str, Any], scheduler: Mapping[str, Any]) -> str:
-    """Return how a model is guided: `TWO_PASSES`, `BUILT_IN` or `NO_GUIDANCE`.
-
-    Models that were distilled by an adversary (Sauer et al., 2023: the Turbo models) say so in no config of theirs; but their
-    samplers are those of k-diffusion, which start at the last of the training's steps and predict noise, as no guided model's
-    of these families are published.
-
-    Args:
-        denoiser: config of the network.
-        scheduler: the one that the model came with: its config, with `_class_name`.
-    """
-    if family is FLUX:
-        return BUILT_IN if denoiser.get("guidance_embeds") else NO_GUIDANCE
-    if denoiser.get("time_cond_proj_dim") is not None:
-        return BUILT_IN
-    turbo = (
-        family in (STABLE_DIFFUSION, SDXL)
-        and str(scheduler.get("_class_name")).startswith("Euler")
-        and scheduler.get("timestep_spacing") == "trailing"
-        and scheduler.get("prediction_type", "epsilon") == "epsilon"
-    )
-    return NO_GUIDANCE if turbo else TWO_PASSES
 
 
 def find_misfits(family: Family, parts: Mapping[str, Any], aesthetics: bool = False) -> Iterator[str]:

@@ -21,8 +21,9 @@ from diffusers import DiffusionPipeline, SchedulerMixin
 from safetensors import SafetensorError, safe_open
 
 from promptmix.errors import InputError, did_you_mean, list_some
+from promptmix.networks.text_to_image import find_guidance, find_refused
 from promptmix.synthesis import families
-from promptmix.synthesis.families import FAMILIES, NO_GUIDANCE, REFINER, SDXL, TWO_PASSES, Family, family_of
+from promptmix.synthesis.families import FAMILIES, REFINER, Family, family_of
 from promptmix.synthesis.loras import merge_lora
 from promptmix.synthesis.pretrained import (
     check_vocabulary,
@@ -116,7 +117,7 @@ def check_refiner(model: str) -> None:
 def open_pipeline(model: str, settings: GeneratorSettings) -> DiffusionPipeline:
     """Return a pipeline on the CPU, after the same checks as `check_pipeline`.
 
-    Its attribute `guided` says how it is guided, as `promptmix.synthesis.families.find_guidance`, and `refiner` is the
+    Its attribute `guided` says how it is guided, as `promptmix.networks.text_to_image.find_guidance`, and `refiner` is the
     pipeline that goes on after it, or None.
 
     Args:
@@ -209,7 +210,7 @@ def _read(
         pipeline = family.kind(**optional | said | without | parts)
     pipeline.register_to_config(_name_or_path=model)
     own = {"_class_name": type(pipeline.scheduler).__name__, **pipeline.scheduler.config}
-    pipeline.guided = families.find_guidance(family, denoiser_of(pipeline).config, own)
+    pipeline.guided = find_guidance(family.name, denoiser_of(pipeline).config, own)
     pipeline.refiner = None
     return pipeline
 
@@ -370,19 +371,8 @@ def _check_settings(pipeline: DiffusionPipeline, settings: GeneratorSettings) ->
     Raises:
         InputError: it has no use for a setting.
     """
-    family, model = family_of(pipeline), pipeline.name_or_path
-    if settings.negative_prompt and pipeline.guided != TWO_PASSES:
-        why = "needs no guidance" if pipeline.guided == NO_GUIDANCE else "was distilled with its guidance"
-        raise InputError(f"{model}: its network {why}, so a negative prompt does nothing; take `negative_prompt` away")
-    if settings.guidance > 1 and pipeline.guided == NO_GUIDANCE:
-        raise InputError(
-            f"{model}: its network was distilled to make images in few steps without guidance, and guidance is "
-            f"{settings.guidance:g}; write `guidance: 0`"
-        )
-    if settings.refiner and family is not SDXL:
-        raise InputError(f"{model}: {family.title} has no refiner, only SDXL has; take `refiner` away")
-    if settings.lora and not family.lora:
-        raise InputError(f"{model}: diffusers knows no form of a LoRA for {family.title}; take `lora` away")
+    for _, why in find_refused(family_of(pipeline).name, pipeline.guided, vars(settings)):
+        raise InputError(f"{pipeline.name_or_path}: {why}")
 
 
 def _check_refiner(pipeline: DiffusionPipeline, settings: GeneratorSettings) -> None:
