@@ -2,8 +2,10 @@
 Generate images from prompts (paper, section III, third stage).
 
     takes   prompts/{pool}.csv, a latent diffusion model
+            a diffusion model that is one file, and its base
             a face detector, a face parser, GFPGAN, for generators with a `restorer`
-    gives   images/{pool}/{generator}/block-{block}/seed-*.jpg  image g: seed g, prompt g mod M
+    gives   pipelines/{pipeline}/                               a model that was one file, in diffusers' format
+            images/{pool}/{generator}/block-{block}/seed-*.jpg  image g: seed g, prompt g mod M
             images/{pool}/{generator}/block-{block}.csv         manifest: image, seed, prompt, size, quality, SHA-256
 
 A block is at most 100 images, and the last one holds no more than the config asks for. Where it asks for more later, they are
@@ -50,6 +52,33 @@ def images_to_restore(
     of_source = dict(wildcards) | {"generator": RESTORED[wildcards.generator]["generator"]}
     checkpoints = {name: supplied(path) for name, path in weights_of_restorer(wildcards).items()}
     return {"manifest": expand(rules.generate_images.output.manifest, **of_source)[0]} | checkpoints
+
+
+rule convert_pipeline:
+    """Write {wildcards.pipeline}, which is one file, in diffusers' format."""
+    input:
+        file=lambda wildcards: supplied(plan.pipelines[wildcards.pipeline][0]),
+        base=lambda wildcards: supplied(plan.pipelines[wildcards.pipeline][1]),
+    output:
+        directory("<results>/pipelines/{pipeline}"),
+    log:
+        "<logs>/convert_pipeline/{pipeline}.log",
+    wildcard_constraints:
+        pipeline=one_of(plan.pipelines),
+    priority: FIRST
+    conda:
+        "../envs/promptmix.yaml"
+    resources:
+        mem_mb=growing(16000),
+        runtime=60,
+    params:
+        models=lambda wildcards: dict(zip(("file", "base"), plan.pipelines[wildcards.pipeline])),
+        contents=lambda wildcards: contents_of(*plan.pipelines[wildcards.pipeline]),
+        code=fingerprint("convert_pipeline"),
+    message:
+        "Converting {wildcards.pipeline}"
+    script:
+        "../scripts/convert_pipeline.py"
 
 
 rule generate_images:

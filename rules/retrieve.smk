@@ -104,7 +104,8 @@ def models_of(
     generator,
 ):
     """Return the paths of the models that a generator reads, by what the job calls them."""
-    found = {"model": generator["model"]}
+    single = plan.pipeline_of(generator)
+    found = {"model": expand(rules.convert_pipeline.output, pipeline=single)[0] if single else generator["model"]}
     if "refiner" in generator:
         found["refiner"] = generator["refiner"]["model"]
     return found | {f"lora_{i}": lora["model"] for i, lora in enumerate(generator.get("lora", []))}
@@ -121,7 +122,7 @@ def settings_of_generator(
     generator,
 ):
     """Return what the config says of a generator, as far as images depend on it."""
-    found = {key: value for key, value in in_order(generator).items() if key != "offload"}
+    found = {key: value for key, value in in_order(generator).items() if key not in ("offload", "base")}
     return found | ({"lora": [in_order(lora) for lora in found["lora"]]} if "lora" in found else {})
 
 

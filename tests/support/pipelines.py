@@ -76,14 +76,14 @@ def save_family(folder: Path, name: str, **changes: Any) -> Path:
     return folder
 
 
-def _clip(number: str = "", layers: int = 2, projected: bool = False) -> dict[str, Any]:
+def _clip(number: str = "", layers: int = 2, projected: bool = False, width: int = 16) -> dict[str, Any]:
     """Return a text encoder of CLIP's with its tokeniser, which reads 32 tokens."""
     tokenizer = CLIPTokenizer.from_pretrained(MODELS / "clip")
     config = CLIPTextConfig(
         vocab_size=len(tokenizer),
-        hidden_size=16,
+        hidden_size=width,
         intermediate_size=16,
-        projection_dim=16,
+        projection_dim=width,
         num_hidden_layers=layers,
         num_attention_heads=2,
         max_position_embeddings=tokenizer.model_max_length,

@@ -204,7 +204,7 @@ def test_a_latent_consistency_model_is_loaded_as_one(tmp_path):
 def test_a_single_file_is_named_as_such(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"")
     assert "is a single file" in (message := refused(tmp_path / "model.safetensors"))
-    assert "from_single_file(file).save_pretrained(folder)" in message
+    assert "name in the generator's `base` a pipeline of the same kind" in message
 
 
 # --- Parts that belong together ---

@@ -1451,7 +1451,7 @@ def test_the_generators_settings_are_those_of_the_library():
 
     known = {field.name for field in dataclasses.fields(GeneratorSettings)}
     generator = SCHEMA["properties"]["generators"]["additionalProperties"]
-    assert set(generator["properties"]) == known | {"model"}
+    assert set(generator["properties"]) == known | {"model", "base"}
 
 
 RIGHT = {

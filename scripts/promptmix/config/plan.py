@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from operator import or_
+from pathlib import Path
 from typing import Any
 
 from promptmix.config.blocks import check_number
@@ -82,6 +83,7 @@ class Plan:
         annotators: by name.
         generators: by name: those of the config, and those with another precision or with faces restored that
             experiments ask for. An entry has `model` and settings, or a `generator` and its `restorer`.
+        pipelines: the models that are one file and their bases, by a name made of the file's.
         clips: the CLIPs that filters compare images with, by a name made of the model's.
         pools: by name: those of the config, and those of the prompts that `reviewed` edits, which have `edits` and the
             pool that these are `of`.
@@ -98,6 +100,7 @@ class Plan:
             if review["edit"]:
                 self._add_edited(pool, review["edit"])
         self.generators: dict[str, dict] = dict(config["generators"])
+        self.pipelines = _single_files(self.generators)
         self.clips: dict[str, str] = {}
         self.experiments: dict[str, Experiment] = {}
         self._names: dict[str, str] = {}  # by key
@@ -204,6 +207,10 @@ class Plan:
     def precision_of(self, generator: str) -> str:
         """Return the precision of the diffusion model behind a generator."""
         return self.generators[self.diffusion_of(generator)]["precision"]
+
+    def pipeline_of(self, generator: Mapping[str, Any]) -> str:
+        """Return the name of a generator's model that is one file, a key of `pipelines`; "" if it is none."""
+        return _word(Path(generator["model"]).stem) if "base" in generator else ""
 
     def clip_of(self, model: str) -> str:
         """Return the name of a CLIP that a filter names, a key of `clips`."""
@@ -500,6 +507,20 @@ class Plan:
                 "training.default is missing: how networks are trained; give it epochs, batch_size and learning_rates"
             )
         return self.config["training"]["default"] | self.config["training"].get(dataset, {})
+
+
+def _single_files(generators: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, str]]:
+    """Return the models that are one file, each with its base, by name."""
+    found: dict[str, tuple[str, str]] = {}
+    for name, entry in generators.items():
+        if "base" in entry:
+            both, key = (entry["model"], entry["base"]), _word(Path(entry["model"]).stem)
+            if found.setdefault(key, both) != both:
+                raise InputError(
+                    f"generators.{name}.model: '{entry['model']}' (base: '{entry['base']}') and '{found[key][0]}' (base: "
+                    f"'{found[key][1]}') would both be called {key} in names of files; rename one of the files"
+                )
+    return found
 
 
 def _annotator(name: str, entries: Mapping[str, Mapping[str, Any]]) -> Annotator:

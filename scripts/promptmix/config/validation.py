@@ -27,7 +27,7 @@ from promptmix.datasets.registry import OPTIONS, TASKS, TOP
 from promptmix.datasets.splits import GROUPED_BY
 from promptmix.errors import InputError, did_you_mean
 from promptmix.networks import registry as networks
-from promptmix.networks.text_to_image import find_refused_by
+from promptmix.networks.text_to_image import described_by, find_refused_by
 from promptmix.networks.transformers_models import find_class
 from promptmix.running import hub
 
@@ -400,9 +400,26 @@ def _generators(config: Mapping[str, Any]) -> Iterator[str]:
                 f"generators.{name}.negative_prompt: it does nothing where guidance is {shown(entry['guidance'])}, as 1 "
                 f"or less is none; take it away, or raise guidance"
             )
-        if folder := hub.locate(entry["model"]):
+        yield from _single_file(entry, f"generators.{name}")
+        if folder := hub.locate(described_by(entry)):
             for key, why in find_refused_by(folder, entry):
                 yield f"generators.{name}.{key}: {entry['model']}: {why}"
+
+
+def _single_file(entry: Mapping[str, Any], where: str) -> Iterator[str]:
+    """Yield what is wrong with a generator whose model is one file, or that has a base for no reason."""
+    model, ending = entry["model"], Path(entry["model"]).suffix
+    if ending in (".ckpt", ".pt", ".pth", ".bin"):
+        yield f"{where}.model: {model}: such files can run code when they are read; take the model as .safetensors"
+    elif ending == ".safetensors" and "base" not in entry:
+        yield (
+            f"{where}.base is missing: {model} is one file, which holds weights and nothing else; name a pipeline of its kind in "
+            "diffusers' format, such as resources/hub/stable-diffusion-v1-4, whose configs, tokeniser and sampler it gets"
+        )
+    elif ending != ".safetensors" and "base" in entry:
+        yield f"{where}.base: it is for a model that is one file of safetensors, and {model} is none; take it away"
+    elif "base" in entry and "variant" in entry:
+        yield f"{where}.variant: a model that is one file has no variants; take it away"
 
 
 def _restorers(config: Mapping[str, Any]) -> Iterator[str]:

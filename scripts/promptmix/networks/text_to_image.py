@@ -44,6 +44,15 @@ WITHOUT_LORA = ("PixArtAlphaPipeline", "PixArtSigmaPipeline")
 """The classes of pipelines into which diffusers cannot merge a LoRA."""
 
 
+def described_by(generator: Mapping[str, Any]) -> str:
+    """Return the model in diffusers' format that says what a generator's is like: itself, or the base of one file.
+
+    Args:
+        generator: an entry of the config, with `model`.
+    """
+    return generator.get("base", generator["model"])
+
+
 def find_guidance(kind: str, denoiser: Mapping[str, Any], scheduler: Mapping[str, Any]) -> str:
     """Return how a model is guided: `TWO_PASSES`, `BUILT_IN` or `NO_GUIDANCE`.
 

@@ -70,9 +70,12 @@ def list_outputs(
         pixels = sum(map(math.prod, sizes.of_dataset(name)))
         prepared[f"{results}/datasets/{name}"] = PREPARED[plan.task_of(name)] * pixels
     yield "datasets", prepared
-    images = {}
+    images, converted = {}, {}
     for (pool, generator), number in needs.images.items():
+        if name := plan.pipeline_of(plan.generators[plan.diffusion_of(generator)]):
+            converted[f"{results}/pipelines/{name}"] = _count_bytes(plan.pipelines[name][0])
         images[f"{results}/images/{pool}/{generator}"] = JPEG * _count_pixels(sizes, pool, number)
+    yield "models", converted
     yield "images", images
     annotations = {}
     for (pool, generator, name), number in needs.annotations.items():

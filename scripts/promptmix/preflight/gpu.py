@@ -14,6 +14,7 @@ from promptmix.config.experiments import Needs
 from promptmix.config.plan import Plan
 from promptmix.errors import InputError
 from promptmix.extensions import is_reference
+from promptmix.networks.text_to_image import described_by
 from promptmix.preflight import memory
 from promptmix.preflight.report import FOUND, MISSING, WRONG, Item, describe_bytes
 from promptmix.preflight.sizes import ImageSizes, Size
@@ -160,7 +161,10 @@ def _list_steps(plan: Plan, needs: Needs, sizes: ImageSizes) -> Iterator[tuple[S
         if "model" in (entry := plan.generators[generator]):
             further = {key: entry[key] for key in ("native", "offload") if key in entry}
             refiner = entry["refiner"]["model"] if "refiner" in entry else None
-            yield Generation(entry["model"], entry["precision"], **further, refiner=refiner), sizes.of_pool(pool)
+            yield (
+                Generation(described_by(entry), entry["precision"], **further, refiner=refiner),
+                sizes.of_pool(pool),
+            )
     annotated = [(name, sizes.of_pool(pool)) for pool, _, name in needs.annotations]
     tested = [(member, dataset) for name, dataset in sorted(needs.tests) for member in plan.members_of(name)]
     annotated += [(name, sizes.of_dataset(dataset)) for name, dataset in tested]

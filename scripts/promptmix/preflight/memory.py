@@ -35,7 +35,7 @@ from promptmix.networks.text_to_image import TWO_PASSES, find_guidance
 from promptmix.synthesis import families
 from promptmix.synthesis import generation as generating
 from promptmix.synthesis.families import Family
-from promptmix.synthesis.pipelines import read_refiner_or_model
+from promptmix.synthesis.pipelines import read_index
 from promptmix.synthesis.pretrained import read_json
 from promptmix.tasks.batching import BATCH_PIXELS, padded_size
 from promptmix.training.objective import load_objective
@@ -274,7 +274,7 @@ def load_diffusion(model: str | Path | None = None, dtype: torch.dtype = torch.f
             }
             family, guided = families.STABLE_DIFFUSION, TWO_PASSES
         else:
-            index, family = read_refiner_or_model(str(model), Path(model))
+            index, family = read_index(str(model), Path(model))
             named = {name: index[name] for name in family.networks if index.get(name) and index[name][0]}
             parts = {}
             for name, (_, kind) in named.items():

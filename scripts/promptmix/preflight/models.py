@@ -5,13 +5,16 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from promptmix.errors import InputError
+from promptmix.networks.text_to_image import described_by
 from promptmix.networks.transformers_models import MODULES
 from promptmix.synthesis.captions import check_clip, check_tokenizer
 from promptmix.synthesis.likeness import check_texts
 from promptmix.synthesis.pipelines import GeneratorSettings, check_pipeline, check_refiner
+from promptmix.synthesis.single_file import check_single_file
 
 NAMES = {
     "pipeline": "diffusion model",
+    "file": "diffusion model (file)",
     "refiner": "refiner",
     "LoRA": "LoRA",
     "clip": "CLIP",
@@ -22,6 +25,7 @@ NAMES = {
 
 CHECKS: dict[str, Callable[[str], object]] = {
     "pipeline": check_pipeline,
+    "file": check_single_file,
     "refiner": check_refiner,
     "LoRA": lambda _: None,  # of which only the model can say whether it fits, see `find_unfit_settings`
     "clip": check_clip,
@@ -52,9 +56,9 @@ def find_unfit_settings(generator: Mapping[str, Any]) -> str:
     Args:
         generator: an entry of the config, with `model`.
     """
-    settings = GeneratorSettings(**{key: value for key, value in generator.items() if key != "model"})
+    settings = GeneratorSettings(**{key: value for key, value in generator.items() if key not in ("model", "base")})
     try:
-        check_pipeline(generator["model"], settings)
+        check_pipeline(described_by(generator), settings)
     except InputError as error:
         return str(error)
     return ""

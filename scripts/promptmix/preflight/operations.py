@@ -27,6 +27,7 @@ from promptmix.extensions import is_reference
 from promptmix.networks import cost
 from promptmix.networks.build import build
 from promptmix.networks.registry import TASKS
+from promptmix.networks.text_to_image import described_by
 from promptmix.networks.transformers_models import MODULES
 from promptmix.preflight import memory
 from promptmix.preflight.jobs import Work
@@ -89,7 +90,8 @@ class Operations:
 
     def folder_of(self, generator: str) -> Path | None:
         """Return the folder of a generator's model, None if it is not there; Stable Diffusion v1 is counted then."""
-        return self._folder_of(self._generators[generator]["model"], check_pipeline)
+        entry = self._generators[generator]
+        return self._folder_of(described_by(entry), check_pipeline)
 
     def _folder_of(self, model: str, check: Callable[[str], object]) -> Path | None:
         if model not in self._folders:

@@ -25,6 +25,7 @@ from promptmix.datasets.registry import read_split
 from promptmix.errors import InputError
 from promptmix.extensions import is_reference
 from promptmix.networks import checkpoints
+from promptmix.networks.text_to_image import described_by
 from promptmix.preflight import models
 from promptmix.preflight.disk import check_disk
 from promptmix.preflight.gpu import check_gpu
@@ -160,7 +161,7 @@ class _Survey:
         """Yield the folders of models."""
         for path, (parts, users) in self._group(self._list_models()).items():
             names = sorted(set(parts))
-            library = "diffusers" if {"pipeline", "refiner", "LoRA"} & {*names} else "transformers"
+            library = "diffusers" if {"pipeline", "refiner", "LoRA", "file"} & {*names} else "transformers"
             what = ", ".join(models.NAMES[part] for part in names)
             yield self._check_model(path, what, partial(models.find_problems, parts=names), users, library)
         for name, users in self._users_of(self._plan.annotators, lambda needs: needs.annotators):
@@ -173,7 +174,9 @@ class _Survey:
         """Yield the path of a model, which part of it is needed, and by whom."""
         for name, users in self._users_of(self._plan.generators, _list_generators):
             if "model" in (generator := self._plan.generators[name]):  # one with a restorer has none of its own
-                yield generator["model"], "pipeline", users
+                yield described_by(generator), "pipeline", users
+                if "base" in generator:
+                    yield generator["model"], "file", users
                 if "refiner" in generator:
                     yield generator["refiner"]["model"], "refiner", users
                 for lora in generator.get("lora", []):
@@ -197,6 +200,8 @@ class _Survey:
                 f"{path}: there is no such folder, and the Hub's cache has no model of this name. Put a folder in the "
                 f"format of {library} there, or correct the config."
             )
+            if path.endswith(".safetensors"):
+                error = f"{path}: there is no such file. Put it there, or correct the config."
             return self.origins.describe_absent(what, path, users, "models", error)
         log.info("%s: checking %s", what, path)
         if problems := find(path):
@@ -207,15 +212,17 @@ class _Survey:
         """Yield the generators whose model does not take their settings."""
         for name, users in self._users_of(self._plan.generators, _list_generators):
             entry = self._plan.generators[name]
+            if "model" not in entry:  # one with a restorer has none of its own
+                continue
             named = [
-                entry.get("model"),
+                described_by(entry),
                 entry.get("refiner", {}).get("model"),
                 *(lora["model"] for lora in entry.get("lora", [])),
             ]
-            if "model" not in entry or any(path and hub.locate(path) is None for path in named):
+            if any(path and hub.locate(path) is None for path in named):
                 continue
             problem = models.find_unfit_settings(entry)
-            if problem and not models.find_problems(entry["model"], ["pipeline"]):  # else it is said of the model
+            if problem and not models.find_problems(described_by(entry), ["pipeline"]):  # else it is said of the model
                 yield Item(f"generator {name}", entry["model"], WRONG, users, problem)
 
     def check_writers(self) -> Iterator[Item]:

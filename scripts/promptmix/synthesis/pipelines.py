@@ -150,13 +150,31 @@ def denoiser_of(pipeline: DiffusionPipeline) -> torch.nn.Module:
     return getattr(pipeline, family_of(pipeline).denoiser)
 
 
-def read_refiner_or_model(model: str, folder: Path) -> tuple[dict[str, Any], Family]:
-    """Return a model's model_index.json and its family; SDXL's refiner is one, too.
+def read_index(
+    model: str, folder: Path, known: Mapping[str, Family] = FAMILIES | REFINERS
+) -> tuple[dict[str, Any], Family]:
+    """Return a model's model_index.json and its family.
+
+    Args:
+        known: families by the class that it may name; by default all, and SDXL's refiner.
 
     Raises:
         InputError: it is none that can be used.
     """
-    return _read_index(model, folder, FAMILIES | REFINERS)
+    wrong = f"{model} is incomplete, or another model:\n- model_index.json"
+    if not (folder / "model_index.json").exists():
+        raise InputError(f"{wrong} is missing in {folder}. Expected {EXPECTED}")
+    index = dict(read_json(folder / "model_index.json"))
+    name = index.get("_class_name")
+    if not isinstance(name, str) or name not in known:
+        named = " of ".join(map(str, reversed(name))) if isinstance(name, list) else name
+        titles = ", ".join(dict.fromkeys(family.title for family in known.values()))
+        hint = "; name SDXL's refiner in the generator's `refiner`" if named in REFINERS else ""
+        raise InputError(f"{wrong}: a {named}; expected one of {', '.join(known)}, as of {titles}{hint}")
+    parameters = {*inspect.signature(getattr(diffusers, name).__init__).parameters}
+    if others := sorted(key for key, value in index.items() if _is_part(value) and key not in parameters):
+        raise InputError(f"{wrong}: a {name} with {', '.join(others)}, which it does not have; as what was it saved?")
+    return index, known[name]
 
 
 def _open(model: str, settings: GeneratorSettings | None, device: str) -> DiffusionPipeline:
@@ -186,7 +204,7 @@ def _read(
         known: families by the class that model_index.json names.
     """
     folder = locate(model, EXPECTED)
-    index, family = _read_index(model, folder, known)
+    index, family = read_index(model, folder, known)
     dtype = getattr(torch, settings.precision) if settings and device == "cpu" else None
     variant = settings.variant if settings else None
     parts: dict[str, Any] = {}
@@ -213,24 +231,6 @@ def _read(
     pipeline.guided = find_guidance(family.name, denoiser_of(pipeline).config, own)
     pipeline.refiner = None
     return pipeline
-
-
-def _read_index(model: str, folder: Path, known: Mapping[str, Family]) -> tuple[dict[str, Any], Family]:
-    """Return a model_index.json whose class can be used, and its family."""
-    wrong = f"{model} is incomplete, or another model:\n- model_index.json"
-    if not (folder / "model_index.json").exists():
-        raise InputError(f"{wrong} is missing in {folder}. Expected {EXPECTED}")
-    index = dict(read_json(folder / "model_index.json"))
-    name = index.get("_class_name")
-    if not isinstance(name, str) or name not in known:
-        named = " of ".join(map(str, reversed(name))) if isinstance(name, list) else name
-        titles = ", ".join(dict.fromkeys(family.title for family in known.values()))
-        hint = "; name SDXL's refiner in the generator's `refiner`" if named in REFINERS else ""
-        raise InputError(f"{wrong}: a {named}; expected one of {', '.join(known)}, as of {titles}{hint}")
-    parameters = {*inspect.signature(getattr(diffusers, name).__init__).parameters}
-    if others := sorted(key for key, value in index.items() if _is_part(value) and key not in parameters):
-        raise InputError(f"{wrong}: a {name} with {', '.join(others)}, which it does not have; as what was it saved?")
-    return index, known[name]
 
 
 def _is_part(value: object) -> bool:

@@ -52,9 +52,8 @@ def locate(model: str, what: str) -> Path:
         )
     if folder.is_file():
         raise InputError(
-            f"{model} is a single file, and {what} is expected. If it holds a whole pipeline (.safetensors or .ckpt), "
-            f"convert it once, with the class of its family: "
-            f"`StableDiffusionPipeline.from_single_file(file).save_pretrained(folder)`, of diffusers"
+            f"{model} is a single file, and {what} is expected. If it holds a whole text-to-image model (.safetensors), name in the "
+            "generator's `base` a pipeline of the same kind"
         )
     return folder
 
