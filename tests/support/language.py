@@ -5,12 +5,16 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
+    BartConfig,
     BertConfig,
     BlipConfig,
     BlipForConditionalGeneration,
     BlipImageProcessor,
     BlipProcessor,
     CLIPImageProcessor,
+    Florence2Config,
+    Florence2ForConditionalGeneration,
+    Florence2Processor,
     GitConfig,
     GitForCausalLM,
     GitProcessor,
@@ -94,6 +98,9 @@ CHAT = (
     " <|im_end|> {% endfor %}{% if add_generation_prompt %}<|im_start|> assistant {% endif %}"
 )
 """A chat template; PLACE is where an image stands."""
+
+BART = {"layers": 1, "attention_heads": 2, "ffn_dim": 16}
+"""The size of BART's encoder, and of its decoder."""
 
 SPREAD = 0.6
 """Standard deviation of the weights: large enough for what is written to depend on what is read."""
@@ -195,6 +202,33 @@ def save_git(folder: Path) -> Path:
     )
     images = CLIPImageProcessor(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16})
     return _save(folder, GitForCausalLM(config), GitProcessor(images, words))
+
+
+def save_florence2(folder: Path) -> Path:
+    """Save a Florence-2, an encoder-decoder that reads an image and the words that its processor has for a task."""
+    torch.manual_seed(0)
+    inner = tokenizer(bert=True)._tokenizer
+    named = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
+    words = PreTrainedTokenizerFast(tokenizer_object=inner, **named, extra_special_tokens={"image_token": "<image>"})
+    text = BartConfig(
+        vocab_size=len(words),
+        d_model=16,
+        max_position_embeddings=128,
+        bos_token_id=words.bos_token_id,
+        eos_token_id=words.eos_token_id,
+        pad_token_id=words.pad_token_id,
+        decoder_start_token_id=words.eos_token_id,
+        forced_eos_token_id=None,
+        init_std=SPREAD,
+        **{f"{part}_{what}": n for part in ("encoder", "decoder") for what, n in BART.items()},
+    )
+    vision = {"depths": (1, 1), "patch_size": (7, 3), "patch_stride": (4, 2), "patch_padding": (3, 1)}
+    vision |= {"patch_prenorm": (False, True), "embed_dim": (8, 16), "num_heads": (2, 2), "num_groups": (2, 2)}
+    vision |= {"window_size": 4, "projection_dim": 16, "drop_path_rate": 0.0, "initializer_range": SPREAD}
+    config = Florence2Config(text_config=text.to_dict(), vision_config=vision, image_token_id=words.image_token_id)
+    images = CLIPImageProcessor(size={"height": 32, "width": 32}, do_center_crop=False)
+    images.image_seq_length = 17  # 4x4 patches, and one for them all
+    return _save(folder, Florence2ForConditionalGeneration(config), Florence2Processor(images, words))
 
 
 def save_llava(folder: Path, chat: bool = True) -> Path:

@@ -25,6 +25,7 @@ MODELS = {
     "blip-prefix": (tiny.save_blip, "a photo of"),
     "git": (tiny.save_git, ""),
     "git-prefix": (tiny.save_git, "a photo of"),
+    "florence2": (tiny.save_florence2, "<CAPTION>"),
     "llava": (tiny.save_llava, ASK),
     "qwen2-vl": (tiny.save_qwen2_vl, ASK),
 }
