@@ -266,8 +266,8 @@ def hungry_tasks(monkeypatch, in_training, in_validation):
 
 def test_training_keeps_its_batch_size_and_says_what_to_lower(tmp_path, monkeypatch):
     batches = hungry_tasks(monkeypatch, 3, 99)
-    expected = r"^not enough memory for an update on 4 images of 8x8 pixels\. Lower `batch_size`, set `precision` to"
-    with pytest.raises(InputError, match=f"{expected} float16, or m{LOWER[1:]}"):
+    expected = r"^not enough memory for an update on 4 images of 8x8 pixels\. Raise `accumulate`, set `precision` to"
+    with pytest.raises(InputError, match=f"{expected} bfloat16, or m{LOWER[1:]}"):
         train(SETTINGS, Dataset(), None, tmp_path, "cpu")
     assert batches[True] in ([], [2])  # an epoch is a batch of 4 and one of 2; none was made smaller
     assert not list(tmp_path.iterdir())

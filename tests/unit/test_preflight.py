@@ -626,9 +626,42 @@ def test_training_counts_for_the_gpu(config, monkeypatch):
     monkeypatch.setattr(memory, "annotation", lambda *_: 10**9)
     gpus(monkeypatch, 24)
     item = survey(config, "table4")["GPU"]
-    assert calls == [("rescsrnet", 1024, 768, 32, "float32", {"width": 0.25})]
+    assert calls[0] == ("rescsrnet", 1024, 768, 32, "float32", {"width": 0.25})
     assert item.state == "WRONG (24.0 GB)"
-    assert item.advice.endswith("Use a larger GPU, or lower `batch_size`.")
+    assert item.advice.endswith(
+        "Use a larger GPU, or make the images smaller (`resize` of the dataset, `width` and `height` of the pool)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "remedy"),
+    [
+        (0.4, None),
+        (1.0, "set `precision` to bfloat16, or `accumulate` to 2, which keeps updates of 32 images"),
+        (2.0, "set `accumulate` to 4, which keeps updates of 32 images"),
+        (3.9, "set `accumulate` to 8, which keeps updates of 32 images"),
+        (30, "set `precision` to bfloat16 and `accumulate` to 32"),
+        (50, "make the images smaller"),
+    ],
+)
+def test_what_brings_a_training_into_the_gpu_s_memory_is_said(config, monkeypatch, one, remedy):
+    """An image takes so many GB, and in mixed precision 0.6 times as many; the GPU has 24."""
+    config["datasets"]["shtb"] |= {"path": "nowhere", "facts": {"size": [1024, 768]}}
+    config["training"]["shtb"] = {"batch_size": 32}
+    shares = {"float32": 1, "bfloat16": 0.6}
+
+    def predict(network, width, height, batch, precision, settings):
+        return batch * one * shares[precision] * 10**9
+
+    monkeypatch.setattr(memory, "training", predict)
+    monkeypatch.setattr(memory, "generation", lambda *_, **__: 10**9)
+    monkeypatch.setattr(memory, "annotation", lambda *_: 10**9)
+    gpus(monkeypatch, 24)
+    item = survey(config, "table4")["GPU"]
+    if remedy is None:
+        assert item.state == "found (24.0 GB)"
+    else:
+        assert f"Use a larger GPU, or {remedy}" in item.advice
 
 
 def test_each_precision_counts_for_the_gpu(config, monkeypatch):

@@ -24,7 +24,7 @@ from promptmix.synthesis.mixing import read_fake
 from promptmix.tasks.counting import predict_counts
 from promptmix.training import loop as training
 from promptmix.training.images import RealImages
-from promptmix.training.loop import plan_epoch, train
+from promptmix.training.loop import plan_epoch, split_batch, train
 from promptmix.training.objective import load_objective
 
 LONG = replace(SETTINGS, r_mix=4, epochs=60, flip=True)
@@ -268,7 +268,51 @@ def test_what_does_not_fit_is_an_error(tmp_path, change, message):
         run(tmp_path, replace(SETTINGS, **change), fake)
 
 
-@pytest.mark.parametrize("change", [{"precision": "bfloat16"}, {"epochs": 0}, {"batch_size": 0}])
+def test_bfloat16_trains_with_about_the_same_losses(tmp_path):
+    """Its numbers have 8 bits: the errors of a network with layers without normalisation are in the percents."""
+    (weights, history), (other, mixed) = (
+        run(tmp_path / precision, replace(SETTINGS, precision=precision)) for precision in ("float32", "bfloat16")
+    )
+    assert not torch.equal(weights["output_layer.weight"], other["output_layer.weight"])
+    assert other["output_layer.weight"].dtype == torch.float32
+    np.testing.assert_allclose(mixed["loss"], history["loss"], rtol=0.1)
+
+
+@pytest.mark.parametrize(("images", "parts"), [(4, 1), (4, 2), (4, 3), (5, 4), (1, 4), (32, 5)])
+def test_a_batch_is_split_into_even_parts(images, parts):
+    found = [range(images)[part] for part in split_batch(images, parts)]
+    assert [i for part in found for i in part] == list(range(images))
+    assert len(found) == min(images, parts) and max(map(len, found)) - min(map(len, found)) <= 1
+
+
+@pytest.mark.parametrize(("network", "parts"), [("csrnet", 2), ("csrnet", 3), ("csrnet", 9)])
+def test_a_batch_in_parts_makes_the_update_of_the_whole(tmp_path, network, parts):
+    """To rounding, of a network without batch normalisation."""
+    settings, fake = replace(SETTINGS, network=network, r_mix=4, epochs=2), make_fake(tmp_path / "fake")
+    whole, history = run(tmp_path / "a", settings, fake)
+    split, other = run(tmp_path / "b", replace(settings, accumulate=parts), fake)
+    assert other["updates"].tolist() == history["updates"].tolist()
+    np.testing.assert_allclose(other["loss"], history["loss"], rtol=1e-4)
+    for name, tensor in whole.items():  # AdamW's first updates are as large as the rate, whatever the gradient
+        assert torch.isclose(split[name], tensor, atol=2e-4).double().mean() > 0.99, name
+
+
+def test_no_more_than_a_part_of_a_batch_goes_through_the_network_at_once(tmp_path, monkeypatch):
+    seen = []
+    load = training.load_objective
+
+    def watched(*args):
+        objective = load(*args)
+        forward = objective.forward
+        objective.forward = lambda network, images, device: seen.append(len(images)) or forward(network, images, device)
+        return objective
+
+    monkeypatch.setattr(training, "load_objective", watched)
+    run(tmp_path, replace(SETTINGS, accumulate=2, epochs=1))
+    assert max(seen) <= 2 and sum(seen) == 10
+
+
+@pytest.mark.parametrize("change", [{"precision": "int8"}, {"epochs": 0}, {"batch_size": 0}, {"accumulate": 0}])
 def test_settings_are_checked(change):
     with pytest.raises(InputError, match=next(iter(change))):
         replace(SETTINGS, **change)

@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -63,9 +63,8 @@ class Generation:
         """Return it in words."""
         return f"generating images of {_show(size)} in {self.precision}"
 
-    @property
-    def remedy(self) -> str:
-        """What takes less memory."""
+    def remedy(self, size: Size, limit: int) -> str:
+        """Return what takes less memory."""
         if self.precision == "float32":
             return "set the generator's `precision` to float16"
         return SMALLER if self.offload else "set the generator's `offload` to model"
@@ -86,9 +85,8 @@ class Annotation:
         """Return it in words."""
         return f"annotating images of {_show(size)} with {self.network}"
 
-    @property
-    def remedy(self) -> str:
-        """What takes less memory."""
+    def remedy(self, size: Size, limit: int) -> str:
+        """Return what takes less memory."""
         return SMALLER
 
 
@@ -100,19 +98,32 @@ class Training:
     settings: Mapping[str, Any]
     batch_size: int
     precision: str
+    accumulate: int = 1
 
     def predict(self, size: Size) -> int:
         """Return the bytes that it takes for images of a size."""
-        return memory.training(self.network, *size, self.batch_size, self.precision, self.settings)
+        at_once = math.ceil(self.batch_size / self.accumulate)
+        return memory.training(self.network, *size, at_once, self.precision, self.settings)
 
     def describe(self, size: Size) -> str:
         """Return it in words."""
         return f"training {self.network} on {self.batch_size} images of {_show(size)} at once"
 
-    @property
-    def remedy(self) -> str:
-        """What takes less memory."""
-        return "lower `batch_size`" if self.batch_size > 1 else SMALLER
+    def remedy(self, size: Size, limit: int) -> str:
+        """Return what takes no more than that many bytes for images of a size: settings that keep the batch."""
+        found = []
+        mixed = replace(self, precision="bfloat16")
+        if self.precision == "float32" and mixed.predict(size) <= limit:
+            found.append("`precision` to bfloat16")
+        parts = self.accumulate
+        while parts < self.batch_size:
+            parts = min(2 * parts, self.batch_size)
+            if replace(self, accumulate=parts).predict(size) <= limit:
+                found.append(f"`accumulate` to {parts}, which keeps updates of {self.batch_size} images")
+                break
+        if not found and replace(mixed, accumulate=self.batch_size).predict(size) <= limit:
+            found.append(f"`precision` to bfloat16 and `accumulate` to {self.batch_size}")
+        return f"set {', or '.join(found)}" if found else SMALLER
 
 
 Step = Generation | Annotation | Training
@@ -148,9 +159,10 @@ def check_gpu(plan: Plan, needs: Mapping[str, Needs], sizes: ImageSizes) -> Item
     has = describe_bytes(smallest.total_memory)
     if smallest.total_memory >= need:
         return Item("GPU", where, f"{FOUND} ({has})", users)
+    remedy = step.remedy(size, smallest.total_memory)
     advice = (
         f"{smallest.name} has {has}, and {step.describe(size)} needs about {describe_bytes(need)}. Use a larger GPU, or "
-        f"{step.remedy}."
+        f"{remedy[0].lower()}{remedy[1:]}."
     )
     return Item("GPU", where, f"{WRONG} ({has})", users, advice)
 
@@ -175,7 +187,13 @@ def _list_steps(plan: Plan, needs: Needs, sizes: ImageSizes) -> Iterator[tuple[S
     for name in sorted(needs.annotators):
         if given := plan.annotators[name].fine_tune:
             made = plan.fine_tuning_of(name, plan.learning_rates_of(name)[0])
-            step = Training(made["network"], made["network_settings"], made["batch_size"], made["precision"])
+            step = Training(
+                made["network"],
+                made["network_settings"],
+                made["batch_size"],
+                made["precision"],
+                made.get("accumulate", 1),
+            )
             yield step, sizes.of_dataset(given["dataset"])
     for name in sorted(needs.experiments):
         experiment = plan.experiments[name]
@@ -185,7 +203,13 @@ def _list_steps(plan: Plan, needs: Needs, sizes: ImageSizes) -> Iterator[tuple[S
             for pool in experiment.fake.pools if experiment.fake and not experiment.fake.rendered else ():
                 of_images += sizes.of_pool(pool)
             yield (
-                Training(network.reference, network.settings, training["batch_size"], training["precision"]),
+                Training(
+                    network.reference,
+                    network.settings,
+                    training["batch_size"],
+                    training["precision"],
+                    training.get("accumulate", 1),
+                ),
                 of_images,
             )
 

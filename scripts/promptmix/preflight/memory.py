@@ -237,8 +237,8 @@ def training(
 
     Args:
         network: a key of `promptmix.networks.registry.NETWORKS`.
-        batch_size: images per update.
-        precision: "float32", or "float16" for mixed precision.
+        batch_size: images that go through the network at once.
+        precision: "float32", or "float16" or "bfloat16" for mixed precision.
         settings: of the network; the published ones where not given.
         overhead: as for `generation`.
     """
@@ -246,7 +246,7 @@ def training(
         model = build(network, **settings or {})
         objective = load_objective(model, sigma=4, kernel=15, density_scale=1)
         moments = [torch.empty_like(p) for p in model.parameters() for _ in range(2)]  # AdamW's
-        with torch.autocast("cpu", torch.float16, enabled=precision == "float16"):
+        with torch.autocast("cpu", torch.float16, enabled=precision != "float32"):  # bfloat16 is as large
             predicted = _forward(model, width, height, batch_size)
         targets = torch.empty(batch_size, *map_shape(height, width, model.stride))
         objective.loss(predicted, targets).backward()

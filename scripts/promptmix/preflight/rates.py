@@ -235,10 +235,10 @@ def _prepare_network(work: Work, operations: Operations, device: str, one: float
     optimiser = AdamW(network.parameters(), lr=1e-6, fused=True)
     rows, columns = map_shape(height, width, network.stride)
     targets = torch.rand(batch, rows, columns, device=device)
-    half = work.precision == "float16" and device == "cuda"
+    mixed = work.precision == "bfloat16" or (work.precision == "float16" and device == "cuda")
 
     def update():
-        with torch.autocast(device, torch.float16, enabled=half):
+        with torch.autocast(device, getattr(torch, work.precision), enabled=mixed):
             predicted = forward(images)
         predicted = predicted[:, 0, :rows, :columns] if network.task == "counting" else predicted
         optimiser.zero_grad(set_to_none=True)

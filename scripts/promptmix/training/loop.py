@@ -10,7 +10,11 @@ the learning rate times 0.99 after each epoch; whole images, no augmentation. Ou
   normalisation takes its statistics from one image, as it would in the authors' batches of one. If a single image is
   left over of a size that fills other batches, it is added to one of them.
 - The epoch with the lowest error on the validation split is kept; the first one of equals.
-- float16 is CUDA's automatic mixed precision with a scaled loss; on a CPU it is not emulated, and float32 is used.
+- float16 is CUDA's automatic mixed precision with a scaled loss; on a CPU it is not emulated, and float32 is used. bfloat16 is
+  mixed precision on both, and needs no scale: its numbers are as large as float32's.
+- A batch may go through the network in parts (`accumulate`), whose gradients are added up, each by its share of the images. That
+  is the gradient of the whole batch where the loss is a mean over the images: always for counting, and for depth where all depths
+  are known. Batch normalisation takes its statistics from each part.
 
 The order of images, the draw of generated images and the flips of an epoch depend on the seed and the epoch alone, as
 does the state of torch's generator at its start. Real images come in the same order whether or not there are generated
@@ -30,6 +34,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +68,7 @@ log = logging.getLogger(__name__)
 NO_RUN = {"experiment": "", "learning_rate": "", "repeat": 0}
 """What the history of a training says that is not part of an experiment."""
 
-LESS_MEMORY = f"Lower `batch_size`, set `precision` to float16, or {SMALLER[0].lower()}{SMALLER[1:]}"
+LESS_MEMORY = f"Raise `accumulate`, set `precision` to bfloat16, or {SMALLER[0].lower()}{SMALLER[1:]}"
 
 
 def train(
@@ -113,10 +118,12 @@ def train(
     objective = load_objective(network, settings.sigma, settings.kernel, settings.density_scale)
     network = network.to(device, memory_format=torch.channels_last)
     optimiser = AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
-    half = settings.precision == "float16" and device.type == "cuda"
-    if settings.precision == "float16" and not half:
+    precision = settings.precision
+    if precision == "float16" and device.type != "cuda":
         log.info("float16 is available on CUDA only; training in float32 on the %s", device.type)
-    scaler = torch.amp.GradScaler(device.type, enabled=half)
+        precision = "float32"
+    mixed = torch.autocast(device.type, dtype=getattr(torch, precision), enabled=precision != "float32")
+    scaler = torch.amp.GradScaler(device.type, enabled=precision == "float16")
     if device.type == "cuda":  # benchmarks would choose other algorithms in other runs, and so change the results
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
@@ -159,14 +166,16 @@ def train(
         for images, targets in prepared:
             with explain_lack_of_memory(f"an update on {_describe(images)}", LESS_MEMORY):
                 targets = torch.from_numpy(targets).to(device, non_blocking=True).float()
-                with torch.autocast(device.type, dtype=torch.float16, enabled=half):
-                    predicted = objective.forward(network, images, device)
-                loss = objective.loss(predicted, targets)
                 optimiser.zero_grad(set_to_none=True)
-                scaler.scale(loss).backward()
+                for part in split_batch(len(images), settings.accumulate):
+                    with mixed:
+                        predicted = objective.forward(network, images[part], device)
+                    loss = objective.loss(predicted, targets[part])
+                    share = len(predicted) / len(images)
+                    scaler.scale(loss * share if share < 1 else loss).backward()
+                    total += loss.detach() * len(predicted)
                 scaler.step(optimiser)
                 scaler.update()
-            total += loss.detach() * len(images)
             seen += len(images)
         loss = float(total) / seen
         seconds = time.monotonic() - started
@@ -241,6 +250,13 @@ def plan_epoch(
     # `group` leaves sizes that do not fill a batch for the end; here the batches are shuffled.
     order = np.random.default_rng([settings.seed, epoch, 3]).permutation(len(batches))
     return [batches[i] for i in order]
+
+
+def split_batch(images: int, parts: int) -> list[slice]:
+    """Return the parts of a batch, as even as can be, none of them empty."""
+    parts = min(parts, images)
+    ends = [round(images * part / parts) for part in range(parts + 1)]
+    return [slice(*pair) for pair in pairwise(ends)]
 
 
 def _merge_single_images(batches: list[list], size_of) -> list[list]:

@@ -23,7 +23,9 @@ class TrainingSettings:
         density_scale: the network learns density times this number (C-3-Framework: 100); with the saved weights it
             gives density itself. For networks whose last layer is a convolution named `output_layer`.
         sigma, kernel: deviation and side of the ground truth's Gaussian, in pixels.
-        precision: "float32", or "float16" for mixed precision on CUDA.
+        precision: "float32", or for mixed precision "float16", on CUDA, or "bfloat16".
+        accumulate: number of parts in which a batch goes through the network, one after the other, to take less memory. An
+            update is that of the whole batch; batch normalisation takes its statistics from each part.
         validate_every: number of epochs between validations; the last epoch is always validated.
         weight_decay, decay: AdamW's decay, and the factor of the learning rate after each epoch.
 
@@ -45,6 +47,7 @@ class TrainingSettings:
     sigma: float = 4.0
     kernel: int = 15
     precision: str = "float32"
+    accumulate: int = 1
     validate_every: int = 1
     weight_decay: float = 1e-4
     decay: float = 0.99
@@ -54,9 +57,9 @@ class TrainingSettings:
         return replace(self, r_mix=min(self.r_mix, images))
 
     def __post_init__(self):
-        if self.precision not in ("float32", "float16"):
-            raise InputError(f"precision is {self.precision!r}; expected 'float32' or 'float16'")
-        for name in ("epochs", "batch_size", "validate_every"):
+        if self.precision not in ("float32", "float16", "bfloat16"):
+            raise InputError(f"precision is {self.precision!r}; expected 'float32', 'float16' or 'bfloat16'")
+        for name in ("epochs", "batch_size", "validate_every", "accumulate"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; expected 1 or more")
         if not (self.real_images or self.r_mix):
