@@ -8,7 +8,7 @@ Generate images from prompts (paper, section III, third stage).
             images/{pool}/{generator}/block-{block}/seed-*.jpg  image g: seed g, prompt g mod M
             images/{pool}/{generator}/block-{block}.csv         manifest: image, seed, prompt, size, quality, SHA-256
 
-A block is at most 100 images, and the last one holds no more than the config asks for. Where it asks for more later, they are
+A block is at most `images_per_block` images, and the last one holds no more than the config asks for. Where it asks for more later, they are
 further blocks: jobs that use images ask `blocks_of`, which goes on from the blocks that are there.
 """
 

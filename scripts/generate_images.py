@@ -9,7 +9,8 @@ with job.start(snakemake) as device:
     chosen = job.with_models(snakemake, snakemake.params.generator)
     model = chosen.pop("model")
     settings = generation.GeneratorSettings(**chosen)
-    output, pool = snakemake.output, snakemake.wildcards.pool
-    images = generation.plan(PROMPTS.read(snakemake.input.prompts[0]), *snakemake.params.seeds)
+    output, params, pool = snakemake.output, snakemake.params, snakemake.wildcards.pool
+    made_by = f"{params.generator} {params.contents} {params.code}"
+    images = generation.plan(PROMPTS.read(snakemake.input.prompts[0]), *params.seeds)
     pipeline = generation.load_pipeline(model, settings, device)
-    generation.write_block(pipeline, images, settings, output.images, output.manifest, pool=pool)
+    generation.write_block(pipeline, images, settings, output.images, output.manifest, pool, made_by)

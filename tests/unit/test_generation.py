@@ -3,6 +3,7 @@
 import copy
 import logging
 import math
+import shutil
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -269,6 +270,52 @@ def test_a_block_is_jpegs_of_the_quality_asked_for_and_a_manifest_that_holds(pip
     for position, image in generate(pipeline, images, SETTINGS):
         assert Path(files[position]).read_bytes() == encode_jpeg(image, images["quality"][position])
     assert sorted(str(path) for path in (tmp_path / "images").iterdir()) == files
+
+
+def test_a_killed_block_goes_on_with_the_images_that_are_there(pipeline, tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    """Its images are those of a block that was left in peace, byte by byte: of a batch that was begun, all are made anew."""
+    pool = pd.concat([prompts((16, 16)), prompts((24, 16))], ignore_index=True)
+    images = plan(pool, 0, 12)
+    monkeypatch.setattr(generation, "BATCH_PIXELS", {"cpu": 2 * 24 * 16})
+    write_block(pipeline, images, SETTINGS, tmp_path / "peace", tmp_path / "peace.csv", "pool", "model")
+
+    def killed(*arguments):
+        for number, item in enumerate(generate(*arguments)):
+            if number == 5:
+                raise KeyboardInterrupt
+            yield item
+
+    def begin(made_by):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(generation, "generate", killed)
+            write_block(pipeline, images, SETTINGS, tmp_path / "killed", tmp_path / "killed.csv", "pool", made_by)
+        assert not (tmp_path / "killed").exists() and not (tmp_path / "killed.csv").exists()
+
+    def finish(made_by):
+        made = []
+
+        def watched(*args):
+            for item in generate(*args):
+                made.append(item[0])
+                yield item
+
+        with monkeypatch.context() as patch:
+            patch.setattr(generation, "generate", watched)
+            write_block(pipeline, images, SETTINGS, tmp_path / "killed", tmp_path / "killed.csv", "pool", made_by)
+        ours, theirs = (read_manifest(tmp_path / f"{name}.csv") for name in ("killed", "peace"))
+        assert ours["sha256"].tolist() == theirs["sha256"].tolist()
+        assert {path.name for path in tmp_path.iterdir()} == {"peace", "peace.csv", "killed", "killed.csv"}
+        assert len(list((tmp_path / "killed").iterdir())) == 12
+        shutil.rmtree(tmp_path / "killed")
+        (tmp_path / "killed.csv").unlink()
+        return made
+
+    begin("model")
+    assert len(finish("model")) == 12 - 3  # of six images of a size three are a batch: one was finished, and one begun
+    assert "Resuming: 5 of 12 images are there" in caplog.text
+    begin("model")
+    assert len(finish("another")) == 12
 
 
 def test_a_pool_that_grows_gets_the_images_that_it_would_have_had_at_once(pipeline, tmp_path):

@@ -16,15 +16,14 @@ PAPER = ROOT / "config" / "paper.yaml"
 PLANNED = {
     "prepare_dataset": 5,
     "caption_images": 4,  # the training images of four datasets for counting
-    # blocks of 100: 24 + 36 + 11 + 3 of captions, 75 of rooms, 100 + 10 of large crowd, 100 of locations, 1 of samples, 3 of
-    # Figure 2
-    "generate_images": 363,
-    "restore_faces": 20,
+    # blocks of 400: 6 + 9 + 3 + 1 of captions, 19 of rooms, 25 + 3 of large crowd, 25 of locations, 1 of samples, 3 of Figure 2
+    "generate_images": 95,
+    "restore_faces": 6,
     "fine_tune_annotator": 4,
     "select_annotator": 1,
-    "annotate_images": 579,
+    "annotate_images": 147,
     "evaluate_annotator": 6,
-    "score_images": 100,
+    "score_images": 25,
     "mix_dataset": 32,
     "train_network": 160,  # 40 experiments, 4 learning rates
     "select_learning_rate": 40,
@@ -39,7 +38,7 @@ PLANNED = {
     "draw_changes": 2,
     "draw_sizes": 1,
     "show_figure": 7,
-    "total": 1434,
+    "total": 645,
 }
 """Jobs for all tables and figures, with nothing there."""
 
@@ -67,7 +66,7 @@ def test_the_whole_reproduction_is_planned_without_any_dataset(folder):
 def test_table1_alone_needs_no_ablation(folder):
     planned = jobs(paper(folder, "tables/table1.md", "--dry-run", "--quiet", "rules").stdout)
     assert planned["train_network"] == 14 * 4
-    assert planned["generate_images"] == planned["annotate_images"] == 24 + 36 + 11 + 3
+    assert planned["generate_images"] == planned["annotate_images"] == 6 + 9 + 3 + 1
     assert "restore_faces" not in planned and "score_images" not in planned
 
 

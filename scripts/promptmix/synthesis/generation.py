@@ -12,9 +12,12 @@ A text encoder reads a limited number of tokens. A longer prompt is cut off ther
 the log says which words were cut off.
 """
 
+import hashlib
+import json
 import logging
 import math
-from collections.abc import Iterable, Iterator, Sequence
+import shutil
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +48,9 @@ ALONE_FROM = 512
 TILE = 1024
 """Images with more than the square of this number of pixels are decoded in tiles of this side. Tiles change pixels a
 little: each tile is normalised separately, and tiles are blended where they overlap."""
+
+NAME = "name"
+"""The file in a folder of unfinished images that says of what they are."""
 
 BLANK = 2
 """The largest difference of a channel's values, from 0 to 255, within an image that shows nothing."""
@@ -102,6 +108,7 @@ def generate(
     images: pd.DataFrame,
     settings: GeneratorSettings,
     batch_pixels: int | None = None,
+    done: Collection[int] = (),
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yield the index label and the pixels, (height, width, 3) uint8, of each planned image, grouped by size.
 
@@ -112,6 +119,8 @@ def generate(
     Args:
         images: columns `prompt`, `seed`, `width`, `height`.
         batch_pixels: most pixels to generate at once; None for what suits the device.
+        done: index labels of images that are there already. Batches of such images are left out, and the others stay what they
+            are, as an image depends by rounding on those beside it.
 
     Raises:
         InputError: an empty prompt, an image with pixels that are not finite or of another size than was asked for, or
@@ -130,9 +139,10 @@ def generate(
         at_once = max(1, batch_pixels // math.prod(inner_size(width, height, multiple, settings.native)))
         positions = group.index.tolist()
         batches += [positions[begin : begin + at_once] for begin in range(0, len(group), at_once)]
+    batches = [batch for batch in batches if not set(batch) <= set(done)]
     parts = compute_in_parts(batches, lambda batch: _pixels(pipeline, images.loc[batch], settings), LESS_MEMORY)
     # Images of a batch are done at the same time.
-    for batch, pixels in progress(parts, len(images), "images generated", lambda part: len(part[0])):
+    for batch, pixels in progress(parts, sum(map(len, batches)), "images generated", lambda part: len(part[0])):
         yield from zip(batch, pixels, strict=True)
 
 
@@ -324,23 +334,59 @@ def write_block(
     folder: str | Path,
     manifest: str | Path,
     pool: str,
+    made_by: str = "",
 ) -> None:
     """Generate a block of images, write each as JPEG of its quality, and then the manifest.
+
+    Until all are there, they are in a hidden folder beside `folder`. If the job is killed, the next one goes on with them.
 
     Args:
         images: what `plan` returns.
         folder: where the images go, "seed-00123.jpg" for that of seed 123.
         manifest: where their manifest goes.
         pool: the name of the pool that the prompts are from.
+        made_by: a name for the model and the code. Images that another one has left are not used.
     """
-    files = [Path(folder, f"seed-{seed:05d}.jpg") for seed in images["seed"]]
-    digests, blank = {}, []
-    for position, pixels in generate(pipeline, images, settings):
-        row = images.loc[position]
+    folder = Path(folder)
+    unfinished = folder.with_name(f".{folder.name}.part")
+    _keep_or_empty(unfinished, _name_of(images, settings, made_by))
+    files = pd.Series([unfinished / f"seed-{seed:05d}.jpg" for seed in images["seed"]], index=images.index)
+    done = images.index[files.map(Path.exists)]
+    if len(done):
+        log.info("Resuming: %d of %d images are there", len(done), len(images))
+    blank = {i: _is_blank(np.asarray(Image.open(files[i]))) for i in done}
+    for position, pixels in generate(pipeline, images, settings, None, done):
         with replacing(files[position]) as temporary:
-            temporary.write_bytes(encode_jpeg(pixels, int(row["quality"])))
-        digests[position] = sha256(files[position])
-        if np.ptp(pixels, axis=(0, 1)).max() <= BLANK:
-            blank.append(row["seed"])
-    report_blank(sorted(blank), len(images), str(pipeline.name_or_path))
-    write_manifest(manifest, images.assign(file=files, pool=pool, faces=0, sha256=pd.Series(digests)))
+            temporary.write_bytes(encode_jpeg(pixels, int(images["quality"][position])))
+        blank[position] = _is_blank(pixels)
+    seeds = sorted(images["seed"][i] for i, nothing in blank.items() if nothing)
+    report_blank(seeds, len(images), str(pipeline.name_or_path))
+    digests = files.map(sha256)
+    (unfinished / NAME).unlink()
+    if folder.exists():
+        shutil.rmtree(folder)
+    unfinished.rename(folder)
+    write_manifest(
+        manifest, images.assign(file=[folder / file.name for file in files], pool=pool, faces=0, sha256=digests)
+    )
+
+
+def _is_blank(pixels: np.ndarray) -> bool:
+    return bool(np.ptp(pixels, axis=(0, 1)).max() <= BLANK)
+
+
+def _name_of(images: pd.DataFrame, settings: GeneratorSettings, made_by: str) -> str:
+    """Return a name for all on which the images of a block depend."""
+    facts = json.dumps([made_by, images.to_csv(), settings and vars(settings)], sort_keys=True, default=str)
+    return hashlib.sha256(facts.encode()).hexdigest()
+
+
+def _keep_or_empty(folder: Path, name: str) -> None:
+    """Make a folder, and empty it unless it is of this name."""
+    file = folder / NAME
+    if file.exists() and file.read_text() == name:
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with replacing(file) as temporary:
+        temporary.write_text(name)
