@@ -1,4 +1,4 @@
-"""What every job does first and last, as the terminal, the log and Snakemake see it."""
+"""What every job does first and last, as the terminal, the log and Snakemake see it. Half a minute on two cores."""
 
 import os
 import signal
@@ -172,11 +172,167 @@ def test_a_job_in_the_background_of_a_shell_script_is_not_stopped_by_ctrl_c(run)
     assert done.stdout == "baked\n"
 
 
+# --- Jobs that cannot end cleanly ---
+
+LONG = """
+import ctypes
+lock = ctypes.create_string_buffer(64)
+{library}(None).pthread_mutex_lock(lock)
+open({begun!r}, "w")
+{library}(None).pthread_mutex_lock(lock)
+"""
+"""An operator that never returns: C waits for a lock that it holds itself. No signal interrupts it, unlike a sleep."""
+
+HURRIED = "from promptmix.running import stopping; stopping.GRACE = stopping.LAST = 0.5"
+
+
+@pytest.fixture
+def begun(tmp_path):
+    """A file that appears when the job has come to what a test waits for."""
+    return tmp_path / "begun"
+
+
+@pytest.fixture
+def long(begun):
+    return LONG.format(library="ctypes.CDLL", begun=str(begun))
+
+
+@pytest.fixture
+def stop(command, environment, begun):
+    """Start a script, send it SIGTERM when `begun` is there; return exit code, what the terminal shows, and the seconds to the end."""
+
+    def stop(body, *args, **more):
+        variables = {name: more.pop(name) for name in list(more) if name.isupper()}
+        script = command(body, *args, **more)
+        process = subprocess.Popen(
+            script, stderr=subprocess.PIPE, text=True, env=environment | variables, process_group=0
+        )
+        try:
+            until(begun.exists)
+            time.sleep(0.2)  # from the file to the operator
+            told = time.monotonic()
+            process.terminate()
+            _, shown = process.communicate(timeout=60)
+            taken = time.monotonic() - told
+            until(lambda: not alive(process.pid))  # nor what it has started
+        finally:
+            if alive(process.pid):
+                os.killpg(process.pid, signal.SIGKILL)
+        return process.returncode, shown, taken
+
+    return stop
+
+
+def stopped(shown, log):
+    """Tell whether all that was shown, and the log's last line, is that the job was stopped and how it resumes."""
+    (line,) = shown.splitlines()
+    says = line.endswith("ERROR bake was stopped by SIGTERM; run the same command again to resume")
+    return says and log.read_text().splitlines()[-1] == line
+
+
+def test_a_job_inside_a_long_operator_ends_within_ten_seconds(stop, begun, log):
+    body = f"""
+        import torch
+        torch.set_num_threads(1)
+        matrix = torch.rand(5000, 5000)
+        open({str(begun)!r}, "w")
+        torch.linalg.svd(matrix)
+    """
+    code, shown, taken = stop(body)
+    assert code == 128 + signal.SIGTERM and stopped(shown, log)
+    assert taken < 10
+    assert taken > 7, "the operator was too short to be one"
+
+
+def test_what_such_a_job_leaves_is_no_file_under_its_name_and_goes_with_the_next_start(stop, run, long, tmp_path, log):
+    path = tmp_path / "oven" / "bread.csv"
+    body = f"with replacing({str(path)!r}) as half:\n    half.write_text('half')\n{textwrap.indent(long, '    ')}"
+    code, shown, taken = stop(body, output=[path], before=HURRIED)
+    assert code == 128 + signal.SIGTERM and stopped(shown, log) and taken < 5
+    assert not path.exists() and len(os.listdir(path.parent)) == 1
+    run("pass", output=[path])
+    assert os.listdir(path.parent) == []
+
+
+def test_its_processes_end_with_it_and_its_gpu_is_free(stop, run, long, log):
+    pool = """
+        from concurrent.futures import ProcessPoolExecutor
+        pool = ProcessPoolExecutor(2)
+        list(pool.map(abs, range(2)))
+    """
+    code, _, _ = stop(textwrap.dedent(pool) + long, {"gpu": 1}, before=HURRIED, CUDA_VISIBLE_DEVICES="4")
+    assert code == 128 + signal.SIGTERM and "computing on GPU 4" in log.read_text()
+    _, of_the_next = run("pass", {"gpu": 1}, CUDA_VISIBLE_DEVICES="4")
+    assert "computing on GPU 4" in of_the_next and "sharing" not in of_the_next
+
+
+def test_a_job_that_goes_on_after_the_signal_is_ended(stop, begun, log):
+    body = f"""
+        open({str(begun)!r}, "w")
+        while True:
+            try:
+                time.sleep(1)
+            except KeyboardInterrupt:
+                pass
+    """
+    code, shown, taken = stop(body, before=HURRIED)
+    assert code == 128 + signal.SIGTERM and stopped(shown, log) and taken < 5
+
+
+def test_a_job_that_keeps_pythons_lock_after_the_signal_is_ended_by_the_kernel(stop, begun, tmp_path):
+    held = LONG.format(library="ctypes.PyDLL", begun=str(tmp_path / "held"))
+    body = f"""
+try:
+    open({str(begun)!r}, "w")
+    time.sleep(60)
+except KeyboardInterrupt:
+    time.sleep(0.1)
+{textwrap.indent(held, "    ")}"""
+    code, _, taken = stop(body, before=HURRIED)
+    assert code == -signal.SIGALRM and taken < 5
+
+
+def test_a_job_that_can_end_cleanly_has_the_time_to(stop, begun, tmp_path, log):
+    saved = tmp_path / "saved"
+    body = f"""
+        try:
+            open({str(begun)!r}, "w")
+            while True:
+                pass
+        finally:
+            time.sleep(1)
+            open({str(saved)!r}, "w")
+    """
+    code, shown, taken = stop(body)
+    assert code == 128 + signal.SIGTERM and stopped(shown, log) and taken < 5
+    assert saved.exists()
+
+
+def test_no_other_signal_and_no_signal_to_its_processes_ends_a_job(run):
+    body = """
+        signal.signal(signal.SIGUSR1, lambda *_: None)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        if (child := os.fork()) == 0:
+            try:
+                time.sleep(60)
+            except KeyboardInterrupt:
+                os._exit(7)
+        time.sleep(0.2)
+        os.kill(child, signal.SIGTERM)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        time.sleep(1.5)
+    """
+    done, log = run(body, before=HURRIED)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split(" ", 2)[2] for line in log.splitlines()] == ["INFO done"]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only the kernel of Linux does it")
-def test_a_job_ends_with_its_parent(command, environment, log, tmp_path):
+@pytest.mark.parametrize("inside", ["Python", "an operator"])
+def test_a_job_ends_with_its_parent(command, environment, log, begun, long, inside):
     """A process in the place of Snakemake starts a job that would go on for ever, and is killed."""
-    begun = tmp_path / "begun"
-    job_of_it = command(f"open({str(begun)!r}, 'w')\nwhile True: time.sleep(0.01)")
+    python = f"open({str(begun)!r}, 'w')\nwhile True: time.sleep(0.01)"
+    job_of_it = command(python if inside == "Python" else long, before=HURRIED)
     parent = f"import subprocess; subprocess.run({job_of_it!r})"
     process = subprocess.Popen([sys.executable, "-c", parent], env=environment, process_group=0)
     try:

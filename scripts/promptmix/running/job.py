@@ -3,7 +3,6 @@
 No other module of the library gets Snakemake's object; this one uses its rule, log, threads, resources and output.
 """
 
-import ctypes
 import gc
 import logging
 import os
@@ -18,14 +17,11 @@ from typing import Any
 from promptmix.errors import InputError
 from promptmix.files import clear_leftovers, no_room
 from promptmix.running.devices import lease
+from promptmix.running.stopping import Stopped, stop_when_told
 
 OBJECTS = 100_000
 """New objects after which Python looks for unused ones. Of the 200 000 that torch's import makes, none is; looking through them
 every 700, and again at the end, is a sixth of a short job's time."""
-
-
-class Stopped(KeyboardInterrupt):
-    """The job has received a signal to end; the argument is the signal's name."""
 
 
 @contextmanager
@@ -35,15 +31,16 @@ def start(snakemake) -> Iterator[str]:
     Messages go to the rule's log file; warnings and errors also go to the terminal. torch gets the rule's threads. If
     an error ends the job, its last message says what went wrong. The log then also has the traceback; the terminal has
     it unless the user can correct the error (`InputError`, a full disk, too little GPU memory). SIGINT, SIGTERM and the
-    end of Snakemake end the job cleanly.
+    end of Snakemake end the job, cleanly if it can (see `promptmix.running.stopping`).
     """
     gc.set_threshold(OBJECTS)
     _log_to(snakemake.log[0] if snakemake.log else None)
     log = logging.getLogger(snakemake.rule)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) != signal.SIG_IGN:  # a shell script ignores SIGINT for what it starts with &
-            signal.signal(number, _stop)
-    _end_with_parent()
+
+    def say_stopped(by: str) -> None:
+        log.error("%s was stopped by %s; run the same command again to resume", snakemake.rule, by)
+
+    stop_when_told(say_stopped)
     os.environ["OMP_NUM_THREADS"] = str(snakemake.threads)
     try:
         clear_leftovers(snakemake.output)
@@ -57,7 +54,7 @@ def start(snakemake) -> Iterator[str]:
         log.info("done")
         gc.freeze()  # what is left ends with the process
     except Stopped as stopped:
-        log.error("%s was stopped by %s; run the same command again to resume", snakemake.rule, stopped)
+        say_stopped(str(stopped))
         sys.exit(128 + signal.Signals[str(stopped)])
     except Exception as error:
         log.info("%s", traceback.format_exc())
@@ -107,20 +104,6 @@ def with_models(snakemake, generator: Mapping[str, Any]) -> dict[str, Any]:
         found["lora"] = [with_inputs(snakemake, lora, model=f"lora_{i}") for i, lora in enumerate(found["lora"])]
     offload = snakemake.resources.get("offload", "none")
     return found | ({"offload": offload} if offload != "none" else {})
-
-
-def _stop(number: int, _) -> None:
-    raise Stopped(signal.Signals(number).name)
-
-
-def _end_with_parent() -> None:
-    """Make the kernel send this job SIGTERM when Snakemake ends, however it ends.
-
-    A job that outlived Snakemake would write the same files, on the same GPU, as the job that the next Snakemake
-    starts. The kernel watches the thread that started the job; Snakemake's thread waits until the job has ended.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def _log_to(path: str | None) -> None:
