@@ -224,6 +224,57 @@ def test_records_alone_give_a_rate():
     assert found.targets[0]["hours"] == pytest.approx((6 * one + rates.START + 3 * 316 * IMAGE / 0.02e12) / 3600)
 
 
+def test_enough_records_tell_how_long_a_job_takes_to_start():
+    config = one_table()
+    put(config, "training.default.epochs", 200)
+    put(config, "training.default.repeats", 5)
+    train, evaluate = 200 * (3 * 360 + 40) * IMAGE, 5 * 316 * IMAGE
+    assert train > 100 * evaluate
+    for rate in ("1e-3", "1e-4"):
+        for repeat in range(5):
+            record(f"train_network/shtb-rescsrnet-{rate}-{repeat}", 3 + train / 0.02e12)
+    of_trainings = costs(config)
+    assert any("10.0 seconds to start, an assumption" in note for note in of_trainings.notes)
+    record("evaluate_network/shtb-rescsrnet", 3 + evaluate / 0.02e12)
+    found = costs(config)
+    (note,) = (note for note in found.notes if "to start" in note)
+    assert "records of 11 jobs" in note and "0.02 TFLOPS" in note
+    assert "3.0 seconds to start, which fits these records best" in note
+    row = found.targets[0]
+    assert (
+        row["hours"] == pytest.approx(row["hours_spent"]) == pytest.approx((33 + (10 * train + evaluate) / 2e10) / 3600)
+    )
+    given = costs(config | {"plan": {"tflops": 0.02}})
+    assert given.targets[0]["hours"] == pytest.approx((11 * rates.START + (10 * train + evaluate) / 2e10) / 3600)
+
+
+@pytest.mark.parametrize(("last", "start"), [(42, 2), (4200, 1.9992)])
+def test_a_start_is_that_of_typical_jobs_and_together_they_take_as_long_as_they_took(last, start):
+    # What is least off, in shares, from 2, 4, 2 and 4 seconds is (1/2 + 1/4) / (1/4 + 1/16) = 2.4. From 42 seconds of a job
+    # with 100 times the operations it is 42 - 2.4 = 39.6 = 99 * 0.4: so a small job computes for 0.4 of its 2.4 seconds. With
+    # one of 4200 seconds in six the 42 become 42 * 5.01 / 5.0001 = 42.083, the 0.4 becomes 0.40084.
+    small, large = [(1e12, seconds) for seconds in (2, 4, 2, 4)], [(100e12, seconds) for seconds in (*5 * [42], last)]
+    found = rates.of_records([*small, *large])
+    assert found.start == pytest.approx(start, abs=1e-4)
+    computing = 12 + 5 * 42 + last - 10 * found.start
+    assert found.of(None) == pytest.approx(604e12 / computing)
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "computing"),
+    [
+        ([(1e12, 3)], 8 * [(100e12, 42)], 1.5 + 8 * 32),  # nine
+        ([(1e12, 3)], 9 * [(99e12, 42)], 1.5 + 9 * 32),  # alike
+        ([(1e12, 42)], 9 * [(100e12, 42)], 10 * 32),  # whose seconds do not follow their operations
+        ([(1e12, 43)], 9 * [(100e12, 42)], 33 + 9 * 32),
+    ],
+)
+def test_records_that_do_not_tell_a_start_leave_the_assumed_one(small, large, computing):
+    found = rates.of_records([*small, *large])
+    assert (found.start, found.start_source[:13]) == (rates.START, "an assumption")
+    assert found.of(None) == pytest.approx(sum(number for number, _ in [*small, *large]) / computing)
+
+
 @pytest.mark.parametrize("text", ["", "seconds\n1\n", "s\nmany\n"])
 def test_a_record_that_cannot_be_read_is_named(text):
     write("records/train_network/shtb-rescsrnet-1e-3-0.tsv", text)

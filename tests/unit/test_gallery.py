@@ -38,13 +38,14 @@ NOTHING = {"drop": [], "edit": [], "exclude": []}
 
 
 @pytest.fixture
-def gallery(tmp_path):
-    """Return a function that writes the gallery of 20 images of 10 prompts and returns its page, and what was shown."""
+def gallery(tmp_path, request):
+    """Return a function that writes the gallery of 20 images of 10 prompts, or of more, and returns its page."""
+    number = getattr(request, "param", 2 * LOCATIONS)
     rng = np.random.default_rng(0)
     folder = tmp_path / "images" / "locations"
     folder.mkdir(parents=True)
     rows, maps = [], {"sasnet": [], "dmcount": []}
-    for seed in range(2 * LOCATIONS):
+    for seed in range(number):
         path = folder / f"seed-{seed:06d}.jpg"
         Image.fromarray(rng.integers(0, 255, (20, 36, 3)).astype(np.uint8)).save(path)
         text = "odd </script><b>&\u2028" if seed % LOCATIONS == 3 else f"prompt {seed % LOCATIONS}"
@@ -69,7 +70,11 @@ def gallery(tmp_path):
     def write(reviewed=NOTHING, kept=None, clip_scores=None, **choices):
         files = {name: str(tmp_path / f"{name}.h5") for name in maps}
         images = sift(
-            [block._replace(clip_scores=clip_scores)], 2, reviewed={"locations": reviewed}, kept=kept, **choices
+            [block._replace(clip_scores=clip_scores)],
+            number // LOCATIONS,
+            reviewed={"locations": reviewed},
+            kept=kept,
+            **choices,
         )
         page = tmp_path / "gallery" / "crowd.html"
         index = Index.open(tmp_path / "dataset" / "index.csv")
@@ -96,6 +101,7 @@ def data_of(page):
 
 
 SCRIPT = """
+(async () => {
 const answers = [];
 const answer = () => answers.push({
   seeds: [...document.querySelectorAll("[data-seed]")].map(card => Number(card.dataset.seed)),
@@ -108,15 +114,21 @@ const choose = (id, value) => { element(id).value = value; element(id).dispatchE
 const click = (seed, what, i = 0) => document.querySelectorAll(`[data-seed='${seed}'] ${what}`)[i].click();
 %s
 document.title = JSON.stringify(answers);
+})().catch(error => { document.title = JSON.stringify(String(error)); });
 """
 
 
-def browse(page, script):
-    """Return what a browser shows each time that a script, which runs in the page, calls `answer()`."""
+def browse(page, script, before=""):
+    """Return what a browser shows each time that a script, which runs in the page and may wait, calls `answer()`.
+
+    Args:
+        before: a script that runs before the page's own.
+    """
     tried = page.with_name("tried.html")
     text = page.read_text(encoding="utf-8")
+    text = text.replace("<head>", f"<head><script>{before}</script>")
     tried.write_text(text.replace("</body>", f"<script>{SCRIPT % script}</script></body>"), encoding="utf-8")
-    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
+    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", "--virtual-time-budget=60000"]
     profile = f"--user-data-dir={page.parent / 'profile'}"
     done = subprocess.run([*command, profile, tried.as_uri()], capture_output=True, text=True, timeout=300, check=True)
     return json.loads(html.unescape(re.search("<title>(.*?)</title>", done.stdout, re.S)[1]))
@@ -251,3 +263,35 @@ def test_in_a_browser_what_is_ticked_becomes_a_review_that_the_workflow_takes(ga
     fake = mix([gallery.block], 2, reviewed=plan.experiments["crowd"].fake.reviewed)
     gone = {0, 10, 2, 12, 3, 13, 14}
     assert fake["stem"].tolist() == [f"seed-{seed:06d}" for seed in range(20) if seed not in gone]
+
+
+@needs_browser
+@pytest.mark.parametrize("gallery", [2000], indirect=True)
+def test_in_a_browser_thousands_of_images_are_sorted_and_come_as_one_scrolls(gallery):
+    script = """
+      const end = async () => {
+        for (let frame = 0; frame < 600 && !element("more").hidden; frame++) {
+          scrollTo(0, document.body.scrollHeight);
+          await new Promise(requestAnimationFrame);
+        }
+      };
+      answer(); choose("sort", "q"); answer(); choose("sort", "count"); answer();
+      choose("sort", "seed"); await end(); click(1999, ".of-image input"); answer();
+    """
+    first, by_q, by_count, end = browse(gallery(), script)
+    assert len(first["seeds"]) == 120  # others when they are wanted
+    assert by_q["seeds"] == sorted(range(2000), key=lambda seed: seed * 3 % 20)[:120]
+    assert by_count["seeds"] == sorted(range(2000), key=lambda seed: 7 * seed % 20)[:120]
+    assert end["seeds"] == list(range(2000))
+    assert "Ticked: 1 image," in end["says"]
+
+
+@needs_browser
+@pytest.mark.parametrize("gallery", [300], indirect=True)
+def test_in_a_browser_more_images_come_if_their_place_was_out_of_view_and_is_in_view_when_that_is_told(gallery):
+    watch = "window.IntersectionObserver = class { constructor(told) { window.told = told; } observe() {} disconnect() {} };"
+    script = """
+      answer(); told([{ isIntersecting: true }, { isIntersecting: false }]); answer();
+      told([{ isIntersecting: false }, { isIntersecting: true }]); answer();
+    """
+    assert [len(shown["seeds"]) for shown in browse(gallery(), script, watch)] == [120, 120, 240]

@@ -95,8 +95,15 @@ def estimate(
     if settings["calibrate"]:
         works = [work for job in every for work in job.work]
         rates = known_rates.calibrate(works, operations, device, settings.get("watts"))
-    elif not rates.known and (found := _rates_of_records(counted, spent, rules)):
-        rates = replace(rates, source=found[0], of=found[1], shared=device == "cpu")
+    elif not rates.known and (
+        known := [
+            (number, seconds)
+            for job, seconds in spent.items()
+            if rules[job.rule].gpu and seconds and (number := counted[job])
+        ]
+    ):
+        found = known_rates.of_records(known)
+        rates = replace(found, watts=rates.watts, watts_source=rates.watts_source, shared=device == "cpu")
     predicted = {job: _predict(job, operations, rates) for job in every} if rates.known else {}
     factors = _compare(predicted, spent) if predicted else {}
     done: dict[Job, bool] = {}
@@ -206,18 +213,6 @@ def _read_record(job: Job, rule: Rule) -> float | None:
         ) from None
 
 
-def _rates_of_records(counted: Mapping[Job, float | None], spent: Mapping[Job, float], rules: Mapping[str, Rule]):
-    """Return in words and as a function the operations per second of the jobs that have records; None if none has."""
-    known = [(counted[job], seconds) for job, seconds in spent.items() if rules[job.rule].gpu and counted[job]]
-    if not known:
-        return None
-    rate = sum(number or 0 for number, _ in known) / sum(max(s - known_rates.START, s / 2) for _, s in known)
-    return (
-        f"the records of {len(known)} jobs that are there: {rate / 1e12:.3g} TFLOPS, and by rule as they differ from it",
-        lambda work: rate,
-    )
-
-
 def _compare(predicted: Mapping[Job, float], spent: Mapping[Job, float]) -> dict[str, float]:
     """Return by rule how many times longer than predicted the jobs took whose time is recorded."""
     sums: dict[str, list[float]] = {}
@@ -295,7 +290,8 @@ def _note(plan, jobs, operations, rates, every, counted, of_target, spent, at_on
     notes = []
     if known:
         notes.append(
-            f"Predicted from the operations of the networks and {rates.source}. To each job come {rates.start:.1f} seconds to start. "
+            f"Predicted from the operations of the networks and {rates.source}. To each job come {rates.start:.1f} seconds to "
+            f"start, {rates.start_source}. "
             f'Hours are those of jobs that compute on a {unit}; "wall" is from begin to end with {at_once} of them at once '
             f"(`--resources gpu={at_once}`)."
         )

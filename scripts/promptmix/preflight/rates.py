@@ -1,4 +1,4 @@
-"""How fast a device computes and what it draws: as the config says, from data sheets, or measured on this machine."""
+"""How fast a device computes and what it draws: as the config says, from data sheets, from records, or measured on this machine."""
 
 import json
 import logging
@@ -6,11 +6,13 @@ import math
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from scipy.optimize import nnls
 
 from promptmix.errors import InputError, did_you_mean
 from promptmix.networks.build import build
@@ -58,7 +60,14 @@ REACHED = 0.15
 """The share of a data sheet's operations that networks reach. An assumption: calibrate, or give `tflops`."""
 
 START = 10.0
-"""Seconds that a job takes to start, for imports and weights, where it is not measured. An assumption."""
+"""Seconds that a job takes to start, for imports and weights, where neither measurement nor records tell. An assumption."""
+
+RECORDS = 10
+"""Fewest records that tell a job's start."""
+
+APART = 100
+"""How many times the operations of the smallest recorded job the largest must have had for them to tell a start: of jobs that are
+all large it cannot be told."""
 
 CPU_WATTS = 65.0
 """What a processor draws, for all jobs on it together. An assumption."""
@@ -81,6 +90,7 @@ class Rates:
         source: where it is known from, in words.
         of: operations per second of some work, None if nothing is known.
         start: seconds that a job takes to start.
+        start_source: where that is known from.
         watts: that a device draws, None if it is not known.
         watts_source: where that is known from.
         shared: whether all jobs at once share one device: a CPU.
@@ -89,6 +99,7 @@ class Rates:
     source: str
     of: Callable[[Work], float | None] = field(default=lambda work: None)
     start: float = START
+    start_source: str = "an assumption"
     watts: float | None = None
     watts_source: str = ""
     shared: bool = False
@@ -134,6 +145,40 @@ def read(settings: Mapping[str, Any]) -> Rates:
     return found
 
 
+def of_records(known: Sequence[tuple[float, float]]) -> Rates:
+    """Return the rate, and if they tell it the start, of jobs that have run.
+
+    Args:
+        known: the operations and the seconds of each, above 0, of one at least.
+    """
+    operations, seconds = np.array(known).T
+    if (fitted := _fit_start(operations, seconds)) is not None:
+        start, source, rest = fitted, "which fits these records best", seconds - fitted
+    else:
+        start, source = START, "an assumption, as these records are too few or too alike to tell"
+        rest = np.maximum(seconds - START, seconds / 2)  # it may have started in less
+    rate = float(operations.sum() / rest.sum())  # so that together the jobs take as long as they took
+    return Rates(
+        f"the records of {len(known)} jobs that are there: {rate / 1e12:.3g} TFLOPS, and by rule as they differ from it",
+        lambda work: rate,
+        start,
+        source,
+    )
+
+
+def _fit_start(operations: np.ndarray, seconds: np.ndarray) -> float | None:
+    """Return the start with which start + operations / rate is least off, in shares of the seconds; None if they do not tell.
+
+    Of shares, so that small jobs, which are hardly more than a start, count as much as large ones, and a job that was held up
+    for long hardly at all.
+    """
+    if len(seconds) < RECORDS or operations.max() < APART * operations.min():
+        return None
+    of_each = np.column_stack([np.ones_like(seconds), operations / operations.max()]) / seconds[:, None]
+    (start, per_operation), _ = nnls(of_each, np.ones_like(seconds))
+    return float(start) if per_operation > 0 else None
+
+
 def calibrate(works: Iterable[Work], operations: Operations, device: str, watts: float | None = None) -> Rates:
     """Return the rates of this machine, after each kind of work was done for a moment on random images.
 
@@ -156,6 +201,7 @@ def calibrate(works: Iterable[Work], operations: Operations, device: str, watts:
         f"{len(measured)} kinds of work, measured on this machine's {name}{threads}",
         lambda work: measured.get(_kind(work), slowest),
         _measure_start(),
+        "measured too",
         shared=device == "cpu",
     )
     if watts:
