@@ -8,6 +8,7 @@ our choice. A prediction is compared with the number of points in the whole imag
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 
 import numpy as np
 import torch
@@ -34,26 +35,34 @@ def padded_size(network: nn.Module, height: int, width: int) -> tuple[int, int]:
     return height, width
 
 
-def network_input(network: nn.Module, images: Sequence[np.ndarray], device: torch.device | str) -> Tensor:
+def network_input(network: nn.Module, images: Sequence[np.ndarray] | Tensor, device: torch.device | str) -> Tensor:
     """Return images of one size as a batch for a network: normalised, and padded if needed.
 
     Args:
         network: may have a `mean` and a `std` of RGB in [0, 1]; ImageNet's are the default.
-        images: (H, W, 3) uint8 RGB each.
+        images: (H, W, 3) uint8 RGB each; or all in one tensor, (N, H, W, 3), on any device.
         device: where the batch goes; the images are copied there as bytes.
 
     Returns:
         (N, 3, H', W') float32, channels last in memory; H' and W' from `padded_size`.
     """
-    batch = torch.from_numpy(np.stack(images)).to(device, non_blocking=True)
-    mean = torch.tensor([255 * m for m in getattr(network, "mean", MEAN)], device=device)
-    deviation = torch.tensor([255 * s for s in getattr(network, "std", STD)], device=device)
+    batch = images if isinstance(images, Tensor) else torch.from_numpy(np.stack(images))
+    batch = batch.to(device, non_blocking=True)
+    mean = _of_colours(tuple(getattr(network, "mean", MEAN)), batch.device)
+    deviation = _of_colours(tuple(getattr(network, "std", STD)), batch.device)
     batch = ((batch - mean) / deviation).permute(0, 3, 1, 2)
     height, width = images[0].shape[:2]
     size = padded_size(network, height, width)
     if size != (height, width):
         batch = F.pad(batch, (0, size[1] - width, 0, size[0] - height))
     return batch
+
+
+@cache
+def _of_colours(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Return numbers in [0, 1] as numbers in [0, 255] on a device; made for each batch, a GPU would be waited for."""
+    with torch.inference_mode(False):  # a prediction may be the first to ask, and training the next
+        return torch.tensor([255 * value for value in values], dtype=torch.float32, device=device)
 
 
 def pixels_of(image: Tensor) -> np.ndarray:
