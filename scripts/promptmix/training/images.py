@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import h5py
@@ -19,22 +20,25 @@ if TYPE_CHECKING:
     from promptmix.training.objective import Objective
 
 CACHE_BYTES = 4 * 2**30
-"""Size up to which each of three caches grows in memory: targets, generated images, and their annotations."""
+"""Size up to which each of three caches grows in memory: targets, generated images, and their annotations.
+
+A job that knows how much memory it has says so, see `promptmix.training.loop.train`.
+"""
 
 
 class RealImages(Split):
-    """The images of the training or the validation split with their targets.
+    """The images of the training or the validation split with their targets; several threads may read them at once.
 
     Raises:
         InputError: the split has no images.
         ValueError: any other split is asked for.
     """
 
-    def __init__(self, index: Index, name: str, objective: Objective):
+    def __init__(self, index: Index, name: str, objective: Objective, cache_bytes: int = CACHE_BYTES):
         if name not in ("train", "val"):
             raise ValueError(f"training reads the splits 'train' and 'val', not {name!r}")
         super().__init__(index, name)
-        self._targets = Cache(lambda i: objective.target(self, i), CACHE_BYTES)
+        self._targets = Cache(lambda i: objective.target(self, i), cache_bytes)
 
     def target(self, i: int) -> np.ndarray:
         """Return the target of the network's output, (h, w) float32."""
@@ -42,15 +46,19 @@ class RealImages(Split):
 
 
 class FakeImages:
-    """The images of D_fake with their annotations; each is read from its file when it is first drawn."""
+    """The images of D_fake with their annotations; each is read from its file when it is first drawn.
 
-    def __init__(self, fake: pd.DataFrame | None, stride: int):
+    Several threads may read them at once.
+    """
+
+    def __init__(self, fake: pd.DataFrame | None, stride: int, cache_bytes: int = CACHE_BYTES):
         self.frame = pd.DataFrame(columns=["height", "width"]) if fake is None else fake.reset_index(drop=True)
         self.sizes = list(zip(self.frame["height"].tolist(), self.frame["width"].tolist(), strict=True))
         self._stride = stride
         self._files: dict[str, h5py.File] = {}
-        self._images = Cache(self._image, CACHE_BYTES)
-        self._targets = Cache(self._target, CACHE_BYTES)
+        self._opening = Lock()
+        self._images = Cache(self._image, cache_bytes)
+        self._targets = Cache(self._target, cache_bytes)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -75,14 +83,10 @@ class FakeImages:
 
     def _target(self, i: int) -> np.ndarray:
         path, stem = self.frame["maps"][i], self.frame["stem"][i]
-        file = self._files.get(path)
-        if file is None:
-            file = self._files[path] = open_maps(path)
-            if file.attrs["stride"] != self._stride:
-                raise InputError(
-                    f"{path}: annotated at stride {file.attrs['stride']}, but the network has stride {self._stride}"
-                )
-        target, expected = read_map(file, stem), map_shape(*self.sizes[i], self._stride)
+        with self._opening:  # h5py itself sees to it that one thread at a time reads
+            if path not in self._files:
+                self._files[path] = self._open(path)
+        target, expected = read_map(self._files[path], stem), map_shape(*self.sizes[i], self._stride)
         if target.shape != expected:
             raise InputError(
                 f"{path}: the map of {stem} has the shape {target.shape}; expected {expected}, which fits the image. "
@@ -90,21 +94,32 @@ class FakeImages:
             )
         return target
 
+    def _open(self, path: str) -> h5py.File:
+        file = open_maps(path)
+        if file.attrs["stride"] != self._stride:
+            raise InputError(
+                f"{path}: annotated at stride {file.attrs['stride']}, but the network has stride {self._stride}"
+            )
+        return file
+
 
 class Cache:
     """The results of a function of a number; they are kept until they take `limit` bytes, and computed anew after that.
 
     No result is removed for another one, as each epoch needs every real image and random ones of the generated images.
+    Threads that ask for one number at the same time may each compute its result, of which one is kept.
     """
 
     def __init__(self, function, limit: int):
-        self._function, self._left, self._kept = function, limit, {}
+        self._function, self._left, self._keeping = function, limit, Lock()
+        self._kept: dict[int, np.ndarray] = {}
 
     def __getitem__(self, i: int) -> np.ndarray:
         if i in self._kept:
             return self._kept[i]
         result = self._function(i)
-        if result.nbytes <= self._left:
-            self._left -= result.nbytes
-            self._kept[i] = result
+        with self._keeping:
+            if i not in self._kept and result.nbytes <= self._left:
+                self._left -= result.nbytes
+                self._kept[i] = result
         return result
