@@ -27,4 +27,5 @@ with job.start(snakemake) as device:
         weights,
         params.code,
         keys={"experiment": wildcards.experiment, "learning_rate": wildcards.lr, "repeat": int(wildcards.repeat)},
+        cache_bytes=snakemake.resources.mem_mb * 10**6 // 4,  # three caches; a quarter is left for all else
     )

@@ -32,7 +32,6 @@ import logging
 import math
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -52,7 +51,8 @@ from promptmix.records.histories import HISTORY
 from promptmix.running.progress import Progress, progress
 from promptmix.synthesis.mixing import check_ratio, draw_epoch
 from promptmix.tasks.batching import group
-from promptmix.training.images import FakeImages, RealImages
+from promptmix.training.images import CACHE_BYTES, FakeImages, RealImages
+from promptmix.training.loading import Loader
 from promptmix.training.objective import load_objective
 from promptmix.training.optimiser import AdamW
 from promptmix.training.settings import TrainingSettings
@@ -82,6 +82,7 @@ def train(
     save_seconds: float = 60,
     keys: Mapping[str, object] | None = None,
     until: int | None = None,
+    cache_bytes: int = CACHE_BYTES,
 ) -> Path:
     """Train a network and return the path of its checkpoint.
 
@@ -104,6 +105,7 @@ def train(
             None for a training that is not part of an experiment: its history says "", "" and 0, its checkpoint nothing.
         until: the epoch after which to stop before the last one, if that comes sooner. There is no checkpoint then; the
             history has the epochs so far, and the state stays, from which a later call goes on.
+        cache_bytes: size up to which each of three caches grows in memory; see `promptmix.training.images`.
 
     Raises:
         InputError: there are no training or validation images, r_mix is larger than D_fake, D_fake has another stride
@@ -128,9 +130,10 @@ def train(
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
 
-    real = RealImages(index, "train", objective)
-    validation = RealImages(index, "val", objective)
-    generated = FakeImages(fake, network.stride)
+    real = RealImages(index, "train", objective, cache_bytes)
+    validation = RealImages(index, "val", objective, cache_bytes)
+    generated = FakeImages(fake, network.stride, cache_bytes)
+    loader = Loader(real, generated, network.stride, device)
     check_ratio(len(generated), settings.r_mix)
     log.info("%d real images, %d of %d generated ones per epoch", len(real), settings.r_mix, len(generated))
 
@@ -160,12 +163,15 @@ def train(
         batches = plan_epoch(real.sizes, generated.sizes, settings, epoch)
         total = torch.zeros((), dtype=torch.float64, device=device)
         seen = 0
-        prepared = _load_batches(batches, real, generated, ahead=device.type == "cuda")
-        if epoch == first:  # an epoch can take long; without this, nothing would be logged before its end
-            prepared = progress(prepared, sum(map(len, batches)), f"images of epoch {epoch}", lambda part: len(part[0]))
-        for images, targets in prepared:
+        # Named nowhere else, what is read ends with this loop, and its threads with it, also when an error leaves the loop.
+        for images, targets in (
+            progress(
+                loader.read(batches), sum(map(len, batches)), f"images of epoch {epoch}", lambda part: len(part[0])
+            )
+            if epoch == first  # an epoch can take long; without this, nothing would be logged before its end
+            else loader.read(batches)
+        ):
             with explain_lack_of_memory(f"an update on {_describe(images)}", LESS_MEMORY):
-                targets = torch.from_numpy(targets).to(device, non_blocking=True).float()
                 optimiser.zero_grad(set_to_none=True)
                 for part in split_batch(len(images), settings.accumulate):
                     with mixed:
@@ -275,31 +281,8 @@ def _merge_single_images(batches: list[list], size_of) -> list[list]:
     return kept
 
 
-def _load_batches(batches, real: RealImages, generated: FakeImages, ahead: bool):
-    """Yield the images and targets of each batch; if `ahead`, a thread reads the next batch in the meantime."""
-
-    def read(batch):
-        images, targets = [], []
-        for is_generated, i, mirrored in batch:
-            source = generated if is_generated else real
-            image, target = source.image(i), source.target(i)
-            images.append(image[:, ::-1] if mirrored else image)
-            targets.append(target[:, ::-1] if mirrored else target)
-        return images, np.stack(targets)
-
-    if not ahead:
-        yield from map(read, batches)
-        return
-    with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(read, batches[0])
-        for batch in [*batches[1:], None]:
-            ready = coming.result()
-            coming = reader.submit(read, batch) if batch else None
-            yield ready
-
-
-def _describe(images: list[np.ndarray]) -> str:
-    height, width = images[0].shape[:2]
+def _describe(images: Tensor) -> str:
+    height, width = images.shape[1:3]
     return f"{len(images)} image{'s' if len(images) > 1 else ''} of {width}x{height} pixels"
 
 
