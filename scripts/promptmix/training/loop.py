@@ -31,7 +31,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -281,8 +281,8 @@ def _merge_single_images(batches: list[list], size_of) -> list[list]:
     return kept
 
 
-def _describe(images: Tensor) -> str:
-    height, width = images.shape[1:3]
+def _describe(images: Sequence[np.ndarray] | Tensor) -> str:
+    height, width = images[0].shape[:2]
     return f"{len(images)} image{'s' if len(images) > 1 else ''} of {width}x{height} pixels"
 
 
