@@ -29,7 +29,18 @@ HEADINGS = {
 }
 ENTRIES = [pytest.param(kind, name, id=f"{kind}-{name}") for kind in HEADINGS for name in LEDGER[kind]]
 FROM_FACTS = ("adabins", "csrnet", "guidedepth")
-SHARED = ("__init__", "build", "checkpoints", "cost", "layers", "own", "published", "registry", "transformers_models")
+SHARED = (
+    "__init__",
+    "build",
+    "checkpoints",
+    "cost",
+    "layers",
+    "own",
+    "published",
+    "registry",
+    "text_to_image",
+    "transformers_models",
+)
 """Files that are not of a published network."""
 
 

@@ -297,6 +297,33 @@ def test_a_batch_in_parts_makes_the_update_of_the_whole(tmp_path, network, parts
         assert torch.isclose(split[name], tensor, atol=2e-4).double().mean() > 0.99, name
 
 
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("network", ["csrnet", "adabins"])
+def test_the_loss_in_the_history_is_a_mean_over_the_images(tmp_path, monkeypatch, network, parts):
+    """Also where a network gives more than maps, as AdaBins its bins, and whatever the parts' numbers of images are."""
+    settings = {"width": 0.1} if network == "csrnet" else {"width": 0.05, "patch": 2}
+    losses, load = [], training.load_objective
+
+    def watched(*args):
+        objective = load(*args)
+        loss = objective.loss
+
+        def keep(predicted, targets):
+            losses.append((float(found := loss(predicted, targets)), len(targets)))
+            return found
+
+        objective.loss = keep
+        return objective
+
+    monkeypatch.setattr(training, "load_objective", watched)
+    index = TinyIndex() if network == "csrnet" else TinyRooms()
+    chosen = {"network": network, "network_settings": settings, "accumulate": parts, "epochs": 1, "learning_rate": 1e-4}
+    _, history = run(tmp_path, replace(SETTINGS, **chosen), index=index)
+    assert sum(number for _, number in losses) == history["images"][0]
+    expected = sum(loss * number for loss, number in losses) / history["images"][0]
+    assert history["loss"][0] == pytest.approx(expected, rel=1e-5)
+
+
 def test_no_more_than_a_part_of_a_batch_goes_through_the_network_at_once(tmp_path, monkeypatch):
     seen = []
     load = training.load_objective

@@ -177,9 +177,9 @@ def train(
                     with mixed:
                         predicted = objective.forward(network, images[part], device)
                     loss = objective.loss(predicted, targets[part])
-                    share = len(predicted) / len(images)
-                    scaler.scale(loss * share if share < 1 else loss).backward()
-                    total += loss.detach() * len(predicted)
+                    number = part.stop - part.start
+                    scaler.scale(loss * (number / len(images)) if number < len(images) else loss).backward()
+                    total += loss.detach() * number
                 scaler.step(optimiser)
                 scaler.update()
             seen += len(images)
