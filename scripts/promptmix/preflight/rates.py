@@ -176,7 +176,7 @@ def _fit_start(operations: np.ndarray, seconds: np.ndarray) -> float | None:
         return None
     of_each = np.column_stack([np.ones_like(seconds), operations / operations.max()]) / seconds[:, None]
     (start, per_operation), _ = nnls(of_each, np.ones_like(seconds))
-    return float(start) if per_operation > 0 else None
+    return float(start) if per_operation > 0 and start < seconds.mean() else None
 
 
 def calibrate(works: Iterable[Work], operations: Operations, device: str, watts: float | None = None) -> Rates:
