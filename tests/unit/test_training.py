@@ -309,7 +309,8 @@ def test_the_loss_in_the_history_is_a_mean_over_the_images(tmp_path, monkeypatch
         loss = objective.loss
 
         def keep(predicted, targets):
-            losses.append((float(found := loss(predicted, targets)), len(targets)))
+            found = loss(predicted, targets)
+            losses.append((found.item(), len(targets)))
             return found
 
         objective.loss = keep
