@@ -88,6 +88,30 @@ def test_a_weight_that_the_file_lacks_is_an_error(models, tmp_path, key):
     assert not list(tmp_path.glob("*out*"))
 
 
+def with_a_block_more(tensors):
+    more = {name.replace("output_blocks.3.", "output_blocks.4."): tensor.clone() for name, tensor in tensors.items()}
+    tensors.update({name: tensor for name, tensor in more.items() if name not in tensors})
+
+
+def with_a_layer_more(tensors):
+    more = {name.replace("encoder.layers.0.", "encoder.layers.1."): tensor.clone() for name, tensor in tensors.items()}
+    tensors.update({name: tensor for name, tensor in more.items() if name not in tensors})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (with_a_block_more, r"holds \d+ tensors of the unet, and that of .* has \d+: it is of another kind"),
+        (with_a_layer_more, "holds a text encoder of 2 layers, and that of .* has 1: it is of another kind"),
+    ],
+)
+def test_what_the_base_would_leave_out_of_a_file_is_an_error(models, tmp_path, change, message):
+    """diffusers reads what it knows of the base, and says nothing of the rest: another model would make the images."""
+    with pytest.raises(InputError, match=message):
+        convert(changed(models, tmp_path, change), str(models / "sd"), tmp_path / "out")
+    assert not list(tmp_path.glob("*out*"))
+
+
 @pytest.mark.parametrize(("name", "base"), [("sd", "sdxl"), ("sdxl", "sd")])
 def test_a_base_of_another_kind_is_an_error(models, tmp_path, name, base):
     with pytest.raises(InputError, match=str(models / f"{name}.safetensors")):

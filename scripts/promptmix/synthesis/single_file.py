@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import torch
+from diffusers import DiffusionPipeline
 from safetensors import SafetensorError, safe_open
 
 from promptmix.errors import InputError, list_some
@@ -22,6 +23,15 @@ PARTS = {
     "a text encoder": r"cond_stage_model\.|conditioner\.embedders\.",
 }
 """What a file holds, and how the names of its tensors begin."""
+
+ONE_TO_ONE = {
+    "unet": r"model\.diffusion_model\.",
+    "vae": r"first_stage_model\.(encoder|decoder|quant_conv|post_quant_conv)\.",
+}
+"""How the names begin of the tensors of networks that have as many in diffusers' format."""
+
+LAYERS = {"CLIP": r"transformer\.text_model\.encoder\.layers", "OpenCLIP": r"model\.transformer\.resblocks"}
+"""What the layers of a text encoder are called, by whose it is."""
 
 TYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32}
 """Types of numbers by what a file of safetensors calls them."""
@@ -65,10 +75,41 @@ def convert(file: str, base: str, out: str | Path) -> None:
     for name in family.networks:  # of text encoders none is moved
         if lacking := [key for key, tensor in getattr(pipeline, name).state_dict().items() if tensor.is_meta]:
             raise InputError(f"{_incomplete(file, base)}: {name} has no {list_some(sorted(lacking))}")
+    _check_unused(file, base, pipeline)
     with replacing_folder(out) as part:
         with silence():
             pipeline.save_pretrained(part)
         check_pipeline(str(part))
+
+
+def _check_unused(file: str, base: str, pipeline: DiffusionPipeline) -> None:
+    """Raise an InputError if a file holds more than its base's networks take, of which diffusers would leave out the rest.
+
+    A U-Net and an autoencoder have as many tensors under both names. Of text encoders the layers are counted: OpenCLIP's is read
+    without its last one by Stable Diffusion 2.
+    """
+    with safe_open(file, "pt") as opened:
+        names = list(opened.keys())
+    for part, pattern in ONE_TO_ONE.items():
+        found, taken = sum(bool(re.match(pattern, name)) for name in names), len(getattr(pipeline, part).state_dict())
+        if found > taken:
+            raise InputError(
+                f"{file} holds {found} tensors of the {part}, and that of {base} has {taken}: it is of another kind than its base"
+            )
+    encoders = [part for name, part in pipeline.components.items() if name.startswith("text_encoder") and part]
+    for number, encoder in enumerate(encoders):
+        where = rf"cond_stage_model\.|conditioner\.embedders\.{number}\."
+        layers = {
+            kind: {int(match[2]) for name in names if (match := re.match(rf"({where}){pattern}\.(\d+)\.", name))}
+            for kind, pattern in LAYERS.items()
+        }
+        taken = encoder.config.num_hidden_layers
+        for kind, numbers in layers.items():
+            if len(numbers) > taken + (kind == "OpenCLIP"):
+                raise InputError(
+                    f"{file} holds a text encoder of {len(numbers)} layers, and that of {base} has {taken}: it is of another kind "
+                    "than its base"
+                )
 
 
 def _incomplete(file: str, base: str) -> str:
