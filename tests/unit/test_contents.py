@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from promptmix.running import contents as module
-from promptmix.running.contents import contents, is_known
+from promptmix.running.contents import contents, is_known, state_of
 
 
 @pytest.fixture(autouse=True)
@@ -117,3 +117,16 @@ def test_what_was_there_once_is_known_when_it_is_gone(folder):
 def test_a_cache_that_cannot_be_written_costs_time_only(folder):
     (folder / ".snakemake").write_text("in the way")
     assert name_of("model") == name_of("model") != ""
+
+
+def test_the_state_of_files_is_another_when_one_is_replaced(tmp_path):
+    """Also by one of the same size, and in a folder; it is the same for the same files."""
+    (tmp_path / "network/unet").mkdir(parents=True)
+    weights, other = tmp_path / "network/unet/weights", tmp_path / "other"
+    weights.write_text("one")
+    other.write_text("two")
+    before = state_of(str(tmp_path / "network"))
+    assert state_of(str(tmp_path / "network")) == before != state_of(str(other)) != state_of()
+    os.utime(other, ns=(1, 1))
+    other.replace(weights)
+    assert state_of(str(tmp_path / "network")) != before

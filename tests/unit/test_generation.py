@@ -316,6 +316,10 @@ def test_a_killed_block_goes_on_with_the_images_that_are_there(pipeline, tmp_pat
     assert "Resuming: 5 of 12 images are there" in caplog.text
     begin("model")
     assert len(finish("another")) == 12
+    begin("model")
+    (damaged,) = tmp_path.glob(".killed.part/seed-00002.jpg")
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    assert len(finish("model")) == 12  # of the only batch that was finished, one image is not whole
 
 
 def test_a_pool_that_grows_gets_the_images_that_it_would_have_had_at_once(pipeline, tmp_path):

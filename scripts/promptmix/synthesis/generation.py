@@ -26,7 +26,7 @@ import torch
 from diffusers import AutoencoderDC, DiffusionPipeline, ModelMixin
 from PIL import Image
 
-from promptmix.datasets.pictures import encode_jpeg
+from promptmix.datasets.pictures import encode_jpeg, read_image
 from promptmix.errors import InputError
 from promptmix.files import replacing, sha256
 from promptmix.out_of_memory import SMALLER, compute_in_parts
@@ -49,8 +49,8 @@ TILE = 1024
 """Images with more than the square of this number of pixels are decoded in tiles of this side. Tiles change pixels a
 little: each tile is normalised separately, and tiles are blended where they overlap."""
 
-NAME = "name"
-"""The file in a folder of unfinished images that says of what they are."""
+WRITTEN = "written"
+"""The file in a folder of unfinished images that says of what they are, and has a line for each with its SHA-256."""
 
 BLANK = 2
 """The largest difference of a channel's values, from 0 to 255, within an image that shows nothing."""
@@ -345,30 +345,31 @@ def write_block(
         folder: where the images go, "seed-00123.jpg" for that of seed 123.
         manifest: where their manifest goes.
         pool: the name of the pool that the prompts are from.
-        made_by: a name for the model and the code. Images that another one has left are not used.
+        made_by: a name for the model's files and the code. Images that another one has left are not used.
     """
     folder = Path(folder)
     unfinished = folder.with_name(f".{folder.name}.part")
-    _keep_or_empty(unfinished, _name_of(images, settings, made_by))
+    written = _keep_or_empty(unfinished, _name_of(images, settings, made_by))
     files = pd.Series([unfinished / f"seed-{seed:05d}.jpg" for seed in images["seed"]], index=images.index)
-    done = images.index[files.map(Path.exists)]
-    if len(done):
-        log.info("Resuming: %d of %d images are there", len(done), len(images))
-    blank = {i: _is_blank(np.asarray(Image.open(files[i]))) for i in done}
-    for position, pixels in generate(pipeline, images, settings, None, done):
-        with replacing(files[position]) as temporary:
-            temporary.write_bytes(encode_jpeg(pixels, int(images["quality"][position])))
-        blank[position] = _is_blank(pixels)
+    digests = {i: written[file.name] for i, file in files.items() if file.name in written}
+    if digests:
+        log.info("Resuming: %d of %d images are there", len(digests), len(images))
+    blank = {i: _is_blank(read_image(files[i])) for i in digests}
+    with open(unfinished / WRITTEN, "a") as listed:
+        for position, pixels in generate(pipeline, images, settings, None, list(digests)):
+            with replacing(files[position]) as temporary:
+                temporary.write_bytes(encode_jpeg(pixels, int(images["quality"][position])))
+            digests[position] = sha256(files[position])
+            print(files[position].name, digests[position], file=listed, flush=True)
+            blank[position] = _is_blank(pixels)
     seeds = sorted(images["seed"][i] for i, nothing in blank.items() if nothing)
     report_blank(seeds, len(images), str(pipeline.name_or_path))
-    digests = files.map(sha256)
-    (unfinished / NAME).unlink()
+    (unfinished / WRITTEN).unlink()
     if folder.exists():
         shutil.rmtree(folder)
     unfinished.rename(folder)
-    write_manifest(
-        manifest, images.assign(file=[folder / file.name for file in files], pool=pool, faces=0, sha256=digests)
-    )
+    paths = [folder / file.name for file in files]
+    write_manifest(manifest, images.assign(file=paths, pool=pool, faces=0, sha256=pd.Series(digests)))
 
 
 def _is_blank(pixels: np.ndarray) -> bool:
@@ -381,12 +382,21 @@ def _name_of(images: pd.DataFrame, settings: GeneratorSettings, made_by: str) ->
     return hashlib.sha256(facts.encode()).hexdigest()
 
 
-def _keep_or_empty(folder: Path, name: str) -> None:
-    """Make a folder, and empty it unless it is of this name."""
-    file = folder / NAME
-    if file.exists() and file.read_text() == name:
-        return
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    with replacing(file) as temporary:
-        temporary.write_text(name)
+def _keep_or_empty(folder: Path, name: str) -> dict[str, str]:
+    """Return the SHA-256 of each image that is whole in a folder of unfinished ones, by its file's name.
+
+    A folder that is missing, or of another name, is made anew.
+    """
+    file = folder / WRITTEN
+    lines = file.read_text().splitlines() if file.exists() else []
+    if lines[:1] != [name]:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        file.write_text(f"{name}\n")
+        return {}
+    listed = dict(line.split() for line in lines[1:] if line.count(" ") == 1)
+    return {
+        image: digest
+        for image, digest in listed.items()
+        if (folder / image).is_file() and sha256(folder / image) == digest
+    }
