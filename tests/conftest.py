@@ -50,3 +50,14 @@ def logging_as_before():
 def no_snapshots_of_other_tests(monkeypatch):
     """Let each test find models in the Hub's cache anew: what one found stays for the process and those it starts."""
     monkeypatch.setenv(hub.SNAPSHOTS, "{}")
+
+
+@pytest.fixture
+def one_thread():
+    """torch with one thread: the order of additions, and so the last bit, depends on their number."""
+    import torch  # most tests do without
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-import torch
 from support.configs import put, small
 from support.trainings import SETTINGS, TinyIndex, assert_equal_runs, make_fake, run
 
@@ -22,13 +21,7 @@ from promptmix.training.rungs import train_rung
 HALVING_FILTER = {"prompt_filter": {"method": "halving"}}
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """The order of additions, and so the last bit, depends on the number of threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 # --- Experiments ---

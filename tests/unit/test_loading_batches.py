@@ -29,13 +29,7 @@ LOOKS = [(1, 0), (1, 1), (4, 1), (4, 3), (2, 100)]
 """Numbers of threads, and of batches that are read ahead."""
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Of torch's: those that read are counted here, and bits depend on those that compute."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

@@ -30,13 +30,7 @@ from promptmix.training.objective import load_objective
 LONG = replace(SETTINGS, r_mix=4, epochs=60, flip=True)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """The order of additions, and so the last bit, depends on the number of threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def sizes(*counts):

@@ -210,7 +210,7 @@ class Plan:
 
     def pipeline_of(self, generator: Mapping[str, Any]) -> str:
         """Return the name of a generator's model that is one file, a key of `pipelines`; "" if it is none."""
-        return _word(Path(generator["model"]).stem) if "base" in generator else ""
+        return _pipeline(generator) if "base" in generator else ""
 
     def clip_of(self, model: str) -> str:
         """Return the name of a CLIP that a filter names, a key of `clips`."""
@@ -509,12 +509,16 @@ class Plan:
         return self.config["training"]["default"] | self.config["training"].get(dataset, {})
 
 
+def _pipeline(generator: Mapping[str, Any]) -> str:
+    return _word(Path(generator["model"]).stem)
+
+
 def _single_files(generators: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, str]]:
     """Return the models that are one file, each with its base, by name."""
     found: dict[str, tuple[str, str]] = {}
     for name, entry in generators.items():
         if "base" in entry:
-            both, key = (entry["model"], entry["base"]), _word(Path(entry["model"]).stem)
+            both, key = (entry["model"], entry["base"]), _pipeline(entry)
             if found.setdefault(key, both) != both:
                 raise InputError(
                     f"generators.{name}.model: '{entry['model']}' (base: '{entry['base']}') and '{found[key][0]}' (base: "
