@@ -640,7 +640,7 @@ def test_training_counts_for_the_gpu(config, monkeypatch):
         (1.0, "set `precision` to bfloat16, or `accumulate` to 2, which keeps updates of 32 images"),
         (2.0, "set `accumulate` to 4, which keeps updates of 32 images"),
         (3.9, "set `accumulate` to 8, which keeps updates of 32 images"),
-        (30, "set `precision` to bfloat16 and `accumulate` to 32"),
+        (15, "set `precision` to bfloat16 and `accumulate` to 16"),
         (50, "make the images smaller"),
     ],
 )

@@ -276,7 +276,15 @@ def test_bfloat16_trains_with_about_the_same_losses(tmp_path):
 def test_a_batch_is_split_into_even_parts(images, parts):
     found = [range(images)[part] for part in split_batch(images, parts)]
     assert [i for part in found for i in part] == list(range(images))
-    assert len(found) == min(images, parts) and max(map(len, found)) - min(map(len, found)) <= 1
+    assert len(found) == max(1, min(images // 2, parts)) and max(map(len, found)) - min(map(len, found)) <= 1
+    assert min(map(len, found)) >= min(images, 2)
+
+
+def test_a_network_that_pools_over_the_whole_image_is_trained_in_parts(tmp_path):
+    """With parts of one image, its batch normalisation would have one number."""
+    network = {"network": "guidedepth", "network_settings": {"width": 0.25}}
+    _, history = run(tmp_path, replace(SETTINGS, **network, epochs=1, accumulate=4), index=TinyRooms())
+    assert np.isfinite(history["loss"]).all()
 
 
 @pytest.mark.parametrize(("network", "parts"), [("csrnet", 2), ("csrnet", 3), ("csrnet", 9)])

@@ -102,7 +102,7 @@ class Training:
 
     def predict(self, size: Size) -> int:
         """Return the bytes that it takes for images of a size."""
-        at_once = math.ceil(self.batch_size / self.accumulate)
+        at_once = max(math.ceil(self.batch_size / self.accumulate), min(self.batch_size, 2))
         return memory.training(self.network, *size, at_once, self.precision, self.settings)
 
     def describe(self, size: Size) -> str:
@@ -115,14 +115,14 @@ class Training:
         mixed = replace(self, precision="bfloat16")
         if self.precision == "float32" and mixed.predict(size) <= limit:
             found.append("`precision` to bfloat16")
-        parts = self.accumulate
-        while parts < self.batch_size:
-            parts = min(2 * parts, self.batch_size)
+        parts, most = self.accumulate, max(1, self.batch_size // 2)
+        while parts < most:
+            parts = min(2 * parts, most)
             if replace(self, accumulate=parts).predict(size) <= limit:
                 found.append(f"`accumulate` to {parts}, which keeps updates of {self.batch_size} images")
                 break
-        if not found and replace(mixed, accumulate=self.batch_size).predict(size) <= limit:
-            found.append(f"`precision` to bfloat16 and `accumulate` to {self.batch_size}")
+        if not found and replace(mixed, accumulate=most).predict(size) <= limit:
+            found.append(f"`precision` to bfloat16 and `accumulate` to {most}")
         return f"set {', or '.join(found)}" if found else SMALLER
 
 

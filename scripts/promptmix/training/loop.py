@@ -259,8 +259,11 @@ def plan_epoch(
 
 
 def split_batch(images: int, parts: int) -> list[slice]:
-    """Return the parts of a batch, as even as can be, none of them empty."""
-    parts = min(parts, images)
+    """Return the parts of a batch, as even as can be, each of two images or more if there are so many.
+
+    Batch normalisation learns little from one image, and where a network pools over the whole image it cannot be trained on one.
+    """
+    parts = max(1, min(parts, images // 2))
     ends = [round(images * part / parts) for part in range(parts + 1)]
     return [slice(*pair) for pair in pairwise(ends)]
 

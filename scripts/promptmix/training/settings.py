@@ -24,8 +24,9 @@ class TrainingSettings:
             gives density itself. For networks whose last layer is a convolution named `output_layer`.
         sigma, kernel: deviation and side of the ground truth's Gaussian, in pixels.
         precision: "float32", or for mixed precision "float16", on CUDA, or "bfloat16".
-        accumulate: number of parts in which a batch goes through the network, one after the other, to take less memory. An
-            update is that of the whole batch; batch normalisation takes its statistics from each part.
+        accumulate: number of parts in which a batch goes through the network, one after the other, to take less memory; fewer
+            where one would have a single image. An update is that of the whole batch; batch normalisation takes its statistics
+            from each part.
         validate_every: number of epochs between validations; the last epoch is always validated.
         weight_decay, decay: AdamW's decay, and the factor of the learning rate after each epoch.
 
