@@ -463,14 +463,23 @@ def test_an_empty_prompt_is_an_error(pipeline, empty):
 # --- Precision ---
 
 
-def test_half_precision_is_real_on_a_cpu_and_differs_by_rounding(folder, pipeline, warned):
+def test_half_precision_on_a_cpu_is_computed_in_float32_and_differs_by_rounding(folder, pipeline, warned):
     settings = replace(SETTINGS, precision="float16")
     half = load_pipeline(str(folder), settings, "cpu")
     for part in (half.unet, half.vae, half.text_encoder):
-        assert {p.dtype for p in part.parameters()} == {torch.float16}
+        assert all(p.dtype == torch.float32 and p.equal(p.half().float()) for p in part.parameters())
+    given = torch.rand(1, half.unet.conv_in.in_channels, 8, 8)
+    assert half.unet.conv_in(given).equal(half.unet.conv_in(given).half().float())
     images = plan(prompts((24, 16), (21, 13)), 0, 4)
     assert 0 < difference(pixels(half, images), pixels(pipeline, images)) <= 4 * ROUNDING
     assert warned() == []
+
+
+def test_pixels_that_half_precision_cannot_hold_are_an_error_on_a_cpu_too(folder):
+    half = load_pipeline(str(folder), replace(SETTINGS, precision="float16"), "cpu")
+    torch.nn.init.constant_(half.unet.conv_in.bias, 70_000)
+    with pytest.raises(InputError, match="in float16, .*not numbers.*`precision` to float32"):
+        list(generate(half, plan(prompts((16, 16)), 0, 1), replace(SETTINGS, precision="float16")))
 
 
 @pytest.mark.parametrize("size", [(8, 8), (40, 56), (72, 8), (1024, 768)])

@@ -278,9 +278,8 @@ def load_diffusion(model: str | Path | None = None, dtype: torch.dtype = torch.f
             named = {name: index[name] for name in family.networks if index.get(name) and index[name][0]}
             parts = {}
             for name, (_, kind) in named.items():
-                torch.set_default_dtype(
-                    torch.float32 if name == "vae" and _upcasts(family, Path(model, name)) else dtype
-                )
+                upcast = name == "vae" and family.decodes_in_float32(read_json(Path(model, name, "config.json")))
+                torch.set_default_dtype(torch.float32 if upcast else dtype)
                 parts[name] = _build(kind, Path(model, name))
             scheduler = read_json(Path(model, "scheduler", "scheduler_config.json"))
             scheduler.setdefault("_class_name", index["scheduler"][1])
@@ -288,12 +287,6 @@ def load_diffusion(model: str | Path | None = None, dtype: torch.dtype = torch.f
         return Diffusion(family, guided, {name: network.eval() for name, network in parts.items()})
     finally:
         torch.set_default_dtype(before)
-
-
-def _upcasts(family: Family, folder: Path) -> bool:
-    """Tell whether a pipeline decodes in float32, as some autoencoders' numbers overflow in float16."""
-    of_sdxl = family is families.SDXL or family is families.REFINER
-    return of_sdxl and bool(read_json(folder / "config.json").get("force_upcast", True))
 
 
 def _build(name: str, folder: Path) -> nn.Module:

@@ -244,7 +244,8 @@ def _measure(work: Work, operations: Operations, device: str) -> float:
 def _prepare_generation(work: Work, operations: Operations, device: str, one: float):
     """Return a function that takes a diffusion model's step on a batch, and its operations."""
     with torch.device(device), torch.no_grad():
-        diffusion = memory.load_diffusion(operations.folder_of(work.model), getattr(torch, work.precision))
+        dtype = torch.float32 if (work.precision, device) == ("float16", "cpu") else getattr(torch, work.precision)
+        diffusion = memory.load_diffusion(operations.folder_of(work.model), dtype)
         if diffusion.family.denoiser == "unet":
             diffusion.denoiser.to(memory_format=torch.channels_last)
         width, height = diffusion.inner_size(*work.size, operations.native_of(work.model))

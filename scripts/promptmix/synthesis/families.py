@@ -117,6 +117,11 @@ class Family:
         """Return the shape (channels, height, width) of an image's latents."""
         return self.channels(denoiser), height // factor, width // factor
 
+    def decodes_in_float32(self, config: Mapping[str, Any]) -> bool:
+        """Tell whether an autoencoder with this config decodes in float32, as some overflow in float16."""
+        of_sdxl = self.kind in (StableDiffusionXLPipeline, StableDiffusionXLImg2ImgPipeline)
+        return of_sdxl and bool(config.get("force_upcast", True))
+
 
 _UNET = {"unet": UNet2DConditionModel, "vae": ModelMixin}  # there are small and asymmetric autoencoders, too
 _CLIP, _PROJECTED_CLIP = {"text_encoder": CLIPTextModel}, {"text_encoder_2": CLIPTextModelWithProjection}

@@ -25,6 +25,7 @@ import pandas as pd
 import torch
 from diffusers import AutoencoderDC, DiffusionPipeline, ModelMixin
 from PIL import Image
+from torch import Tensor, nn
 
 from promptmix.datasets.pictures import encode_jpeg, read_image
 from promptmix.errors import InputError
@@ -84,7 +85,32 @@ def _place(pipeline: DiffusionPipeline, settings: GeneratorSettings, device: str
         offload = {"model": pipeline.enable_model_cpu_offload, "sequential": pipeline.enable_sequential_cpu_offload}
         offload[settings.offload](device=device)
     else:
-        pipeline.to(device, silence_dtype_warnings=True)  # half precision works on CPUs, too, whatever the warning says
+        pipeline.to(device, silence_dtype_warnings=True)  # what `_round_to_half` does not take works on CPUs, too
+    if settings.precision == "float16" and device == "cpu":
+        log.info("float16 on a CPU: computed in float32, and what each layer gives is rounded to float16")
+        _round_to_half(pipeline)
+
+
+def _round_to_half(pipeline: DiffusionPipeline) -> None:
+    """Let a pipeline whose weights are float16 compute in float32, and round to float16 what each layer gives.
+
+    Like this GPUs multiply float16: products are added up in float32. Most CPUs have no such instructions, and take up to a
+    hundred times as long in float16.
+    """
+    family = family_of(pipeline)
+    for name in family.networks:
+        if (network := getattr(pipeline, name)) is None:
+            continue
+        nn.Module.to(network, torch.float32)  # and not diffusers', which warns of nothing here
+        if name == "vae" and family.decodes_in_float32(network.config):
+            continue
+        for layer in network.modules():
+            if not any(layer.children()):
+                layer.register_forward_hook(_rounded)
+
+
+def _rounded(layer: nn.Module, inputs: object, result: object) -> object:
+    return result.half().float() if isinstance(result, Tensor) and result.dtype == torch.float32 else result
 
 
 def plan(prompts: pd.DataFrame, first: int, count: int) -> pd.DataFrame:

@@ -70,7 +70,8 @@ class GeneratorSettings:
         guidance: scale of the classifier-free guidance; 1 or less for no guidance. Of a network that was distilled with its
             guidance, the scale that it is told.
         negative_prompt: text from which images are guided away.
-        precision: of the networks, "float32", "float16" or "bfloat16", both on GPUs and on CPUs.
+        precision: of the networks, "float32", "float16" or "bfloat16". On a CPU, float16 is computed in float32, and what each
+            layer gives is rounded.
         scheduler: class in diffusers of the sampler; None for the model's own.
         variant: of the files of weights, such as "fp16"; None for those without one, and else fp16.
         native: a side, or width and height, in pixels, whose number of pixels images are generated with before they are
