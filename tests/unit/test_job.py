@@ -12,6 +12,7 @@ import pytest
 
 from promptmix.running import job
 from promptmix.running.devices import SCHEDULERS
+from promptmix.running.usage import read_usage
 
 SCRIPTS = Path(job.__file__).parents[2]
 SCRIPT = """
@@ -71,7 +72,29 @@ def run(command, environment, log):
 def test_a_good_job_is_quiet_and_leaves_a_log(run):
     done, log = run("logging.getLogger('promptmix.oven').info('200 degrees')")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert [line.split(" ", 2)[2] for line in log.splitlines()] == ["INFO 200 degrees", "INFO done"]
+    first, used, last = (line.split(" ", 2)[2] for line in log.splitlines())
+    assert (first, last) == ("INFO 200 degrees", "INFO done") and used.startswith("INFO used ")
+
+
+def test_the_log_says_what_a_job_used_whatever_started_it(run):
+    body = """
+    import time
+    large = bytearray(200_000_000)
+    while time.process_time() < 1: pass
+    del large
+    """
+    done, log = run(body, {"mem_mb": 500})
+    assert done.returncode == 0
+    used = read_usage(log)
+    assert 1 <= used.cpu < 2 and 2e8 < used.memory < 3.5e8 and (used.asked, used.gpu) == (5e8, 0)
+    larger = bytearray(600_000_000)  # the memory of whoever starts a job is not the job's
+    assert read_usage(run("pass")[1]).memory < 2e8 < len(larger)
+
+
+def test_the_log_says_what_a_job_had_used_that_failed(run):
+    _, log = run("raise ValueError('burnt')")
+    assert read_usage(log).memory > 1e6
+    assert read_usage("2026-11-27 ERROR bake failed. ValueError: burnt") is None
 
 
 def test_warnings_reach_log_and_terminal(run):
@@ -106,7 +129,7 @@ def test_a_rule_without_a_log_writes_none(run):
 def test_a_second_run_starts_its_log_anew(run):
     run("raise InputError('no flour')")
     _, log = run("pass")
-    assert [line.split(" ", 2)[2] for line in log.splitlines()] == ["INFO done"]
+    assert len(log.splitlines()) == 2 and log.endswith("INFO done\n")
 
 
 def test_a_job_without_a_gpu_resource_computes_on_the_cpu_with_the_rules_threads(run):
@@ -324,7 +347,7 @@ def test_no_other_signal_and_no_signal_to_its_processes_ends_a_job(run):
     """
     done, log = run(body, before=HURRIED)
     assert (done.returncode, done.stderr) == (0, "")
-    assert [line.split(" ", 2)[2] for line in log.splitlines()] == ["INFO done"]
+    assert len(log.splitlines()) == 2 and log.endswith("INFO done\n")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only the kernel of Linux does it")

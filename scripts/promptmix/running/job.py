@@ -18,6 +18,7 @@ from promptmix.errors import InputError
 from promptmix.files import clear_leftovers, no_room
 from promptmix.running.devices import lease
 from promptmix.running.stopping import Stopped, stop_when_told
+from promptmix.running.usage import measure_usage
 
 OBJECTS = 100_000
 """New objects after which Python looks for unused ones. Of the 200 000 that torch's import makes, none is; looking through them
@@ -31,7 +32,7 @@ def start(snakemake) -> Iterator[str]:
     Messages go to the rule's log file; warnings and errors also go to the terminal. torch gets the rule's threads. If
     an error ends the job, its last message says what went wrong. The log then also has the traceback; the terminal has
     it unless the user can correct the error (`InputError`, a full disk, too little GPU memory). SIGINT, SIGTERM and the
-    end of Snakemake end the job, cleanly if it can (see `promptmix.running.stopping`).
+    end of Snakemake end the job, cleanly if it can (see `promptmix.running.stopping`). The log says what the job used.
     """
     gc.set_threshold(OBJECTS)
     _log_to(snakemake.log[0] if snakemake.log else None)
@@ -42,22 +43,23 @@ def start(snakemake) -> Iterator[str]:
 
     stop_when_told(say_stopped)
     os.environ["OMP_NUM_THREADS"] = str(snakemake.threads)
+    resources = snakemake.resources
     try:
         clear_leftovers(snakemake.output)
-        resources = snakemake.resources
         if resources.get("gpu", 0) or "gpu" in resources.get("gres", ""):  # some clusters need gres instead of gpu
             with lease() as gpu:
                 log.info("computing on %s, %d threads", "the CPU" if gpu is None else f"GPU {gpu}", snakemake.threads)
                 yield "cpu" if gpu is None else "cuda"
         else:
             yield "cpu"
+        log.info("%s", measure_usage(resources.get("mem_mb", 0)).describe())
         log.info("done")
         gc.freeze()  # what is left ends with the process
     except Stopped as stopped:
         say_stopped(str(stopped))
         sys.exit(128 + signal.Signals[str(stopped)])
     except Exception as error:
-        log.info("%s", traceback.format_exc())
+        log.info("%s\n%s", measure_usage(resources.get("mem_mb", 0)).describe(), traceback.format_exc())
         if reason := no_room(error):
             folder = Path(snakemake.output[0]).parent if snakemake.output else Path()
             error = InputError(
