@@ -115,9 +115,7 @@ def rehearsed(config: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         if exact and not GPU and math.prod(exact) > UPDATED:
             side = math.sqrt(UPDATED / math.prod(exact))
             dataset["resize"] = {"exact": [round(length * side / 16) * 16 for length in exact]}
-            smaller.append(
-                "{}: images of {}x{}, and not of {}x{}".format(name, *dataset["resize"]["exact"], *exact)
-            )
+            smaller.append("{}: images of {}x{}, and not of {}x{}".format(name, *dataset["resize"]["exact"], *exact))
     for pool in found["pools"].values():
         for key in ("prompts", "locations"):
             if key in pool and len(pool[key]) > 3:

@@ -99,6 +99,15 @@ def start_weights(
     return plan.annotators[annotator_of(wildcards).fine_tune["annotator"]].weights
 
 
+def memory_of_annotator(
+    wildcards,
+):
+    """Return the MB of a job that annotates images of a pool, or of a dataset, with one annotator after the other."""
+    of = {"pool": wildcards.pool} if "pool" in wildcards.keys() else {"dataset": wildcards.dataset}
+    members = [plan.annotators[name] for name in members_of(wildcards)]
+    return max(ASKING.memory_of_predicting(member.reference, member.settings, **of) for member in members)
+
+
 FINE_TUNED = one_of(name for name, annotator in plan.annotators.items() if annotator.fine_tune)
 AVERAGES = one_of(name for name, annotator in plan.annotators.items() if annotator.mean_of)
 
@@ -121,8 +130,8 @@ rule fine_tune_annotator:
     threads: GPU_THREADS
     resources:
         gpu=1,
-        mem_mb=growing(12000),
-        runtime=720,
+        mem_mb=growing(lambda wildcards: ASKING.memory_of_fine_tuning(wildcards.annotator)),
+        runtime=lambda wildcards: ASKING.minutes_of_fine_tuning(wildcards.annotator),
     params:
         settings=lambda wildcards: in_order(plan.fine_tuning_of(wildcards.annotator, wildcards.lr)),
         weights=start_weights,
@@ -181,7 +190,7 @@ rule annotate_images:
     threads: GPU_THREADS
     resources:
         gpu=1,
-        mem_mb=growing(8000),
+        mem_mb=growing(memory_of_annotator),
         runtime=120,
     params:
         annotator=lambda wildcards: settings_of_annotator(wildcards.annotator),
@@ -235,7 +244,7 @@ rule evaluate_annotator:
     threads: GPU_THREADS
     resources:
         gpu=1,
-        mem_mb=growing(8000),
+        mem_mb=growing(memory_of_annotator),
         runtime=60,
     params:
         members=lambda wildcards: [settings_of_annotator(name) for name in members_of(wildcards)],

@@ -24,10 +24,12 @@ sys.path.insert(0, SCRIPTS)
 os.environ |= {"PYTHONPATH": os.pathsep.join(filter(None, [SCRIPTS, os.environ.get("PYTHONPATH")]))}
 
 from promptmix.config import blocks, targets, validation
+from promptmix.config.asking import Asking
 from promptmix.config.columns import NONE
 from promptmix.config.experiments import METHODS
 from promptmix.datasets import registry as datasets
 from promptmix.errors import OPTIONS, InputError, command
+from promptmix.files import count_bytes
 from promptmix.networks.registry import STRIDES
 from promptmix.running import devices, failures, locks, slurm
 from promptmix.running.fingerprint import fingerprint
@@ -93,6 +95,9 @@ def gpu_threads():
 
 GPU_THREADS = gpu_threads()
 
+ASKING = Asking(plan, gpu=bool(workflow.resource_settings.nodes or workflow.remote_exec or devices.gpus()))
+"""What jobs ask for whose memory and time depend on their networks and images."""
+
 FIRST = 1
 """The priority of what trainings wait for: generated images come before other trainings, or they would be made one by one at
 the end, with cores or GPUs idle."""
@@ -111,8 +116,12 @@ if workflow.is_main_process:
 
 
 def growing(mem_mb):
-    """Return a job's memory in MB: the given amount, and as much again each time that it is tried again (--retries)."""
-    return lambda wildcards, attempt: attempt * mem_mb
+    """Return a job's memory in MB: the given amount, and as much again each time that it is tried again (--retries).
+
+    Args:
+        mem_mb: a number, or a function of the wildcards.
+    """
+    return lambda wildcards, attempt: attempt * (mem_mb(wildcards) if callable(mem_mb) else mem_mb)
 
 
 def in_order(value):

@@ -45,6 +45,15 @@ def runs_of_rung(
     }
 
 
+def minutes_of_rung(
+    wildcards,
+):
+    """Return the minutes of all trainings with one prompt up to a rung, as if none had gone on from the one before."""
+    experiment = plan.experiments[wildcards.single]
+    runs = len(experiment.learning_rates) * experiment.repeats
+    return ASKING.minutes_of_training(experiment, runs * rung_of(wildcards)["until"])
+
+
 def prompt_of_rung(
     wildcards,
 ):
@@ -89,8 +98,8 @@ rule train_rung:
     threads: GPU_THREADS
     resources:
         gpu=1,
-        mem_mb=growing(16000),
-        runtime=2880,
+        mem_mb=growing(lambda wildcards: ASKING.memory_of_training(plan.experiments[wildcards.single])),
+        runtime=minutes_of_rung,
     params:
         runs=runs_of_rung,
         until=lambda wildcards: rung_of(wildcards)["until"],

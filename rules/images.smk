@@ -31,6 +31,21 @@ def images_to_generate(
     return {"prompts": prompts} | models_to_read(DIFFUSION[wildcards.generator])
 
 
+def memory_of_generation(
+    wildcards,
+):
+    """Return the MB of a job that generates images."""
+    return ASKING.memory_of_generation(wildcards.pool, bytes_of_models(DIFFUSION[wildcards.generator]))
+
+
+def minutes_of_generation(
+    wildcards,
+):
+    """Return the minutes of a job that generates the images of a block."""
+    generator, images = DIFFUSION[wildcards.generator], len(blocks.seeds_of(wildcards.block))
+    return ASKING.minutes_of_generation(wildcards.pool, generator, images, bytes_of_models(generator))
+
+
 def restorer_of(
     wildcards,
 ):
@@ -100,8 +115,8 @@ rule generate_images:
     threads: GPU_THREADS
     resources:
         gpu=1,
-        mem_mb=growing(12000),
-        runtime=720,
+        mem_mb=growing(memory_of_generation),
+        runtime=minutes_of_generation,
         offload=lambda wildcards: DIFFUSION[wildcards.generator].get("offload", "none"),
     params:
         seeds=lambda wildcards: [blocks.seeds_of(wildcards.block).start, len(blocks.seeds_of(wildcards.block))],

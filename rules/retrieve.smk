@@ -118,6 +118,13 @@ def models_to_read(
     return {name: supplied(path) for name, path in models_of(generator).items()}
 
 
+def bytes_of_models(
+    generator,
+):
+    """Return the bytes of the files of a generator's models; 0 where they are not there yet."""
+    return sum(count_bytes(located(path)) for path in models_of(generator).values())
+
+
 def settings_of_generator(
     generator,
 ):

@@ -69,6 +69,14 @@ def networks_to_evaluate(
     return prepared(experiment_of(wildcards).dataset) | {"selection": selection, "checkpoints": checkpoints}
 
 
+def memory_of_evaluation(
+    wildcards,
+):
+    """Return the MB of a job that tests an experiment's networks."""
+    network, dataset = experiment_of(wildcards).network, experiment_of(wildcards).dataset
+    return ASKING.memory_of_predicting(network.reference, network.settings, dataset=dataset)
+
+
 def network_of_experiment(
     wildcards,
 ):
@@ -93,8 +101,8 @@ rule train_network:
     threads: GPU_THREADS
     resources:
         gpu=1,
-        mem_mb=growing(16000),
-        runtime=2880,
+        mem_mb=growing(lambda wildcards: ASKING.memory_of_training(experiment_of(wildcards))),
+        runtime=lambda wildcards: ASKING.minutes_of_training(experiment_of(wildcards)),
     params:
         settings=settings_of_run,
         backbone=lambda wildcards: experiment_of(wildcards).network.backbone,
@@ -143,7 +151,7 @@ rule evaluate_network:
     threads: GPU_THREADS
     resources:
         gpu=1,
-        mem_mb=growing(8000),
+        mem_mb=growing(memory_of_evaluation),
         runtime=60,
     params:
         network=network_of_experiment,

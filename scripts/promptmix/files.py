@@ -38,6 +38,14 @@ def replacing(path: str | Path) -> Iterator[Path]:
         raise
 
 
+def count_bytes(path: str | Path) -> int:
+    """Return the bytes of a file, or of all files in a folder; 0 where there is nothing."""
+    found = Path(path)
+    if found.is_file():
+        return found.stat().st_size
+    return sum(file.stat().st_size for file in found.rglob("*") if file.is_file())
+
+
 @contextmanager
 def replacing_folder(path: str | Path, only_empty: bool = False) -> Iterator[Path]:
     """Yield an empty folder beside `path`, and move it to `path` if the block succeeds; a folder there is replaced.

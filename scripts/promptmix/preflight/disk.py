@@ -13,6 +13,7 @@ import torch
 from promptmix.config.experiments import Needs, Network
 from promptmix.config.plan import Plan
 from promptmix.extensions import is_reference
+from promptmix.files import count_bytes
 from promptmix.networks.build import build
 from promptmix.preflight.origins import Origins
 from promptmix.preflight.report import FOUND, MISSING, Item, describe_bytes
@@ -41,7 +42,7 @@ def check_disk(plan: Plan, needs: Mapping[str, Needs], sizes: ImageSizes, origin
     log.info("disk: adding up what will be written")
     still: dict[str, float] = {}
     for what, paths in list_outputs(plan, reduce(or_, needs.values(), Needs()), sizes, origins):
-        still[what] = sum(max(0, size - _count_bytes(path)) for path, size in paths.items())
+        still[what] = sum(max(0, size - count_bytes(path)) for path, size in paths.items())
     results, need = Path("results", plan.config["scale"]), sum(still.values())
     free = shutil.disk_usage(next(place for place in (results, *results.parents) if place.exists())).free
     parts = [f"{what} {describe_bytes(size)}" for what, size in still.items() if size >= max(0.01 * need, 1e6)]
@@ -73,7 +74,7 @@ def list_outputs(
     images, converted = {}, {}
     for (pool, generator), number in needs.images.items():
         if name := plan.pipeline_of(plan.generators[plan.diffusion_of(generator)]):
-            converted[f"{results}/pipelines/{name}"] = _count_bytes(plan.pipelines[name][0])
+            converted[f"{results}/pipelines/{name}"] = count_bytes(plan.pipelines[name][0])
         images[f"{results}/images/{pool}/{generator}"] = JPEG * _count_pixels(sizes, pool, number)
     yield "models", converted
     yield "images", images
@@ -104,11 +105,3 @@ def _count_weights(network: Network) -> int:
         return 0
     with torch.device("meta"):
         return sum(tensor.numel() for tensor in build(network.reference, **network.settings).state_dict().values())
-
-
-def _count_bytes(path: str) -> int:
-    """Return the bytes of a file, or of all files in a folder; 0 where there is nothing."""
-    found = Path(path)
-    if found.is_file():
-        return found.stat().st_size
-    return sum(file.stat().st_size for file in found.rglob("*") if file.is_file())

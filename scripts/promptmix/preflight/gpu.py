@@ -12,7 +12,7 @@ import torch
 
 from promptmix.config.experiments import Needs
 from promptmix.config.plan import Plan
-from promptmix.errors import InputError
+from promptmix.errors import InputError, list_some
 from promptmix.extensions import is_reference
 from promptmix.networks.text_to_image import described_by
 from promptmix.preflight import memory
@@ -129,46 +129,66 @@ class Training:
 Step = Generation | Annotation | Training
 
 
+@dataclass
+class Case:
+    """A step on images of a size.
+
+    Attributes:
+        users: pools, annotators or experiments with this step whose largest images these are.
+        needed: bytes, once they are predicted.
+    """
+
+    step: Step
+    size: Size
+    users: list[str]
+    needed: int = 0
+
+    def describe(self) -> str:
+        """Return it in words."""
+        return self.step.describe(self.size)
+
+
 def check_gpu(plan: Plan, needs: Mapping[str, Needs], sizes: ImageSizes) -> Item | None:
-    """Return the largest memory that something needs, beside the GPU's; None if nothing is computed on images.
+    """Return the largest memory that something needs, beside the GPU's, and all that does not fit there.
+
+    Returns None if nothing is computed on images.
 
     Args:
         needs: by table or figure.
         sizes: of the datasets that were read.
     """
-    steps = _take_largest(_list_steps(plan, reduce(or_, needs.values(), Needs()), sizes))
+    cases = _gather(_list_steps(plan, reduce(or_, needs.values(), Needs()), sizes))
     users, unknown, here = tuple(needs), ", ".join(sizes.list_unknown(needs.values())), torch.cuda.is_available()
-    if not steps and not unknown:
+    if not cases and not unknown:
         return None
-    large = max((math.prod(size) for step, size in steps if not isinstance(step, Annotation)), default=0)
-    if unknown and (not steps or (large < LARGE and not here)):
+    large = max((math.prod(case.size) for case in cases if not isinstance(case.step, Annotation)), default=0)
+    if unknown and (not cases or (large < LARGE and not here)):
         return Item("GPU", f"sizes not known yet: {unknown}", "not known yet", users)
     if large < LARGE and not here:
         return Item("GPU", "no large images to generate or to train on", "none; CPU suffices", users)
-    log.info("GPU: working out the memory of %d kinds of steps", len(steps))
+    devices = [torch.cuda.get_device_properties(number) for number in range(torch.cuda.device_count() if here else 0)]
+    smallest = min(devices, key=lambda device: device.total_memory, default=None)
+    log.info("GPU: working out the memory of %d kinds of steps", len(cases))
     try:
-        need, step, size = max(((step.predict(size), step, size) for step, size in steps), key=lambda found: found[0])
+        cases = _predict(cases, smallest.total_memory if smallest else math.inf)
     except InputError as error:
         return Item("GPU", "unknown", WRONG, users, str(error))
-    where = f"{describe_bytes(need)} for {step.describe(size)}"
+    where = f"{describe_bytes(cases[0].needed)} for {cases[0].describe()}"
     where += f"; sizes not known yet: {unknown}" if unknown else ""
-    if not here:
+    if smallest is None:
         return Item("GPU", where, MISSING, users, NO_GPU.format(megapixels=large / 1e6))
-    devices = [torch.cuda.get_device_properties(number) for number in range(torch.cuda.device_count())]
-    smallest = min(devices, key=lambda device: device.total_memory)
     has = describe_bytes(smallest.total_memory)
-    if smallest.total_memory >= need:
+    if not (misfits := [case for case in cases if case.needed > smallest.total_memory]):
         return Item("GPU", where, f"{FOUND} ({has})", users)
-    remedy = step.remedy(size, smallest.total_memory)
-    advice = (
-        f"{smallest.name} has {has}, and {step.describe(size)} needs about {describe_bytes(need)}. Use a larger GPU, or "
-        f"{remedy[0].lower()}{remedy[1:]}."
-    )
+    advice = f"{smallest.name} has {has}. Use a larger GPU, or change what does not fit:"
+    for case in misfits:
+        remedy = case.step.remedy(case.size, smallest.total_memory)
+        advice += f"\n- {case.describe()} needs about {describe_bytes(case.needed)} ({list_some(case.users)}): {remedy}"
     return Item("GPU", where, f"{WRONG} ({has})", users, advice)
 
 
-def _list_steps(plan: Plan, needs: Needs, sizes: ImageSizes) -> Iterator[tuple[Step, list[Size]]]:
-    """Yield what is computed on images, and the images' sizes. What a user's own code needs is not known."""
+def _list_steps(plan: Plan, needs: Needs, sizes: ImageSizes) -> Iterator[tuple[Step, list[Size], str]]:
+    """Yield what is computed on images, the images' sizes, and for what. What a user's own code needs is not known."""
     for pool, generator in needs.images:
         if "model" in (entry := plan.generators[generator]):
             further = {key: entry[key] for key in ("native", "offload") if key in entry}
@@ -176,6 +196,7 @@ def _list_steps(plan: Plan, needs: Needs, sizes: ImageSizes) -> Iterator[tuple[S
             yield (
                 Generation(described_by(entry), entry["precision"], **further, refiner=refiner),
                 sizes.of_pool(pool),
+                pool,
             )
     annotated = [(name, sizes.of_pool(pool)) for pool, _, name in needs.annotations]
     tested = [(member, dataset) for name, dataset in sorted(needs.tests) for member in plan.members_of(name)]
@@ -183,7 +204,7 @@ def _list_steps(plan: Plan, needs: Needs, sizes: ImageSizes) -> Iterator[tuple[S
     for name, of_images in annotated:
         annotator = plan.annotators[name]
         if annotator.is_network:
-            yield Annotation(annotator.reference, annotator.settings), of_images
+            yield Annotation(annotator.reference, annotator.settings), of_images, name
     for name in sorted(needs.annotators):
         if given := plan.annotators[name].fine_tune:
             made = plan.fine_tuning_of(name, plan.learning_rates_of(name)[0])
@@ -194,7 +215,7 @@ def _list_steps(plan: Plan, needs: Needs, sizes: ImageSizes) -> Iterator[tuple[S
                 made["precision"],
                 made.get("accumulate", 1),
             )
-            yield step, sizes.of_dataset(given["dataset"])
+            yield step, sizes.of_dataset(given["dataset"]), name
     for name in sorted(needs.experiments):
         experiment = plan.experiments[name]
         network, training = experiment.network, experiment.training
@@ -211,17 +232,34 @@ def _list_steps(plan: Plan, needs: Needs, sizes: ImageSizes) -> Iterator[tuple[S
                     training.get("accumulate", 1),
                 ),
                 of_images,
+                name,
             )
 
 
-def _take_largest(steps: Iterator[tuple[Step, list[Size]]]) -> list[tuple[Step, Size]]:
-    """Return each step once, with the largest of its images; none whose images' sizes are not known."""
-    largest = [(step, max(of_images, key=math.prod)) for step, of_images in steps if of_images]
-    found: list[tuple[Step, Size]] = []
-    for step, size in sorted(largest, key=lambda pair: math.prod(pair[1]), reverse=True):
-        if step not in [known for known, _ in found]:  # settings cannot be keys of a dictionary
-            found.append((step, size))
+def _gather(steps: Iterator[tuple[Step, list[Size], str]]) -> list[Case]:
+    """Return each step with each size once, the largest first; none whose images' sizes are not known."""
+    largest = [(step, max(of_images, key=math.prod), user) for step, of_images, user in steps if of_images]
+    found: list[Case] = []
+    for step, size, user in sorted(largest, key=lambda each: math.prod(each[1]), reverse=True):
+        case = next(
+            (known for known in found if (known.step, known.size) == (step, size)), None
+        )  # no keys of a dictionary
+        if case is None:
+            found.append(Case(step, size, [user]))
+        elif user not in case.users:
+            case.users.append(user)
     return found
+
+
+def _predict(cases: list[Case], limit: float) -> list[Case]:
+    """Return what was predicted, the largest first: of each step the largest size, and the next as long as they exceed a limit."""
+    found: list[Case] = []
+    for case in cases:
+        last = next((other for other in reversed(found) if other.step == case.step), None)
+        if last is None or last.needed > limit:
+            case.needed = case.step.predict(case.size)
+            found.append(case)
+    return sorted(found, key=lambda case: case.needed, reverse=True)
 
 
 def _show(size: Size) -> str:
