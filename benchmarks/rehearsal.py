@@ -23,7 +23,9 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,7 @@ from transformers import (
 from promptmix.config import sources
 from promptmix.config.loading import load
 from promptmix.config.validation import read, resolve
-from promptmix.files import replacing
+from promptmix.files import replacing, replacing_folder
 from promptmix.miniature.rendering.crowds import render_crowd
 from promptmix.miniature.rendering.formats import write_nyu, write_panda, write_shanghaitech, write_ucf_qnrf
 from promptmix.miniature.rendering.rooms import render_room
@@ -60,9 +62,6 @@ from promptmix.running.usage import Usage, read_usage
 REPOSITORY = Path(__file__).parents[1]
 TOKENIZER = REPOSITORY / "resources" / "models" / "clip"
 GPU = torch.cuda.is_available()
-
-LARGEST = 1920 * 1920
-"""Most pixels of a generated image without a GPU, and of a network's updates, whose memory would be the computer's."""
 
 UPDATED = 1280 * 720
 """Most pixels of an image without a GPU on which a heavyweight network is fine-tuned: SASNet needs 40 GB for 2560x1440."""
@@ -129,8 +128,10 @@ def rehearsed(config: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         if name == "default":
             training["repeats"] = 1
     _shrink(found)
+    for captioner in found["captioners"].values():
+        captioner["max_tokens"] = 10  # of what random weights say, prompts would be too long
     for figure in found["figures"].values():
-        if "columns" in figure:
+        if figure["kind"] in ("colours", "examples"):
             figure["columns"] = 1
     return found, smaller
 
@@ -248,7 +249,7 @@ def _expect_few_faces(detector: torch.nn.Module) -> None:
 def _write_clip(folder: Path) -> None:
     if folder.exists():
         return
-    with replacing(folder) as temporary:
+    with replacing_folder(folder) as temporary:
         CLIPModel(CLIP_VIT_B_32).save_pretrained(temporary)
         CLIPImageProcessor().save_pretrained(temporary)
 
@@ -257,7 +258,7 @@ def _write_tokenizer(folder: Path, words: int) -> None:
     """Write the miniature's tokeniser, filled up with words that nobody uses."""
     if folder.exists():
         return
-    with replacing(folder) as temporary:
+    with replacing_folder(folder) as temporary:
         AutoTokenizer.from_pretrained(TOKENIZER).save_pretrained(temporary)
         file = temporary / "tokenizer.json"
         content = json.loads(file.read_text())
@@ -285,7 +286,7 @@ def _write_diffusion(folder: Path) -> None:
         feature_extractor=None,
         requires_safety_checker=False,
     )
-    with replacing(folder) as temporary:
+    with replacing_folder(folder) as temporary:
         pipeline.to(torch.float16).save_pretrained(temporary)
 
 
@@ -392,8 +393,9 @@ def main() -> None:
     Path("rehearsal.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     checked = read(["rehearsal.yaml"], {})
     if not arguments.dry_run:
-        write_datasets(config)
-        write_models(config)
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:  # whose memory is free again afterwards
+            pool.submit(write_datasets, config).result()
+            pool.submit(write_models, config).result()
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--directory", "."]
     command += ["--configfile", "rehearsal.yaml", "--cores", str(arguments.cores), "--resources", "gpu=1"]
     command += ["--keep-going", *(["--dry-run", "--quiet", "rules"] if arguments.dry_run else []), *arguments.targets]

@@ -43,6 +43,7 @@ def settings_of_annotator(
     facts = {"reference": annotator.reference, "task": annotator.task, "weights": annotator.weights}
     facts |= {"files": list(annotator.files)} if annotator.files else {}
     facts |= {"flip": True} if annotator.flip else {}
+    facts |= {"precision": annotator.precision} if annotator.precision != "float32" else {}
     return in_order(facts | {"settings": dict(annotator.settings)})
 
 

@@ -11,7 +11,8 @@ from torch import nn
 from promptmix.errors import InputError
 from promptmix.files import sha256
 from promptmix.networks.build import build
-from promptmix.synthesis.annotation import annotate
+from promptmix.networks.checkpoints import save_weights
+from promptmix.synthesis.annotation import annotate, load_annotator
 from promptmix.synthesis.maps import Annotation, open_maps, read_counts, read_map, reduce_map, write_maps
 from promptmix.tasks.batching import MEAN, STD, batch_by_size, density, network_input, padded_size
 
@@ -34,6 +35,28 @@ class Brightness(nn.Module):
         people = image[:, :1] * STD[0] + MEAN[0]
         people = people[:, :, : h * self.stride, : w * self.stride]
         return nn.functional.avg_pool2d(people, self.stride) * self.stride**2
+
+
+@pytest.mark.parametrize(("name", "size"), [("sasnet", (96, 128)), ("dmcount", (96, 128)), ("adabins", (96, 128))])
+def test_mixed_precision_gives_nearly_the_same_maps_in_float32(name, size, tmp_path):
+    torch.manual_seed(0)
+    settings = {"width": 0.25} | (
+        {"encoder_depth": 0.2, "embedding": 16, "patch": 4, "bins": 16} if name == "adabins" else {}
+    )
+    network = build(name, **settings)
+    save_weights(tmp_path / "weights.safetensors", network)
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    maps = {}
+    for precision in ("float32", "bfloat16"):
+        loaded = load_annotator(
+            name, network.task, settings, tmp_path / "weights.safetensors", "cpu", precision=precision
+        )
+        stride = 1 if network.task == "depth" else 8
+        (found,) = annotate(loaded, [("a", pixels)], "cpu", stride)
+        maps[precision] = found.map
+    assert maps["bfloat16"].dtype == np.float32
+    spread = np.abs(maps["float32"]).mean()
+    assert 0 < np.abs(maps["bfloat16"] - maps["float32"]).mean() < 0.05 * spread
 
 
 def image(height, width, white):

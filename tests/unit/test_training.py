@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -270,6 +271,23 @@ def test_bfloat16_trains_with_about_the_same_losses(tmp_path):
     assert not torch.equal(weights["output_layer.weight"], other["output_layer.weight"])
     assert other["output_layer.weight"].dtype == torch.float32
     np.testing.assert_allclose(mixed["loss"], history["loss"], rtol=0.1)
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="without a GPU, torch compiles by a C++ compiler")
+def test_a_compiled_network_is_trained_to_the_same_weights_but_for_rounding(tmp_path):
+    plain, history = run(tmp_path / "plain", replace(SETTINGS, epochs=2))
+    compiled, other = run(tmp_path / "compiled", replace(SETTINGS, epochs=2, compile=True))
+    assert compiled.keys() == plain.keys()
+    np.testing.assert_allclose(other["loss"], history["loss"], rtol=1e-3)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="these settings are a GPU's")
+@pytest.mark.parametrize("on", [False, True])
+def test_a_gpu_is_told_which_algorithms_it_may_take(tmp_path, on):
+    settings = replace(SETTINGS, epochs=1, tf32=on, cudnn_benchmark=on)
+    train(settings, TinyIndex(), None, tmp_path, "cuda")
+    cudnn = torch.backends.cudnn
+    assert (cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic) == (on, on, not on)
 
 
 @pytest.mark.parametrize(("images", "parts"), [(4, 1), (4, 2), (4, 3), (5, 4), (1, 4), (32, 5)])

@@ -71,6 +71,7 @@ class Annotator:
         mean_of: the annotators whose annotations are averaged, in the order of their names.
         files: what a function reads besides its code.
         flip: whether its maps are the mean over the image and the mirrored image.
+        precision: of a network, "float32", or "bfloat16" for mixed precision.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Annotator:
     mean_of: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     flip: bool = False
+    precision: str = "float32"
 
     @property
     def is_network(self) -> bool:

@@ -548,6 +548,7 @@ def _annotator(name: str, entries: Mapping[str, Mapping[str, Any]]) -> Annotator
         entry.get("fine_tune", {}),
         entry.get("trained_on") or entry.get("fine_tune", {}).get("dataset", ""),
         flip=entry.get("flip", False),
+        precision=entry.get("precision", "float32"),
     )
 
 

@@ -76,17 +76,20 @@ class Annotation:
 
     network: str
     settings: Mapping[str, Any]
+    precision: str = "float32"
 
     def predict(self, size: Size) -> int:
         """Return the bytes that it takes for images of a size."""
-        return memory.annotation(self.network, *size, self.settings)
+        return memory.annotation(self.network, *size, self.settings, precision=self.precision)
 
     def describe(self, size: Size) -> str:
         """Return it in words."""
         return f"annotating images of {_show(size)} with {self.network}"
 
     def remedy(self, size: Size, limit: int) -> str:
-        """Return what takes less memory."""
+        """Return what takes no more than that many bytes for images of a size."""
+        if self.precision == "float32" and replace(self, precision="bfloat16").predict(size) <= limit:
+            return "set the annotator's `precision` to bfloat16"
         return SMALLER
 
 
@@ -204,7 +207,7 @@ def _list_steps(plan: Plan, needs: Needs, sizes: ImageSizes) -> Iterator[tuple[S
     for name, of_images in annotated:
         annotator = plan.annotators[name]
         if annotator.is_network:
-            yield Annotation(annotator.reference, annotator.settings), of_images, name
+            yield Annotation(annotator.reference, annotator.settings, annotator.precision), of_images, name
     for name in sorted(needs.annotators):
         if given := plan.annotators[name].fine_tune:
             made = plan.fine_tuning_of(name, plan.learning_rates_of(name)[0])

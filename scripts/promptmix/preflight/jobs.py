@@ -284,7 +284,7 @@ class Jobs:
             return [Work("annotate", annotator.weights, _text(settings), "float32", size, passes)]
         if not annotator.is_network:
             return []
-        return [Work("predict", annotator.reference, _text(annotator.settings), "float32", size, passes)]
+        return [Work("predict", annotator.reference, _text(annotator.settings), annotator.precision, size, passes)]
 
     def _annotated(self, pool: str, generator: str, name: str, block: str) -> Job:
         annotator = self._plan.annotators[name]

@@ -210,16 +210,18 @@ def annotation(
     settings: Mapping[str, Any] | None = None,
     batch: int | None = None,
     overhead: bool = True,
+    precision: str = "float32",
 ) -> int:
-    """Return the bytes that a network needs to predict the maps of images of `width` x `height`, in float32.
+    """Return the bytes that a network needs to predict the maps of images of `width` x `height`.
 
     Args:
         network: a key of `promptmix.networks.registry.NETWORKS`.
         settings: of the network; the published ones where not given.
         batch: images at once; by default as many as `promptmix.synthesis.annotation.annotate` takes.
         overhead: as for `generation`.
+        precision: "float32", or "bfloat16" for mixed precision.
     """
-    with _on_fake_tensors() as memory:
+    with _on_fake_tensors() as memory, torch.autocast("cpu", torch.bfloat16, enabled=precision != "float32"):
         _predict(build(network, **settings or {}), width, height, batch)
     return _total(memory.peak, overhead)
 

@@ -49,6 +49,7 @@ DEVICES = {
     "a10": Device(125, 62.5, 150),
     "rtx3090": Device(71, 35.6, 350),
     "rtx4090": Device(165, 82.6, 450),
+    "a6000": Device(155, 77.4, 300),  # the paper's
     "l40s": Device(362, 183, 350),
     "a100": Device(312, 156, 400),
     "h100": Device(989, 495, 700),
@@ -270,19 +271,20 @@ def _prepare_network(work: Work, operations: Operations, device: str, one: float
     images = torch.randn(batch, 3, *padded_size(network, height, width), device=device)
     images = images.to(memory_format=torch.channels_last)
     forward = network.density if network.task == "counting" else network
+    mixed = work.precision == "bfloat16" or (work.precision == "float16" and device == "cuda")
     if work.kind == "predict":
         network.eval()
 
         @torch.no_grad()
         def predict():
-            forward(images)
+            with torch.autocast(device, getattr(torch, work.precision), enabled=mixed):
+                forward(images)
 
         return predict, batch * one
     objective = load_objective(network, sigma=4, kernel=15, density_scale=1)
     optimiser = AdamW(network.parameters(), lr=1e-6, fused=True)
     rows, columns = map_shape(height, width, network.stride)
     targets = torch.rand(batch, rows, columns, device=device)
-    mixed = work.precision == "bfloat16" or (work.precision == "float16" and device == "cuda")
 
     def update():
         with torch.autocast(device, getattr(torch, work.precision), enabled=mixed):

@@ -79,6 +79,7 @@ def load_annotator(
     device: torch.device | str,
     files: Sequence[str] = (),
     flip: bool = False,
+    precision: str = "float32",
 ) -> nn.Module:
     """Return an annotator of the config, on the device.
 
@@ -90,12 +91,15 @@ def load_annotator(
         weights: the file of the network's weights, or the folder (or name on the Hub) of a model of transformers.
         files: what the function reads.
         flip: whether maps are the mean over the image and the mirrored image.
+        precision: of a network, "float32", or "bfloat16" for mixed precision.
 
     Raises:
         InputError: the weights are missing or do not fit the network, a file of the function's is missing, or it cannot
             be imported.
     """
     annotator = _load(reference, task, settings, weights, device, files)
+    if precision != "float32":
+        _mix_precision(annotator, getattr(torch, precision), torch.device(device))
     return Mirrored(annotator) if flip else annotator
 
 
@@ -116,6 +120,13 @@ def _load(
             )
         return Function(reference, task)
     return load_network(reference, weights, **settings).to(device)
+
+
+def _mix_precision(network: nn.Module, dtype: torch.dtype, device: torch.device) -> None:
+    """Let a network compute its maps in mixed precision; the maps are float32."""
+    name = "density" if network.task == "counting" else "depth"
+    mixed = torch.autocast(device.type, dtype=dtype)(getattr(network, name))
+    setattr(network, name, lambda image: mixed(image).float())
 
 
 class Function(nn.Module):

@@ -21,7 +21,7 @@ does the state of torch's generator at its start. Real images come in the same o
 ones between them, so a baseline and its PromptMix run with the same seed are a pair. The control of such a pair sees as
 many images in each epoch as the PromptMix run: real images, seen again, take the place of generated ones (`repeated`).
 A run that was killed resumes from its last saved epoch and, on the same machine with the same number of threads, ends
-with the same bits.
+with the same bits, but for `cudnn_benchmark`.
 """
 
 from __future__ import annotations
@@ -126,9 +126,12 @@ def train(
         precision = "float32"
     mixed = torch.autocast(device.type, dtype=getattr(torch, precision), enabled=precision != "float32")
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "float16")
-    if device.type == "cuda":  # benchmarks would choose other algorithms in other runs, and so change the results
-        torch.backends.cudnn.benchmark = False
-        torch.backends.cudnn.deterministic = True
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = settings.cudnn_benchmark
+        torch.backends.cudnn.deterministic = not settings.cudnn_benchmark
+        torch.backends.cudnn.allow_tf32 = settings.tf32
+    if settings.compile:
+        network.compile(dynamic=False)
 
     real = RealImages(index, "train", objective, cache_bytes)
     validation = RealImages(index, "val", objective, cache_bytes)

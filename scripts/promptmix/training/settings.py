@@ -27,6 +27,10 @@ class TrainingSettings:
         accumulate: number of parts in which a batch goes through the network, one after the other, to take less memory; fewer
             where one would have a single image. An update is that of the whole batch; batch normalisation takes its statistics
             from each part.
+        tf32: whether convolutions on a GPU may round what they multiply to 10 bits (TF32) in float32, as torch lets them.
+        cudnn_benchmark: whether a GPU tries algorithms and takes the fastest, also of those whose sums have no fixed order. Then
+            the same run, or its second half after it was killed, has other last bits each time.
+        compile: whether torch compiles the network, for each size of batch anew, up to eight.
         validate_every: number of epochs between validations; the last epoch is always validated.
         weight_decay, decay: AdamW's decay, and the factor of the learning rate after each epoch.
 
@@ -49,6 +53,9 @@ class TrainingSettings:
     kernel: int = 15
     precision: str = "float32"
     accumulate: int = 1
+    tf32: bool = True
+    cudnn_benchmark: bool = False
+    compile: bool = False
     validate_every: int = 1
     weight_decay: float = 1e-4
     decay: float = 0.99
