@@ -4,7 +4,8 @@
 
 32 images of 1024x768 pixels a batch: generated ones, each decoded from its JPEG file and compared with its SHA-256, with a
 map from HDF5, as in the first epochs; and real ones, mapped from the prepared pixels, with targets in memory. Nothing
-computes on the batches, and no GPU is needed. The others are one thread that reads the next batch while the batch before it is
+computes on the batches, and no GPU is needed. A row of a table has batches per second and how many times the first way that is.
+The others are one thread that reads the next batch while the batch before it is
 stacked in fresh memory, as training did before it had its loader, and torch's DataLoader, with as many processes as threads.
 """
 
@@ -99,7 +100,7 @@ def measure(name: str, plan: list, real: RealImages, generated: FakeImages, thre
                 speeds[way].append(len(plan) / (time.perf_counter() - start))
     for way, found in speeds.items():
         ratio = max(found) / max(speeds["one ahead, stacked"])
-        print(f"{name}: {way:20}{max(found):8.2f} batches/s{ratio:8.2f} times", flush=True)
+        print(f"| batches, {name}, {way} | {max(found):.2f} batches/s | | {ratio:.2f} |", flush=True)
 
 
 def main() -> None:

@@ -3,8 +3,8 @@
     PYTHONPATH=scripts python benchmarks/generation.py                  # on a CPU: the miniature's model
     PYTHONPATH=scripts python benchmarks/generation.py --device cuda    # Stable Diffusion v1's architecture
 
-Both ways use the same network, sampler, steps and precision, and take turns; the medians of the turns are printed. On a
-GPU the weights are random: speed and memory are those of trained ones, though the images are noise. It is run in half
+Both ways use the same network, sampler, steps and precision, and take turns; the medians of the turns are printed, as rows of a
+table. On a GPU the weights are random: speed and memory are those of trained ones, though the images are noise. It is run in half
 precision at 512x512, 1024x768 and 2560x1440. The printed peak is that of the tensors on the GPU, to compare with
 `promptmix.preflight.memory`.
 """
@@ -114,14 +114,15 @@ def compare(folder: str, model: Path | None, size: tuple[int, int], arguments: a
             gc.collect()
             torch.cuda.empty_cache()
     (one, one_peak), (other, other_peak) = (np.median(turns[first::2], axis=0) for first in (0, 1))
-    line = f"{width}x{height} {arguments.precision}: ours (batch {min(batch, len(images))}) {one:.3f} images/s, "
-    line += (
-        f"plain {other:.3f}; ratio {np.median([a[0] / b[0] for a, b in zip(turns[::2], turns[1::2], strict=True)]):.2f}"
+    case = (
+        f"generation, {width}x{height}, {arguments.precision}, {arguments.steps} steps, batch {min(batch, len(images))}"
     )
+    ratio = np.median([a[0] / b[0] for a, b in zip(turns[::2], turns[1::2], strict=True)])
+    cells = [case, f"{one:.2f} images/s", f"{other:.2f} images/s", f"{ratio:.1f}"]
     if arguments.device == "cuda":
         predicted = memory.generation(*size, arguments.precision, min(batch, len(images)), model, overhead=False)
-        line += f"; peak {one_peak / 1e9:.2f} GB (predicted {predicted / 1e9:.2f}), plain {other_peak / 1e9:.2f} GB"
-    print(line, flush=True)
+        cells += [f"{one_peak / 1e9:.1f} GB (plain {other_peak / 1e9:.1f})", f"{predicted / 1e9:.1f} GB"]
+    print(f"| {' | '.join(cells)} |", flush=True)
 
 
 def main() -> None:

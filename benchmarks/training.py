@@ -1,11 +1,13 @@
 """Time our training loop and a plain one, which decodes and makes targets image by image, side by side.
 
     PYTHONPATH=scripts python benchmarks/training.py [--network csrnet --width 0.25] [--size 96x64]
+    PYTHONPATH=scripts python benchmarks/training.py --precision bfloat16 --compile --no-plain
     PYTHONPATH=scripts python benchmarks/training.py --full     # on a GPU: the paper's networks at 1024x768, batch 32
 
-Both train the same network on the same images; they take turns, and the median of the turns is printed. On a GPU, so is
-the peak of the tensors in our loop, to compare with `promptmix.preflight.memory`. The plain loop reads each JPEG, makes
-its density map (with our fast `density_at_stride`), updates after each image, and is in float32.
+Both train the same network on the same images; they take turns, and the median of the turns is printed as a row of a table:
+the case, images per second of ours and of the plain loop, the ratio, and on a GPU the peak of the tensors in our loop beside
+what `promptmix.preflight.memory` predicts. The plain loop reads each JPEG, makes its density map (with our fast
+`density_at_stride`), updates after each image, and is in float32.
 """
 
 import argparse
@@ -21,6 +23,7 @@ from PIL import Image
 
 from promptmix.datasets.index import Index, prepare
 from promptmix.datasets.sample import Sample
+from promptmix.errors import InputError
 from promptmix.networks.build import build
 from promptmix.preflight import memory
 from promptmix.tasks.batching import MEAN, STD
@@ -82,9 +85,13 @@ def compare(arguments: argparse.Namespace) -> None:
         batch_size=arguments.batch,
         seed=0,
         precision=arguments.precision,
+        accumulate=arguments.accumulate,
+        tf32=arguments.tf32,
+        cudnn_benchmark=arguments.cudnn_benchmark,
+        compile=arguments.compile,
         validate_every=3,
     )
-    speeds, peak = [], 0
+    ours_at, plain_at, peak = [], [], 0
     width, height = map(int, arguments.size.split("x"))
     gpu = arguments.device == "cuda"
     with tempfile.TemporaryDirectory() as temporary:
@@ -93,25 +100,54 @@ def compare(arguments: argparse.Namespace) -> None:
         prepare(samples, folder)
         index = Index.open(folder / "index.csv")
         for turn in range(arguments.turns):
+            torch.compiler.reset()
             if gpu:
                 torch.cuda.empty_cache()
                 torch.cuda.reset_peak_memory_stats()
-            one = ours(settings, index, folder / str(turn), arguments.device)
+            try:
+                ours_at.append(ours(settings, index, folder / str(turn), arguments.device))
+            except InputError as error:
+                print(f"| {describe(arguments)} | {str(error).splitlines()[0]} | | | | |", flush=True)
+                return
             peak = torch.cuda.max_memory_allocated() if gpu else 0
-            speeds.append((one, plain(settings, samples, arguments.device)))
-            print(f"turn {turn + 1}: ours {speeds[-1][0]:.1f}, plain {speeds[-1][1]:.1f} images/s", flush=True)
-    one, other = np.median(speeds, axis=0)
-    print(
-        f"{arguments.network} width {arguments.width:g}, {arguments.size} pixels, {arguments.threads} thread(s), "
-        f"{arguments.device}, {arguments.precision}: ours (batch {arguments.batch}) {one:.1f} images/s, "
-        f"{1000 / one:.2f} ms an image; plain {other:.1f} images/s, {1000 / other:.2f} ms; "
-        f"ratio {np.median([a / b for a, b in speeds]):.2f}"
-    )
+            if arguments.plain:
+                plain_at.append(plain(settings, samples, arguments.device))
+    cells = [describe(arguments), f"{np.median(ours_at):.1f} images/s"]
+    cells += [f"{np.median(plain_at):.1f} images/s" if plain_at else ""]
+    cells += [f"{np.median(np.divide(ours_at, plain_at)):.1f}" if plain_at else ""]
     if gpu:
+        at_once = -(-arguments.batch // arguments.accumulate)
         predicted = memory.training(
-            arguments.network, width, height, arguments.batch, arguments.precision, settings.network_settings, False
+            arguments.network, width, height, at_once, arguments.precision, settings.network_settings, False
         )
-        print(f"{torch.cuda.get_device_name()}: peak {peak / 1e9:.2f} GB, predicted {predicted / 1e9:.2f} GB")
+        cells += [f"{peak / 1e9:.1f} GB", f"{predicted / 1e9:.1f} GB"]
+    print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def describe(arguments: argparse.Namespace) -> str:
+    """Return a case in words."""
+    words = [f"training, {arguments.network}", arguments.size, f"batch {arguments.batch}", arguments.precision]
+    words += [f"width {arguments.width:g}"] if arguments.width != 1 else []
+    words += [f"in {arguments.accumulate} parts"] if arguments.accumulate > 1 else []
+    words += ["without TF32"] if not arguments.tf32 else []
+    words += ["cudnn_benchmark"] if arguments.cudnn_benchmark else []
+    words += ["compiled"] if arguments.compile else []
+    return ", ".join(words)
+
+
+FULL = [
+    *({"network": "rescsrnet", "precision": precision} for precision in ("float32", "bfloat16", "float16")),
+    *({"network": "csrnet", "precision": precision} for precision in ("float32", "bfloat16", "float16")),
+    {"network": "csrnet", "precision": "float32", "accumulate": 4},
+    {"network": "rescsrnet", "precision": "float32", "tf32": False},
+    {"network": "rescsrnet", "precision": "float32", "cudnn_benchmark": True},
+    {"network": "rescsrnet", "precision": "float32", "compile": True},
+    {"network": "rescsrnet", "precision": "bfloat16", "cudnn_benchmark": True},
+    {"network": "rescsrnet", "precision": "bfloat16", "compile": True},
+    {"network": "csrnet", "precision": "bfloat16", "compile": True},
+]
+"""What `--full` measures, each at 1024x768 with batches of 32. The plain loop, which none of the settings changes, takes its
+turns in the first case of each network."""
 
 
 def main() -> None:
@@ -125,8 +161,13 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--accumulate", type=int, default=1, help="parts of a batch")
+    parser.add_argument("--tf32", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--cudnn-benchmark", action="store_true")
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--plain", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument(
-        "--full", action="store_true", help="ResCSRNet and CSRNet as published, on a GPU, both precisions"
+        "--full", action="store_true", help="ResCSRNet and CSRNet as published, on a GPU, with each setting"
     )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
@@ -134,10 +175,11 @@ def main() -> None:
     if not arguments.full:
         compare(arguments)
         return
-    for network in ("rescsrnet", "csrnet"):
-        for precision in ("float32", "float16"):
-            case = {"network": network, "precision": precision, "width": 1, "size": "1024x768", "batch": 32}
-            compare(argparse.Namespace(**vars(arguments) | case | {"device": "cuda"}))
+    seen = set()
+    for case in FULL:
+        whole = {"device": "cuda", "width": 1, "size": "1024x768", "batch": 32, "plain": case["network"] not in seen}
+        seen.add(case["network"])
+        compare(argparse.Namespace(**vars(arguments) | whole | case))
 
 
 if __name__ == "__main__":
