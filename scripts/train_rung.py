@@ -29,4 +29,5 @@ with job.start(snakemake) as device:
         params.code,
         snakemake.wildcards.single,
         params.is_last,
+        snakemake.resources.mem_mb * 10**6 // 4,  # as in train_network
     )

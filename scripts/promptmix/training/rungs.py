@@ -10,6 +10,7 @@ from torch import Tensor
 
 from promptmix.datasets.index import Index
 from promptmix.records.histories import HISTORY
+from promptmix.training.images import CACHE_BYTES
 from promptmix.training.loop import train
 from promptmix.training.settings import TrainingSettings
 
@@ -26,6 +27,7 @@ def train_rung(
     code: str = "",
     experiment: str = "",
     is_last: bool = False,
+    cache_bytes: int = CACHE_BYTES,
 ) -> None:
     """Train with one prompt's images up to a rung, and write the histories of all runs in one file.
 
@@ -36,7 +38,7 @@ def train_rung(
         runs: the settings of each repeat, by learning rate as the config spells it.
         until: the epoch to stop after.
         left: the learning rates that are left. Without any, the prompt is decided, and the file has no rows.
-        index, fake, device, weights, code: as for `promptmix.training.loop.train`.
+        index, fake, device, weights, code, cache_bytes: as for `promptmix.training.loop.train`.
         out: the file of histories.
         experiment: the name of the training on this prompt, for the histories.
         is_last: whether no rung follows; states are removed then, as are at any rung those of learning rates that are out.
@@ -50,7 +52,7 @@ def train_rung(
         for repeat, settings in enumerate(runs[rate]):
             folder = out.parent / f"lr-{rate}" / f"repeat-{repeat}"
             keys = {"experiment": experiment, "learning_rate": rate, "repeat": repeat}
-            train(settings, index, fake, folder, device, weights, code, keys=keys, until=until)
+            train(settings, index, fake, folder, device, weights, code, keys=keys, until=until, cache_bytes=cache_bytes)
             found.append(HISTORY.read(folder / "history.csv"))
     HISTORY.write(out, pd.concat(found) if found else pd.DataFrame(columns=list(HISTORY.columns)))
     if is_last:
