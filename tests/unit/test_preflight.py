@@ -623,7 +623,7 @@ def test_training_counts_for_the_gpu(config, monkeypatch):
     calls = []
     monkeypatch.setattr(memory, "training", lambda *args: calls.append(args) or 30 * 10**9)
     monkeypatch.setattr(memory, "generation", lambda *_, **__: 10**9)
-    monkeypatch.setattr(memory, "annotation", lambda *_: 10**9)
+    monkeypatch.setattr(memory, "annotation", lambda *_, **__: 10**9)
     gpus(monkeypatch, 24)
     item = survey(config, "table4")["GPU"]
     assert calls[0] == ("rescsrnet", 1024, 768, 32, "float32", {"width": 0.25})
@@ -641,7 +641,7 @@ def test_everything_that_does_not_fit_the_gpu_is_named_with_its_experiments(conf
     needed = {("csrnet", 1024): 50, ("csrnet", 640): 30, ("rescsrnet", 1024): 20, ("rescsrnet", 640): 10}
     monkeypatch.setattr(memory, "training", lambda name, width, *_: needed.get((name, width), 1) * 10**9)
     monkeypatch.setattr(memory, "generation", lambda *_, **__: 25 * 10**9)
-    monkeypatch.setattr(memory, "annotation", lambda *_: 10**9)
+    monkeypatch.setattr(memory, "annotation", lambda *_, **__: 10**9)
     gpus(monkeypatch, 24)
     item = survey(config, "table1")["GPU"]
     assert item.where.startswith("50.0 GB for training csrnet on 4 images of 1024x768 at once")
@@ -676,7 +676,7 @@ def test_what_brings_a_training_into_the_gpu_s_memory_is_said(config, monkeypatc
 
     monkeypatch.setattr(memory, "training", predict)
     monkeypatch.setattr(memory, "generation", lambda *_, **__: 10**9)
-    monkeypatch.setattr(memory, "annotation", lambda *_: 10**9)
+    monkeypatch.setattr(memory, "annotation", lambda *_, **__: 10**9)
     gpus(monkeypatch, 24)
     item = survey(config, "table4")["GPU"]
     if remedy is None:
@@ -685,12 +685,24 @@ def test_what_brings_a_training_into_the_gpu_s_memory_is_said(config, monkeypatc
         assert f": {remedy}" in item.advice
 
 
+def test_what_brings_an_annotation_into_the_gpu_s_memory_is_said(config, monkeypatch):
+    monkeypatch.setattr(memory, "training", lambda *_: 10**9)
+    monkeypatch.setattr(memory, "generation", lambda *_, **__: 10**9)
+    monkeypatch.setattr(memory, "annotation", lambda *_, precision: (30 if precision == "float32" else 20) * 10**9)
+    gpus(monkeypatch, 24)
+    lines = survey(config, "table4")["GPU"].advice.splitlines()
+    assert lines[1].startswith("- annotating images of 96x64 with sasnet needs about 30.0 GB (sasnet-shtb")
+    assert lines[1].endswith("): set the annotator's `precision` to bfloat16")
+    config["annotators"]["sasnet-shtb"]["precision"] = "bfloat16"
+    assert survey(config, "table4")["GPU"].ok
+
+
 def test_each_precision_counts_for_the_gpu(config, monkeypatch):
     """Once, with and without faces restored."""
     calls = []
     monkeypatch.setattr(memory, "training", lambda *_: 10**9)
     monkeypatch.setattr(memory, "generation", lambda *size, **_: calls.append(size) or 10**9)
-    monkeypatch.setattr(memory, "annotation", lambda *_: 10**9)
+    monkeypatch.setattr(memory, "annotation", lambda *_, **__: 10**9)
     gpus(monkeypatch, 24)
     assert survey(config, "table6")["GPU"].ok
     assert sorted(calls) == [(96, 64, "float16"), (96, 64, "float32")]
