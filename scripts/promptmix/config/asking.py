@@ -61,6 +61,9 @@ CACHED = 4000
 MODEL = 4300
 """MB of a diffusion model that is not there yet: Stable Diffusion v1's."""
 
+DECODED = 5000
+"""MB of tensors with which an image of 1024x768 is decoded on a CPU; larger ones are decoded in tiles."""
+
 SLOW = 10e12
 """Operations per second that any GPU that is used reaches; those of today reach several times as many."""
 
@@ -122,9 +125,7 @@ class Asking:
         model = model_bytes / 1e6 or MODEL
         if self._gpu:
             return PROCESS + round(2 * model)  # in float32, while it is loaded
-        decoded = 4300 * min(
-            1.0, self._pixels_of_pool(pool) / math.prod(SIZE)
-        )  # the autoencoder's, which decodes tiles of more
+        decoded = DECODED * min(1.0, self._pixels_of_pool(pool) / math.prod(SIZE))
         return ON_CPU + round(2 * model + SLACK * decoded)
 
     def minutes_of_training(self, experiment: Experiment, epochs: int | None = None) -> int:
