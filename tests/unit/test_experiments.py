@@ -146,7 +146,12 @@ def test_an_experiment_is_what_it_says_over_what_its_dataset_says_over_what_all_
 def test_the_settings_of_a_run_are_the_arguments_of_training(plan):
     fields = {field.name for field in dataclasses.fields(TrainingSettings)}
     experiment = plan.experiments["shtb-rescsrnet-promptmix"]
-    assert set(experiment.run_settings("1e-3", 2, 42)) == fields - {"accumulate"}  # which has no default in the config
+    assert set(experiment.run_settings("1e-3", 2, 42)) == fields - {
+        "accumulate",
+        "tf32",
+        "cudnn_benchmark",
+        "compile",
+    }  # no defaults in the config
     made = run(experiment)
     assert (made.network, made.network_settings, made.r_mix) == ("rescsrnet", {"width": 0.5}, 500)
     assert (made.learning_rate, made.seed, made.epochs, made.batch_size) == (0.001, 44, 500, 32)

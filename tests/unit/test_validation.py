@@ -1522,7 +1522,14 @@ def test_the_training_settings_are_those_of_the_library():
     assert training == known - of_experiments | {"learning_rates", "repeats"}
     default = SCHEMA["properties"]["training"]["properties"]["default"]
     # each has to be given, or has a default, but for one that came later: the params of what was trained do not name it
-    assert training == {*default["required"], *default["properties"], "accumulate"}
+    assert training == {
+        *default["required"],
+        *default["properties"],
+        "accumulate",
+        "tf32",
+        "cudnn_benchmark",
+        "compile",
+    }
     assert not set(default["required"]) & set(default["properties"])
 
 
