@@ -129,14 +129,15 @@ class FaceRestorer:
         matrices = [m for m in map(self.similarity, self.detect(large)[1]) if m is not None]
         if not matrices:
             return image, 0
-        faces = to_tensor(np.stack([align(large, matrix, self.size) for matrix in matrices]))
         generator = torch.Generator().manual_seed(seed)
         at_once = max(1, FACE_PIXELS[self.device.type] // self.size**2)
-        restored = [self._restore(part, generator) for part in faces.split(at_once)]
-        pixels, parts = (np.concatenate(results) for results in zip(*restored))
         pasted = large.astype(np.float32)
-        for face, mask, matrix in zip(pixels, map(soft_mask, parts), matrices):
-            paste(pasted, face, mask, matrix)
+        for first in range(0, len(matrices), at_once):  # thousands of faces at once would not fit into memory
+            some = matrices[first : first + at_once]
+            faces = to_tensor(np.stack([align(large, matrix, self.size) for matrix in some]))
+            pixels, parts = self._restore(faces, generator)
+            for face, mask, matrix in zip(pixels, map(soft_mask, parts), some, strict=True):
+                paste(pasted, face, mask, matrix)
         # Only the change is reduced, so that the other pixels of an enlarged image keep their exact values.
         change = cv2.resize(pasted - large, image.shape[1::-1], interpolation=cv2.INTER_AREA)
         return np.clip(np.rint(image + change), 0, 255).astype(np.uint8), len(matrices)
