@@ -55,9 +55,9 @@ from promptmix.networks.build import build
 from promptmix.networks.checkpoints import save_weights
 from promptmix.preflight import memory
 from promptmix.preflight.jobs import Job, Jobs, Work
-from promptmix.preflight.report import describe_bytes
 from promptmix.running.devices import cores
 from promptmix.running.usage import Usage, read_usage
+from promptmix.tasks.batching import BATCH_PIXELS
 
 REPOSITORY = Path(__file__).parents[1]
 TOKENIZER = REPOSITORY / "resources" / "models" / "clip"
@@ -367,7 +367,8 @@ def _predict(job: Job, config: Mapping[str, Any]) -> int | None:
         folder = next(iter(config["generators"].values()))["model"]
         return memory.generation(*work.size, work.precision, None if GPU else 1, folder, overhead=False)
     if work.kind == "predict":
-        return memory.annotation(work.model, *work.size, settings, overhead=False)
+        at_once = min(max(1, BATCH_PIXELS // math.prod(work.size)), math.ceil(work.passes))
+        return memory.annotation(work.model, *work.size, settings, at_once, overhead=False)
     if work.kind == "train":
         return memory.training(work.model, *work.size, work.batch, work.precision, settings, overhead=False)
     return None
@@ -378,11 +379,12 @@ def _bytes_per_image(job: Job, results: Path) -> str:
     key = dict(job.wildcards)
     if job.rule in ("generate_images", "restore_faces"):
         files = list((results / "images" / key["pool"] / key["generator"] / f"block-{key['block']}").glob("*.jpg"))
-        return describe_bytes(sum(file.stat().st_size for file in files) / len(files)) if files else "–"
+        return f"{sum(file.stat().st_size for file in files) / len(files) / 1000:.0f} KB" if files else "–"
     if job.rule == "annotate_images":
         first, last = map(int, key["block"].split("-"))
         folder = results / "annotations" / key["pool"] / key["generator"] / key["annotator"]
-        return describe_bytes((folder / f"block-{key['block']}.h5").stat().st_size / (last - first + 1))
+        size = (folder / f"block-{key['block']}.h5").stat().st_size
+        return f"{size / (last - first + 1) / 1000:.0f} KB"
     return "–"
 
 
