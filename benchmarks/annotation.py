@@ -61,6 +61,7 @@ def compare(name: str, weights: Path, size: tuple[int, int], arguments: argparse
             torch.cuda.reset_peak_memory_stats()
         off = np.abs(sums - base).mean() / np.abs(base).mean()
         print(f"| {' | '.join(cells)} | {100 * off:.2f} % off |", flush=True)
+        del network  # or the peak of the next one would have its weights too
 
 
 def main() -> None:

@@ -5,12 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 import yaml
 from support.workflow import ROOT, jobs
 
 from promptmix.config.loading import load
 from promptmix.config.validation import read, resolve
+from promptmix.networks.build import build
+from promptmix.synthesis.faces import FaceRestorer
 
 SCRIPT = ROOT / "benchmarks" / "rehearsal.py"
 PAPER = ROOT / "config" / "paper.yaml"
@@ -39,8 +43,28 @@ def test_it_has_all_rules_of_the_config_and_few_jobs(rehearsal, tmp_path):
     assert found["train_network"] < 40 and found["generate_images"] < 20
     plan, targets = resolve(read([str(tmp_path / "rehearsal.yaml")], {}))
     assert targets.keys() == resolve(read([str(PAPER)], {}))[1].keys()
-    images = sum(len(range(n)) for target in targets.values() for n in target.needs.images.values())
+    images = sum(sum(target.needs.images.values()) for target in targets.values())
     assert images < 80 and {e.training["epochs"] for e in plan.experiments.values()} == {1}
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ({"datasets": {"mine": {}}}, "datasets.mine: the sizes of its images are not known here"),
+        ({"captioners": {"blip": {"model": "m"}}}, "captioners.blip: it is not ClipCap"),
+        (
+            {"annotators": {"a": {"weights": "resources/checkpoints/mine.safetensors"}}},
+            "mine.safetensors: config/sources",
+        ),
+        ({"generators": {"mine": {"model": "m", "base": "b"}}}, "generators.mine: it is not Stable Diffusion v1"),
+    ],
+)
+def test_a_config_that_has_what_nothing_stands_for_is_refused(rehearsal, part, said):
+    config = load([PAPER])[0]
+    assert rehearsal.refused(config) == ""
+    for section, entries in part.items():
+        config[section] |= entries
+    assert said in rehearsal.refused(config)
 
 
 @pytest.mark.parametrize("gpu", [False, True])
@@ -57,8 +81,6 @@ def test_what_is_smaller_than_in_the_config_is_said(rehearsal, gpu, monkeypatch)
 
 
 def test_its_crowds_have_the_published_sizes_and_heads_inside(rehearsal):
-    import numpy as np
-
     scene = rehearsal._tiled(np.random.default_rng(0), 1024, 700)
     assert scene.image.shape == (700, 1024, 3)
     assert len(scene.points) == len(scene.boxes) > 100
@@ -68,12 +90,6 @@ def test_its_crowds_have_the_published_sizes_and_heads_inside(rehearsal):
 
 
 def test_the_detector_of_random_weights_finds_some_faces_in_any_image(rehearsal):
-    import numpy as np
-    import torch
-
-    from promptmix.networks.build import build
-    from promptmix.synthesis.faces import FaceRestorer
-
     torch.manual_seed(0)
     detector = build("retinaface")
     rehearsal._expect_few_faces(detector)

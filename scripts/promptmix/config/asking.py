@@ -1,7 +1,8 @@
 """What a job asks a scheduler for, memory and time, by its network and by the number and size of its images.
 
 The facts of networks here are counted by `promptmix.preflight.memory` and `promptmix.networks.cost`, which a test holds them to:
-these need torch, and Snakemake asks for each job of a plan. What the process itself takes, and the speed of a GPU, are assumptions
+these need torch, and Snakemake asks in each of its processes. Sizes are as far as the config tells them, as in
+`promptmix.preflight.sizes`, whose imports take half a second. What the process itself takes, and the speed of a GPU, are assumptions
 on the safe side; `benchmarks/README.md` has what jobs took. Where jobs compute on a CPU, the tensors are in the computer's memory.
 """
 
@@ -112,7 +113,7 @@ class Asking:
     ) -> int:
         """Return the MB of a job that predicts maps of a dataset's or of a pool's images."""
         pixels = self._pixels_of_pool(pool) if pool else self._pixels_of_dataset(dataset)
-        facts, width = _facts_of(reference), settings.get("width", 1)
+        facts, width = _facts_of(reference, settings)
         tensors = 4e6 * facts.parameters * width**2 + facts.predicting * width * max(pixels, PREDICTED)
         return self._process(tensors) + (2000 if self._gpu else 0)
 
@@ -162,14 +163,15 @@ class Asking:
 
     def _minutes(self, reference: str, settings: Mapping[str, Any], pixels: float, epochs: int) -> int:
         """Return the minutes of a training on so many pixels in each epoch, validations included."""
-        operations = 2 * 3.5 * _facts_of(reference).operations * settings.get("width", 1) ** 2 * pixels * epochs
+        facts, width = _facts_of(reference, settings)
+        operations = 2 * 3.5 * facts.operations * width**2 * pixels * epochs
         return _within(2 * operations / SLOW / 60)
 
     def _updates(self, reference: str, network: Mapping[str, Any], settings: Mapping[str, Any], pixels: float) -> float:
         """Return the bytes of the tensors of updates."""
         batch = settings["batch_size"]
         at_once = max(math.ceil(batch / settings.get("accumulate", 1)), min(batch, 2))
-        facts, width = _facts_of(reference), network.get("width", 1)
+        facts, width = _facts_of(reference, network)
         weights = 4 * 4e6 * facts.parameters * width**2  # with their gradients, and AdamW's two moments
         return weights + facts.updating * width * at_once * pixels
 
@@ -195,8 +197,9 @@ class Asking:
         return self._pixels_of_dataset(entry["dataset"]) if "dataset" in entry else entry["width"] * entry["height"]
 
 
-def _facts_of(reference: str) -> Facts:
-    return NETWORKS.get(reference, LARGEST)
+def _facts_of(reference: str, settings: Mapping[str, Any]) -> tuple[Facts, float]:
+    """Return what is known of a network, and its width; a user's own may call anything `width`."""
+    return (NETWORKS[reference], settings.get("width", 1)) if reference in NETWORKS else (LARGEST, 1)
 
 
 def _within(minutes: float) -> int:

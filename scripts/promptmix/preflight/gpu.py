@@ -244,9 +244,8 @@ def _gather(steps: Iterator[tuple[Step, list[Size], str]]) -> list[Case]:
     largest = [(step, max(of_images, key=math.prod), user) for step, of_images, user in steps if of_images]
     found: list[Case] = []
     for step, size, user in sorted(largest, key=lambda each: math.prod(each[1]), reverse=True):
-        case = next(
-            (known for known in found if (known.step, known.size) == (step, size)), None
-        )  # no keys of a dictionary
+        # Settings cannot be keys of a dictionary.
+        case = next((known for known in found if (known.step, known.size) == (step, size)), None)
         if case is None:
             found.append(Case(step, size, [user]))
         elif user not in case.users:

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from promptmix.config import blocks
+from promptmix.config.asking import SIZE
 from promptmix.config.experiments import Experiment, Fake, Needs, split_of
 from promptmix.config.plan import Plan
 from promptmix.config.targets import (
@@ -30,7 +31,7 @@ from promptmix.config.targets import (
 )
 from promptmix.preflight.sizes import ImageSizes, Size
 
-ASSUMED: Size = (1024, 768)
+ASSUMED: Size = SIZE
 """The size of images that nothing tells the size of yet: Shanghai Tech Part B's."""
 
 

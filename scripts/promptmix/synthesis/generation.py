@@ -96,8 +96,8 @@ def _place(pipeline: DiffusionPipeline, settings: GeneratorSettings, device: str
 def _round_to_half(pipeline: DiffusionPipeline) -> None:
     """Let a pipeline whose weights are float16 compute in float32, and round to float16 what each layer gives.
 
-    Like this GPUs multiply float16: products are added up in float32. Most CPUs have no such instructions, and take up to a
-    hundred times as long in float16.
+    Like this GPUs multiply float16: products are added up in float32. Few CPUs do so quickly: in float16 a
+    convolution was seen to take fifty times as long.
     """
     family = family_of(pipeline)
     for name in family.networks:
