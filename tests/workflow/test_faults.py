@@ -108,10 +108,11 @@ def test_a_run_that_is_killed_completes_with_the_same_command_and_the_same_files
     for folder in ("images", "annotations", "quality", "logs/annotate_images"):
         shutil.rmtree(changed / f"{RESULTS}/{folder}/locations")
 
-    # Snakemake is killed while it generates; the job ends with it.
+    # Snakemake is killed while it generates; the job ends with it. Images wait in a hidden folder until all are there.
     driver = start(changed, SCORES)
-    driver.until(lambda: (changed / f"{IMAGES}/block-00000-00011/seed-00000.jpg").exists())
+    driver.until(lambda: (changed / f"{IMAGES}/.block-00000-00011.part/written").exists())
     driver.stop(signal.SIGKILL, alone=True)
+    assert not (changed / f"{IMAGES}/block-00000-00011").exists()
     assert not (changed / f"{IMAGES}/block-00000-00011.csv").exists()
 
     # All is killed while it annotates.
