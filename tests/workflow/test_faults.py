@@ -193,9 +193,9 @@ def test_a_pool_grows_through_a_kill_and_shrinks_and_keeps_all_images_that_it_ha
     changed.config["experiments"]["shtb-q50"]["k"] = 40  # 80 images, of which 12 are there
     new = changed / f"{IMAGES}/block-00012-00079"
     driver = start(changed, target)
-    driver.until(lambda: (new / "seed-00012.jpg").exists())
+    driver.until(lambda: (new.with_name(f".{new.name}.part") / "seed-00012.jpg").exists())
     driver.stop(signal.SIGKILL)
-    assert not new.with_suffix(".csv").exists()
+    assert not new.exists() and not new.with_suffix(".csv").exists()
     assert before.items() <= of_images(changed).items()
 
     result = changed.run(target)
@@ -203,6 +203,8 @@ def test_a_pool_grows_through_a_kill_and_shrinks_and_keeps_all_images_that_it_ha
     assert jobs(result.stdout) == {
         **{"generate_images": 1, "annotate_images": 2, "score_images": 1, "mix_dataset": 1, "total": 5}
     }
+    log = (changed / f"{RESULTS}/logs/generate_images/{POOL}/00012-00079.log").read_text()
+    assert re.search(r"Resuming: \d+ of 68 images are there", log)
     grown = of_images(changed)
     assert before.items() <= grown.items()
     assert sorted(path.name for path in new.glob("*.jpg")) == [f"seed-{seed:05d}.jpg" for seed in range(12, 80)]
