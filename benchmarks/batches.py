@@ -3,10 +3,11 @@
     PYTHONPATH=scripts python benchmarks/batches.py --threads 1 2 4 8
 
 32 images of 1024x768 pixels a batch: generated ones, each decoded from its JPEG file and compared with its SHA-256, with a
-map from HDF5, as in the first epochs; and real ones, mapped from the prepared pixels, with targets in memory. Nothing
-computes on the batches, and no GPU is needed. A row of a table has batches per second and how many times the first way that is.
-The others are one thread that reads the next batch while the batch before it is
-stacked in fresh memory, as training did before it had its loader, and torch's DataLoader, with as many processes as threads.
+map from HDF5, as in the first epochs; the same ones, kept on disk since they were decoded (`scratch_mb`); and real ones, mapped
+from the prepared pixels, with targets in memory. Nothing computes on the batches, and no GPU is needed. A row of a table has
+batches per second and how many times the first way that is. The others are one thread that reads the next batch while the batch
+before it is stacked in fresh memory, as training did before it had its loader, and torch's DataLoader, with as many processes as
+threads.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from promptmix.datasets.sample import Sample
 from promptmix.files import sha256
 from promptmix.networks.build import build
 from promptmix.networks.registry import STRIDES, map_shape
+from promptmix.running.scratch import Scratch
 from promptmix.synthesis.maps import Annotation, write_maps
 from promptmix.training.images import CACHE_BYTES, FakeImages, RealImages
 from promptmix.training.loading import Loader
@@ -36,8 +38,11 @@ WIDTH, HEIGHT, BATCH = 1024, 768, 32
 STRIDE = STRIDES["counting"]
 
 
-def make_images(folder: Path, number: int) -> tuple[RealImages, FakeImages]:
-    """Write as many JPEGs of rough noise with maps, and prepare the same images as real ones with 120 heads each."""
+def make_images(folder: Path, number: int) -> tuple[RealImages, FakeImages, FakeImages]:
+    """Write as many JPEGs of rough noise with maps, and prepare the same images as real ones with 120 heads each.
+
+    The generated ones are returned twice: as they are read from their files, and as they are kept on disk.
+    """
     samples, rows, maps = [], [], []
     rng = np.random.default_rng(0)
     for i in range(number):
@@ -53,7 +58,11 @@ def make_images(folder: Path, number: int) -> tuple[RealImages, FakeImages]:
     prepare(samples, folder / "prepared")
     objective = load_objective(build("rescsrnet", width=0.1), 4, 15, 1)
     real = RealImages(Index.open(folder / "prepared/index.csv"), "train", objective, CACHE_BYTES)
-    return real, FakeImages(pd.DataFrame(rows), STRIDE, cache_bytes=0)
+    fake, scratch = pd.DataFrame(rows), Scratch(folder, number * 4 * WIDTH * HEIGHT)
+    kept = FakeImages(fake, STRIDE, cache_bytes=0, scratch=scratch)
+    for i in range(number):  # before there are processes, which do not know of what each other one writes
+        kept.image(i), kept.target(i)
+    return real, FakeImages(fake, STRIDE, cache_bytes=0), kept
 
 
 def read_one_ahead(plan, real: RealImages, generated: FakeImages):
@@ -113,9 +122,10 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:
-        real, generated = make_images(Path(temporary), arguments.images)
+        real, generated, kept = make_images(Path(temporary), arguments.images)
         order = np.random.default_rng(0).integers(arguments.images, size=(arguments.batches, BATCH)).tolist()
-        for name, is_generated in (("generated", True), ("real", False)):
+        kinds = {"generated": (True, generated), "generated, kept on disk": (True, kept), "real": (False, generated)}
+        for name, (is_generated, generated) in kinds.items():
             plan = [[(is_generated, i, False) for i in batch] for batch in order]
             measure(name, plan, real, generated, arguments.threads, arguments.turns)
 

@@ -1,7 +1,10 @@
 """Reading batches: the same ones whatever the threads, whole while they are computed on, and no thread is left behind."""
 
+import errno
+import os
 import threading
 import time
+from collections import Counter
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from types import SimpleNamespace
@@ -16,6 +19,7 @@ from support.trainings import SETTINGS, TinyIndex, make_fake, run
 
 from promptmix.errors import InputError
 from promptmix.networks.build import build
+from promptmix.running.scratch import Scratch
 from promptmix.tasks.batching import network_input
 from promptmix.training import loading
 from promptmix.training import loop as training
@@ -244,6 +248,66 @@ def test_threads_share_a_cache(monkeypatch):
         cache[2]
 
 
+def test_what_does_not_fit_into_memory_is_computed_once_and_kept_on_disk(tmp_path):
+    results = [np.arange(i, i + 20, dtype=np.float16).reshape(4, 5)[:, ::-1] for i in range(6)]
+    compute = Mock(side_effect=results.__getitem__)
+    cache = Cache(compute, limit=80, scratch=Scratch(tmp_path / "new", 3 * 40))  # two in memory, three on disk
+    for _ in range(3):
+        for i, result in enumerate(results):
+            assert cache[i].dtype == np.float16 and np.array_equal(cache[i], result)
+    assert Counter(i for ((i,), _) in compute.call_args_list) == {0: 1, 1: 1, 2: 1, 3: 1, 4: 1, 5: 6}
+    assert os.listdir(tmp_path / "new") == []  # a file without a name, which no killed job leaves
+
+
+def test_threads_share_what_is_kept_on_disk(tmp_path):
+    begun = threading.Barrier(4, timeout=10)
+
+    def compute(i):
+        begun.wait()
+        return np.full(1000, i)
+
+    scratch = Scratch(tmp_path, 10 * 8000)
+    one, other = Cache(compute, 0, scratch), Cache(lambda i: -compute(i), 0, scratch)
+    for i in range(4):  # all four compute it, and it takes its place once
+        assert all((array == i).all() for array in in_threads(4, lambda i=i: one[i]))
+        assert all((array == -i).all() for array in in_threads(4, lambda i=i: other[i]))
+    assert scratch._left == 2 * 8000
+    begun.abort()
+    assert all((one[i] == i).all() and (other[i] == -i).all() for i in range(4))
+
+
+def test_a_disk_that_is_full_is_told_of_once_and_images_are_read_anew(tmp_path, monkeypatch, caplog):
+    really = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda file, array, start: really(file, bytes(array)[: 150 - start], start))
+    cache = Cache(lambda i: np.full(100, i, np.uint8), 0, Scratch(tmp_path, 1000))
+    for _ in range(2):
+        assert [(cache[i] == i).all() for i in range(4)] == [True] * 4
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{tmp_path} is full; what does not fit is read and decoded again when it is needed"
+    ]
+
+
+def test_a_disk_without_any_room_is_told_of_and_other_errors_are_raised(tmp_path, monkeypatch, caplog):
+    for number in (errno.ENOSPC, errno.EIO):
+        monkeypatch.setattr(os, "pwrite", Mock(side_effect=OSError(number, os.strerror(number))))
+        cache = Cache(lambda i: np.full(100, i, np.uint8), 0, Scratch(tmp_path, 1000))
+        if number == errno.EIO:
+            with pytest.raises(OSError, match="Input/output error"):
+                cache[0]
+        else:
+            assert (cache[0] == 0).all() and f"{tmp_path} is full" in caplog.text
+
+
+def test_a_training_that_keeps_images_on_disk_ends_with_the_same_bits(tmp_path, monkeypatch):
+    settings, fake = replace(SETTINGS, r_mix=4, flip=True), make_fake(tmp_path / "fake")
+    one, _ = run(tmp_path / "a", settings, fake)
+    monkeypatch.setattr(training, "Loader", lambda *args: Loader(*args, threads=4, ahead=3))
+    scratch = Scratch(tmp_path, 10**6)
+    other, _ = run(tmp_path / "b", settings, fake, cache_bytes=0, scratch=scratch)
+    assert scratch._left < 10**6
+    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
 def test_a_file_of_annotations_is_opened_once_by_all_threads(tmp_path, monkeypatch):
     fake = FakeImages(make_fake(tmp_path), STRIDE, cache_bytes=0)
     opened, really = [], fake._open
@@ -281,7 +345,9 @@ def in_threads(number, function):
 @pytest.mark.parametrize("mem_mb", [16000, 2000])
 def test_a_job_s_three_caches_leave_a_quarter_of_its_memory(monkeypatch, tmp_path, mem_mb):
     seen = []
-    monkeypatch.setattr(training, "train", lambda *args, **kwargs: seen.append(kwargs["cache_bytes"]))
+    monkeypatch.setattr(
+        training, "train", lambda *args, **kwargs: seen.append((kwargs["cache_bytes"], kwargs["scratch"]))
+    )
     monkeypatch.setattr("promptmix.datasets.index.Index.open", lambda path: TinyIndex())
     params = {"settings": asdict(SETTINGS), "takes_what_is_left": False, "backbone": None, "code": ""}
     run_script(
@@ -289,10 +355,12 @@ def test_a_job_s_three_caches_leave_a_quarter_of_its_memory(monkeypatch, tmp_pat
         input={"fake": [], "index": "index.csv", "get": lambda name: None},
         params=params,
         output=Named(fromdict={"checkpoint": str(tmp_path / "checkpoint.safetensors")}),
-        resources=Named(fromdict={"mem_mb": mem_mb}),
+        resources=Named(fromdict={"mem_mb": mem_mb, "tmpdir": str(tmp_path / "new"), "scratch_mb": 0}),
         wildcards=SimpleNamespace(experiment="shta", lr="1e-3", repeat="0"),
     )
-    assert seen == [mem_mb * 10**6 // 4]
+    ((cache_bytes, scratch),) = seen
+    assert cache_bytes == mem_mb * 10**6 // 4
+    assert scratch.keep(np.zeros(1)) is None and not (tmp_path / "new").exists()  # unless the user gives it some
 
 
 # --- The batch of a network ---

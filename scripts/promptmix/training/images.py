@@ -13,6 +13,7 @@ from promptmix.datasets.index import Index
 from promptmix.datasets.split import Split
 from promptmix.errors import InputError, command
 from promptmix.networks.registry import map_shape
+from promptmix.running.scratch import Place, Scratch
 from promptmix.synthesis.manifest import read_verified
 from promptmix.synthesis.maps import open_maps, read_map
 
@@ -48,17 +49,19 @@ class RealImages(Split):
 class FakeImages:
     """The images of D_fake with their annotations; each is read from its file when it is first drawn.
 
-    Several threads may read them at once.
+    Several threads may read them at once. What memory has no room for goes to `scratch`, if there is one.
     """
 
-    def __init__(self, fake: pd.DataFrame | None, stride: int, cache_bytes: int = CACHE_BYTES):
+    def __init__(
+        self, fake: pd.DataFrame | None, stride: int, cache_bytes: int = CACHE_BYTES, scratch: Scratch | None = None
+    ):
         self.frame = pd.DataFrame(columns=["height", "width"]) if fake is None else fake.reset_index(drop=True)
         self.sizes = list(zip(self.frame["height"].tolist(), self.frame["width"].tolist(), strict=True))
         self._stride = stride
         self._files: dict[str, h5py.File] = {}
         self._opening = Lock()
-        self._images = Cache(self._image, cache_bytes)
-        self._targets = Cache(self._target, cache_bytes)
+        self._images = Cache(self._image, cache_bytes, scratch)
+        self._targets = Cache(self._target, cache_bytes, scratch)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -104,22 +107,29 @@ class FakeImages:
 
 
 class Cache:
-    """The results of a function of a number; they are kept until they take `limit` bytes, and computed anew after that.
+    """The results of a function of a number, kept in memory up to `limit` bytes, then in `scratch`, and else computed anew.
 
     No result is removed for another one, as each epoch needs every real image and random ones of the generated images.
     Threads that ask for one number at the same time may each compute its result, of which one is kept.
     """
 
-    def __init__(self, function, limit: int):
+    def __init__(self, function, limit: int, scratch: Scratch | None = None):
         self._function, self._left, self._keeping = function, limit, Lock()
         self._kept: dict[int, np.ndarray] = {}
+        self._scratch, self._placed = scratch, dict[int, Place]()
 
     def __getitem__(self, i: int) -> np.ndarray:
         if i in self._kept:
             return self._kept[i]
+        if self._scratch and i in self._placed:
+            return self._scratch.read(self._placed[i])
         result = self._function(i)
         with self._keeping:
-            if i not in self._kept and result.nbytes <= self._left:
+            if i in self._kept or i in self._placed:
+                return result
+            if result.nbytes <= self._left:
                 self._left -= result.nbytes
                 self._kept[i] = result
+            elif self._scratch and (place := self._scratch.keep(result)):
+                self._placed[i] = place
         return result

@@ -49,6 +49,7 @@ from promptmix.networks.checkpoints import save_weights
 from promptmix.out_of_memory import SMALLER, explain_lack_of_memory
 from promptmix.records.histories import HISTORY
 from promptmix.running.progress import Progress, progress
+from promptmix.running.scratch import Scratch
 from promptmix.synthesis.mixing import check_ratio, draw_epoch
 from promptmix.tasks.batching import group
 from promptmix.training.images import CACHE_BYTES, FakeImages, RealImages
@@ -83,6 +84,7 @@ def train(
     keys: Mapping[str, object] | None = None,
     until: int | None = None,
     cache_bytes: int = CACHE_BYTES,
+    scratch: Scratch | None = None,
 ) -> Path:
     """Train a network and return the path of its checkpoint.
 
@@ -106,6 +108,7 @@ def train(
         until: the epoch after which to stop before the last one, if that comes sooner. There is no checkpoint then; the
             history has the epochs so far, and the state stays, from which a later call goes on.
         cache_bytes: size up to which each of three caches grows in memory; see `promptmix.training.images`.
+        scratch: where generated images and their annotations go that do not fit there.
 
     Raises:
         InputError: there are no training or validation images, r_mix is larger than D_fake, D_fake has another stride
@@ -135,7 +138,7 @@ def train(
 
     real = RealImages(index, "train", objective, cache_bytes)
     validation = RealImages(index, "val", objective, cache_bytes)
-    generated = FakeImages(fake, network.stride, cache_bytes)
+    generated = FakeImages(fake, network.stride, cache_bytes, scratch)
     loader = Loader(real, generated, network.stride, device)
     check_ratio(len(generated), settings.r_mix)
     log.info("%d real images, %d of %d generated ones per epoch", len(real), settings.r_mix, len(generated))
