@@ -146,7 +146,7 @@ def undisturbed(finished, tmp_path_factory) -> tuple[Workflow, subprocess.Comple
 def with_a_long_training(workflow: Workflow) -> Workflow:
     """Return the same folder with one more experiment, of so many epochs that there is time to stop it."""
     experiments = workflow.config["experiments"]
-    long = {"dataset": "shtb", "network": "rescsrnet", "method": "baseline", "training": {"epochs": 400, "repeats": 1}}
+    long = {"dataset": "shtb", "network": "rescsrnet", "method": "baseline", "training": {"epochs": 2000, "repeats": 1}}
     return Workflow(workflow.folder, workflow.config | {"experiments": experiments | {"long": long}})
 
 
