@@ -103,7 +103,7 @@ rule train_network:
         gpu=1,
         mem_mb=growing(lambda wildcards: ASKING.memory_of_training(experiment_of(wildcards))),
         runtime=lambda wildcards: ASKING.minutes_of_training(experiment_of(wildcards)),
-        scratch_mb=0,  # of disk, for images that do not fit into memory; in `tmpdir`, which may be memory, too
+        scratch_mb=0,  # of disk, in `tmpdir`, for decoded images that do not fit into memory
     params:
         settings=settings_of_run,
         backbone=lambda wildcards: experiment_of(wildcards).network.backbone,

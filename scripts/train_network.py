@@ -7,12 +7,11 @@ with job.start(snakemake) as device:
 
     from promptmix.datasets.index import Index
     from promptmix.networks.checkpoints import read_backbone
-    from promptmix.running.scratch import Scratch
     from promptmix.synthesis.mixing import read_fake
     from promptmix.training.loop import train
     from promptmix.training.settings import TrainingSettings
 
-    params, resources, wildcards = snakemake.params, snakemake.resources, snakemake.wildcards
+    params, wildcards = snakemake.params, snakemake.wildcards
     settings = TrainingSettings(**params.settings)
     fake = read_fake(snakemake.input.fake[0]) if snakemake.input.fake else None
     if params.takes_what_is_left:  # nobody knows beforehand how many images the filters leave
@@ -28,6 +27,6 @@ with job.start(snakemake) as device:
         weights,
         params.code,
         keys={"experiment": wildcards.experiment, "learning_rate": wildcards.lr, "repeat": int(wildcards.repeat)},
-        cache_bytes=resources.mem_mb * 10**6 // 4,  # three caches; a quarter is left for all else
-        scratch=Scratch(resources.tmpdir, resources.scratch_mb * 10**6),
+        cache_bytes=snakemake.resources.mem_mb * 10**6 // 4,  # three caches; a quarter is left for all else
+        scratch=job.open_scratch(snakemake),
     )

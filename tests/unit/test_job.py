@@ -160,6 +160,49 @@ def test_a_full_disk_is_said_in_one_line(run, tmp_path):
     assert "Traceback" in log
 
 
+@pytest.fixture
+def scratch(run, tmp_path):
+    """Return what a job says that opens the scratch that its resources give it, writes there, and says whether it could."""
+    body = "import numpy; print(job.open_scratch(snakemake).keep(numpy.zeros(9)) is not None)"
+    before = "import pathlib; from promptmix.running import scratch; scratch.MOUNTS = pathlib.Path({!r})"
+
+    def scratch(resources, kind="ext4"):
+        device = os.stat(tmp_path).st_dev
+        name = f"{os.major(device)}:{os.minor(device)}"
+        mounts = tmp_path / "mountinfo"
+        mounts.write_text(f"1 0 0:1 / /else rw - tmpfs tmpfs rw\n2 1 {name} / / rw shared:1 - {kind} /dev/a rw\n")
+        return run(body, resources, before=before.format(str(mounts)))
+
+    return scratch
+
+
+@pytest.mark.parametrize("room, kept", [({}, False), ({"scratch_mb": 0}, False), ({"scratch_mb": 1}, True)])
+def test_a_job_has_the_room_on_disk_that_it_is_given(scratch, tmp_path, room, kept):
+    done, _ = scratch({"tmpdir": str(tmp_path / "new"), **room})
+    assert (done.returncode, done.stdout) == (0, f"{kept}\n")
+    assert (tmp_path / "new").exists() == kept
+
+
+@pytest.mark.parametrize("room", ["30GB", 0.5])
+def test_room_that_is_no_whole_number_of_mb_is_refused(scratch, tmp_path, room):
+    done, _ = scratch({"tmpdir": str(tmp_path), "scratch_mb": room})
+    (line,) = done.stderr.splitlines()
+    assert f"scratch_mb is {room!r}. Expected a whole number of MB: --set-resources bake:scratch_mb=20000" in line
+
+
+def test_a_folder_that_is_of_no_use_is_refused(scratch, tmp_path):
+    (tmp_path / "file").touch()
+    advice = "Give scratch_mb a folder on a disk: --set-resources bake:tmpdir=FOLDER"
+    for folder, kind, why in [
+        (tmp_path / "file", "ext4", "no file can be made there (File exists)"),
+        (tmp_path / "file" / "new", "ext4", "no file can be made there (Not a directory)"),
+        (tmp_path, "tmpfs", "what is written there stays in memory (tmpfs)"),
+    ]:
+        done, _ = scratch({"tmpdir": str(folder), "scratch_mb": 1}, kind)
+        (line,) = done.stderr.splitlines()
+        assert line.endswith(f"{folder}: {why}. {advice}")
+
+
 def test_a_full_gpu_may_be_shared(run):
     body = "raise type('OutOfMemoryError', (RuntimeError,), {})('CUDA out of memory.\\nSee there')"
     done, _ = run(body)

@@ -3,6 +3,8 @@
 No other module of the library gets Snakemake's object; this one uses its rule, log, threads, resources and output.
 """
 
+from __future__ import annotations
+
 import gc
 import logging
 import os
@@ -12,13 +14,16 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from promptmix.errors import InputError
 from promptmix.files import clear_leftovers, no_room
 from promptmix.running.devices import lease
 from promptmix.running.stopping import Stopped, stop_when_told
 from promptmix.running.usage import measure_usage
+
+if TYPE_CHECKING:
+    from promptmix.running.scratch import Scratch
 
 OBJECTS = 100_000
 """New objects after which Python looks for unused ones. Of the 200 000 that torch's import makes, none is; looking through them
@@ -106,6 +111,29 @@ def with_models(snakemake, generator: Mapping[str, Any]) -> dict[str, Any]:
         found["lora"] = [with_inputs(snakemake, lora, model=f"lora_{i}") for i, lora in enumerate(found["lora"])]
     offload = snakemake.resources.get("offload", "none")
     return found | ({"offload": offload} if offload != "none" else {})
+
+
+def open_scratch(snakemake) -> Scratch:
+    """Return the room on disk that the user gives to the job: `scratch_mb` of it, in `tmpdir`.
+
+    Raises:
+        InputError: `scratch_mb` is not a whole number, or `tmpdir` is of no use for it.
+    """
+    from promptmix.running.scratch import Scratch, name_if_in_memory
+
+    rule, folder, room = snakemake.rule, snakemake.resources.get("tmpdir"), snakemake.resources.get("scratch_mb", 0)
+    if not isinstance(room, int):
+        raise InputError(
+            f"scratch_mb is {room!r}. Expected a whole number of MB: --set-resources {rule}:scratch_mb=20000"
+        )
+    advice = f"Give scratch_mb a folder on a disk: --set-resources {rule}:tmpdir=FOLDER"
+    try:
+        scratch = Scratch(folder, room * 10**6)
+    except OSError as error:
+        raise InputError(f"{folder}: no file can be made there ({error.strerror}). {advice}") from error
+    if room and (kind := name_if_in_memory(folder)):
+        raise InputError(f"{folder}: what is written there stays in memory ({kind}). {advice}")
+    return scratch
 
 
 def _log_to(path: str | None) -> None:

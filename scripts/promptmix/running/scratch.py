@@ -12,6 +12,9 @@ from promptmix.files import no_room
 
 log = logging.getLogger(__name__)
 
+MOUNTS = Path("/proc/self/mountinfo")
+"""Where the kernel lists file systems: their devices in the third word, their kinds behind a dash."""
+
 Place = tuple[int, tuple[int, ...], np.dtype]
 """Where an array is in the file, its shape, and its type."""
 
@@ -24,9 +27,12 @@ class Scratch:
     Args:
         folder: on a disk, best one of the machine itself; it is made if it is missing.
         limit: bytes that the file takes at most; for 0 there is none.
+
+    Raises:
+        OSError: no file can be made in the folder.
     """
 
-    def __init__(self, folder: str | Path, limit: int):
+    def __init__(self, folder: str | Path = "", limit: int = 0):
         self._folder, self._left, self._end = folder, limit, 0
         self._placing = Lock()
         if limit:
@@ -66,3 +72,18 @@ class Scratch:
         if os.preadv(self._file.fileno(), [array.data], start) != array.nbytes:
             raise OSError(f"{self._folder}: a temporary file is shorter than what was written to it")
         return array
+
+
+NO_SCRATCH = Scratch()
+"""Keeps nothing."""
+
+
+def name_if_in_memory(folder: str | Path) -> str | None:
+    """Return the kind of a folder's file system if its files are in memory, such as "tmpfs", else None."""
+    device = os.stat(folder).st_dev
+    for mount in MOUNTS.read_text().splitlines():
+        of_mount, of_system = mount.split(" - ")
+        kind = of_system.split()[0]
+        if of_mount.split()[2] == f"{os.major(device)}:{os.minor(device)}" and kind in ("tmpfs", "ramfs"):
+            return kind
+    return None

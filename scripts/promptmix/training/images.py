@@ -13,7 +13,7 @@ from promptmix.datasets.index import Index
 from promptmix.datasets.split import Split
 from promptmix.errors import InputError, command
 from promptmix.networks.registry import map_shape
-from promptmix.running.scratch import Place, Scratch
+from promptmix.running.scratch import NO_SCRATCH, Place, Scratch
 from promptmix.synthesis.manifest import read_verified
 from promptmix.synthesis.maps import open_maps, read_map
 
@@ -49,11 +49,11 @@ class RealImages(Split):
 class FakeImages:
     """The images of D_fake with their annotations; each is read from its file when it is first drawn.
 
-    Several threads may read them at once. What memory has no room for goes to `scratch`, if there is one.
+    Several threads may read them at once. What memory has no room for goes to `scratch`.
     """
 
     def __init__(
-        self, fake: pd.DataFrame | None, stride: int, cache_bytes: int = CACHE_BYTES, scratch: Scratch | None = None
+        self, fake: pd.DataFrame | None, stride: int, cache_bytes: int = CACHE_BYTES, scratch: Scratch = NO_SCRATCH
     ):
         self.frame = pd.DataFrame(columns=["height", "width"]) if fake is None else fake.reset_index(drop=True)
         self.sizes = list(zip(self.frame["height"].tolist(), self.frame["width"].tolist(), strict=True))
@@ -113,7 +113,7 @@ class Cache:
     Threads that ask for one number at the same time may each compute its result, of which one is kept.
     """
 
-    def __init__(self, function, limit: int, scratch: Scratch | None = None):
+    def __init__(self, function, limit: int, scratch: Scratch = NO_SCRATCH):
         self._function, self._left, self._keeping = function, limit, Lock()
         self._kept: dict[int, np.ndarray] = {}
         self._scratch, self._placed = scratch, dict[int, Place]()
@@ -121,7 +121,7 @@ class Cache:
     def __getitem__(self, i: int) -> np.ndarray:
         if i in self._kept:
             return self._kept[i]
-        if self._scratch and i in self._placed:
+        if i in self._placed:
             return self._scratch.read(self._placed[i])
         result = self._function(i)
         with self._keeping:
@@ -130,6 +130,6 @@ class Cache:
             if result.nbytes <= self._left:
                 self._left -= result.nbytes
                 self._kept[i] = result
-            elif self._scratch and (place := self._scratch.keep(result)):
+            elif place := self._scratch.keep(result):
                 self._placed[i] = place
         return result

@@ -49,7 +49,7 @@ from promptmix.networks.checkpoints import save_weights
 from promptmix.out_of_memory import SMALLER, explain_lack_of_memory
 from promptmix.records.histories import HISTORY
 from promptmix.running.progress import Progress, progress
-from promptmix.running.scratch import Scratch
+from promptmix.running.scratch import NO_SCRATCH, Scratch
 from promptmix.synthesis.mixing import check_ratio, draw_epoch
 from promptmix.tasks.batching import group
 from promptmix.training.images import CACHE_BYTES, FakeImages, RealImages
@@ -84,7 +84,7 @@ def train(
     keys: Mapping[str, object] | None = None,
     until: int | None = None,
     cache_bytes: int = CACHE_BYTES,
-    scratch: Scratch | None = None,
+    scratch: Scratch = NO_SCRATCH,
 ) -> Path:
     """Train a network and return the path of its checkpoint.
 
