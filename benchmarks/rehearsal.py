@@ -418,7 +418,13 @@ def main() -> None:
     os.chdir(arguments.folder)
     Path("rehearsal.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     checked = read(["rehearsal.yaml"], {})
-    if not arguments.dry_run:
+    if arguments.dry_run:
+        print(
+            "A dry run writes no stand-ins for datasets and checkpoints. Where the rehearsal has not begun, they are said to be "
+            "missing, and jobs are counted that would fetch them.",
+            file=sys.stderr,
+        )
+    else:
         with ProcessPoolExecutor(1, get_context("spawn")) as pool:  # whose memory is free again afterwards
             pool.submit(write_datasets, config).result()
             pool.submit(write_models, config).result()
